@@ -1,0 +1,194 @@
+"""Blender's NeRF-synthetic format: `<root>/nerf_synthetic/<name>` with `transforms_*.json`.
+
+Train on `transforms_train.json` alone and test on all of `transforms_test.json`, in the order
+listed; near and far are 2 and 6, images keep their alpha and are composited onto white
+(Mildenhall et al., ECCV 2020, "Realistic Synthetic 360°").
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effbench import manifest
+from effbench.scene import Intrinsics, Scene, SceneEntry, SceneSource, Views
+from effbench.scene_io import (
+    box_downscale,
+    check_downscale,
+    decode_image,
+    fail,
+    parse_json,
+    parse_pose,
+    read_bytes,
+    require,
+)
+
+STANDARD = ("chair", "drums", "ficus", "hotdog", "lego", "materials", "mic", "ship")
+NEAR, FAR = 2.0, 6.0
+BOX = 1.5  # half side, world units: holds all eight standard scenes
+_MANIFESTS = Path(__file__).parent / "manifests"
+_SET_ROOT = "set EFFBENCH_SCENES or pass --scenes-root"
+
+
+@dataclass(frozen=True)
+class BlenderConfig:
+    """downscale: integer factor on both sides; must divide them."""
+
+    downscale: int = 1
+
+
+@dataclass(frozen=True)
+class _Split:
+    """One parsed transforms file.
+
+    angle: horizontal field of view in radians; images: V paths relative to the scene's folder;
+    poses: float32 [V, 3, 4].
+    """
+
+    angle: float
+    images: tuple[str, ...]
+    poses: NDArray[np.float32]
+
+
+class Blender(SceneSource):
+    """Scenes of NeRF-synthetic, and one's own in the same format."""
+
+    family = "nerf_synthetic"
+    Config = BlenderConfig
+
+    def entries(self, root: Path | None) -> list[SceneEntry]:
+        """List what lies below `<root>/nerf_synthetic`, then the standard scenes not there."""
+        reason = f"not found below {root / self.family}: {_SET_ROOT}" if root else _SET_ROOT
+        found = _found(root)
+        missing = [name for name in STANDARD if name not in found]
+        return [
+            *(SceneEntry(name, "Blender scene") for name in found),
+            *(SceneEntry(name, "Blender scene", False, reason) for name in missing),
+        ]
+
+    def load(self, name: str, root: Path | None, config: BlenderConfig) -> Scene:
+        """Load `nerf_synthetic/name`. Raises SceneError naming file, fault and remedy."""
+        scene = f"{self.family}/{name}"
+        if root is None:
+            raise fail(scene, "no folder of scenes is known", _SET_ROOT)
+        folder = root / self.family / name
+        if not folder.is_dir():
+            found = ", ".join(_found(root)) or "none"
+            wrong = f"there is no such folder (scenes beside it: {found})"
+            raise fail(folder, wrong, f"put the scene there, or {_SET_ROOT}")
+        loader = _Loader(folder, config.downscale)
+        train, test = (loader.views(split) for split in ("train", "test"))
+        height, width = loader.shape[:2]
+        return Scene(
+            name=scene,
+            train=train,
+            test=test,
+            near=NEAR,
+            far=FAR,
+            box=np.array([[-BOX] * 3, [BOX] * 3], np.float32),
+            manifest=manifest.digest(loader.files),
+            verified=manifest.verify(_MANIFESTS, scene, width, height, loader.files, folder),
+        )
+
+
+def _found(root: Path | None) -> list[str]:
+    """Return the names of the Blender scenes below `root`, sorted."""
+    if root is None:
+        return []
+    return sorted(path.parent.name for path in root.glob("nerf_synthetic/*/transforms_train.json"))
+
+
+class _Loader:
+    """Reads one scene's files once each, hashing what it reads.
+
+    files: SHA-256 by path relative to `folder`; shape: (H, W, C) of the original images, known
+    after the first and required of all others.
+    """
+
+    def __init__(self, folder: Path, downscale: int) -> None:
+        self.folder = folder
+        self.downscale = downscale
+        self.files: dict[str, str] = {}
+        self.shape: tuple[int, ...] = ()
+
+    def views(self, split: str) -> Views:
+        """Read and check a split: "train" or "test"."""
+        parsed = self._transforms(f"transforms_{split}.json")
+        images = self._images(parsed.images)
+        height, width = images.shape[1:3]
+        focal = 0.5 * width / math.tan(0.5 * parsed.angle)
+        camera = Intrinsics(width, height, focal, focal, width / 2, height / 2)
+        return Views(images, parsed.poses, camera, parsed.images)
+
+    def _transforms(self, name: str) -> _Split:
+        path = self.folder / name
+        if not path.exists():
+            split = name.removeprefix("transforms_").removesuffix(".json")
+            remedy = "a scene needs transforms_train.json and transforms_test.json: export both"
+            raise fail(path, f"the scene has no {split} split", remedy)
+        data = read_bytes(path)
+        self.files[name] = manifest.sha256(data)
+        return _parse_split(path, parse_json(path, data))
+
+    def _images(self, names: tuple[str, ...]) -> NDArray[np.uint8]:
+        """Return the downscaled images, uint8 [V, h, w, C], decoded on all cores."""
+        if not self.shape:
+            self.shape = self._decode(names[0])[0].shape
+            check_downscale(self.folder, self.shape[1], self.shape[0], self.downscale)
+        height, width, channels = self.shape
+        small = (height // self.downscale, width // self.downscale)
+        images = np.empty((len(names), *small, channels), np.uint8)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
+            for index, (image, sha256) in enumerate(pool.map(self._load, names)):
+                images[index] = image
+                self.files[names[index]] = sha256
+        return images
+
+    def _load(self, name: str) -> tuple[NDArray[np.uint8], str]:
+        image, sha256 = self._decode(name)
+        if image.shape != self.shape:
+            wrong = f"is {_size(image.shape)}, the scene's first image is {_size(self.shape)}"
+            raise fail(self.folder / name, wrong, "render all views at one size and in one mode")
+        return box_downscale(image, self.downscale), sha256
+
+    def _decode(self, name: str) -> tuple[NDArray[np.uint8], str]:
+        path = self.folder / name
+        data = read_bytes(path)
+        return decode_image(path, data), manifest.sha256(data)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}×{shape[0]} {'RGBA' if shape[2] == 4 else 'RGB'}"
+
+
+def _parse_split(path: Path, content: dict[str, Any]) -> _Split:
+    """Check the content of a transforms file. Raises SceneError."""
+    angle = require(path, "", content, "camera_angle_x")
+    if not (isinstance(angle, float | int) and 0 < angle < math.pi):
+        wrong = f"camera_angle_x is {angle}, not an angle in radians between 0 and π"
+        raise fail(path, wrong, "write the horizontal field of view there")
+    frames = require(path, "", content, "frames")
+    if not (isinstance(frames, list) and frames):
+        raise fail(path, "'frames' lists no views", "export the scene with at least one view")
+    names, poses = zip(*_parse_frames(path, frames), strict=True)
+    return _Split(float(angle), names, np.stack(poses).astype(np.float32))
+
+
+def _parse_frames(path: Path, frames: list[Any]) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    for index, frame in enumerate(frames):
+        image = require(path, f"frame {index}", frame, "file_path")
+        if not (isinstance(image, str) and PurePosixPath(image).name):
+            wrong = f"file_path of frame {index} is {image!r}, not a path"
+            raise fail(path, wrong, "write the image's path below the scene's folder there")
+        matrix = require(path, f"frame {index}", frame, "transform_matrix")
+        name = str(PurePosixPath(image))  # drops the leading ./ that Blender's exporter writes
+        pose = parse_pose(path, f"the pose of frame {index} ({name})", matrix)
+        yield name if PurePosixPath(name).suffix else f"{name}.png", pose
