@@ -1,0 +1,37 @@
+# Everything a checkout can do; `make` lists it. PYTHON names the Python that makes .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := results/runs/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test lint type bench clean
+
+help:  ## list these commands
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup:  ## make .venv with the pinned dependencies
+	@$(PYTHON) tools/bootstrap.py
+
+setup-dev:
+	@$(PYTHON) tools/bootstrap.py --extras dev
+
+demo: setup  ## run the pruning suite on a procedural scene (5 minutes on 2 cores)
+	$(BIN)/effbench run --suite pruning --scene procedural/blocks \
+		--budget 12s --eval-views 5 --curve-views 1 --out $(DEMO)
+
+test: setup-dev  ## run the whole test suite
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup-dev  ## check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: setup-dev  ## check types
+	$(BIN)/mypy
+
+bench: setup-dev  ## time the kernels against the usual eager formulations
+	$(BIN)/python -m bench $(ARGS)
+
+clean:  ## remove .venv, builds and tools' caches (not results)
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
