@@ -55,10 +55,15 @@ class Context:
 
 class Method(ABC):
     """One technique. `name` and the fields of `Config` must be literals: they are listed
-    without importing the file."""
+    without importing the file.
+
+    device_defaults: per device type ("cpu", "cuda") the defaults that replace those of `Config`
+    there, such as a smaller batch; explicit settings win over them. Literals, too.
+    """
 
     name: ClassVar[str]
     Config: ClassVar[type[Any]]
+    device_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     def __init__(self, config: Any, context: Context) -> None:
         """Build the model on `context.device`, seeded by `context.seed` alone."""
