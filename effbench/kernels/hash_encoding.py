@@ -1,0 +1,151 @@
+"""Multiresolution hash encoding (Müller et al. 2022, Instant Neural Graphics Primitives, §3).
+
+Notation: N points, L levels, F = 2 features per entry, T entries in a hashed level, S entries in
+all levels. Level l has scale s_l = base·b^l − 1 and lattice coordinates x·s_l + 0.5; its vertices
+run from 0 to R_l = ⌈s_l⌉ + 1 on each axis. A level whose (R_l + 1)³ vertices fit in T is dense,
+the others hash (x·1) xor (y·2654435761) xor (z·805459861) mod T.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from effbench.errors import ConfigError
+from effbench.kernels.backends import resolve
+
+FEATURES = 2
+PRIMES = (1, 2654435761, 805459861)
+
+
+@dataclass(frozen=True)
+class HashLayout:
+    """Where each level's entries lie in the table of S rows.
+
+    levels: L ≥ 1; log2_table: log2 T; base, finest: lattice resolution of the first and last level.
+    """
+
+    levels: int
+    log2_table: int
+    base: int
+    finest: int
+
+    def __post_init__(self) -> None:
+        if self.levels < 1 or self.base < 1 or self.finest < self.base:
+            raise ConfigError(
+                f"hash encoding needs levels ≥ 1 and 1 ≤ base ≤ finest, not {self.levels} levels "
+                f"from {self.base} to {self.finest}"
+            )
+
+    @cached_property
+    def scales(self) -> NDArray[np.float32]:
+        """float32 [L]: s_l = base·b^l − 1 with b = (finest / base)^(1 / (L − 1))."""
+        growth = math.log(self.finest / self.base) / max(self.levels - 1, 1)
+        return np.array([self.base * math.exp(growth * i) - 1 for i in range(self.levels)], "f4")
+
+    @cached_property
+    def strides(self) -> NDArray[np.uint32]:
+        """uint32 [L]: vertices per axis, R_l + 1."""
+        return (np.ceil(self.scales) + 2).astype(np.uint32)
+
+    @cached_property
+    def dense(self) -> NDArray[np.bool_]:
+        """bool [L]: whether the level is addressed directly instead of hashed."""
+        return np.asarray(self.strides.astype(np.int64) ** 3 <= 1 << self.log2_table)
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """int64 [L + 1]: first row of each level; the last is S. Levels start on multiples of 8."""
+        dense_rows = (self.strides.astype(np.int64) ** 3 + 7) // 8 * 8
+        rows = np.where(self.dense, dense_rows, 1 << self.log2_table)
+        return np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
+
+    @property
+    def rows(self) -> int:
+        return int(self.offsets[-1])
+
+    @property
+    def width(self) -> int:
+        """Output features, L·F."""
+        return self.levels * FEATURES
+
+
+def hash_encode(
+    positions: Tensor,
+    table: Tensor,
+    layout: HashLayout,
+    backend: str = "auto",
+    encoded: Tensor | None = None,
+) -> Tensor:
+    """Encode `positions` (float32 [N, 3] in [0, 1]) with `table` (float32 [S, F]) as [N, L·F].
+
+    Differentiable in `table` only. `encoded` may hold the result of an earlier call for the same
+    positions and table: the forward pass then costs nothing and the gradient is the same.
+    """
+    if resolve(backend, positions.device) == "cpu":
+        return _CpuHashEncode.apply(positions, table, layout, encoded)  # type: ignore[no-any-return]
+    return hash_encode_reference(positions, table, layout)
+
+
+class _CpuHashEncode(torch.autograd.Function):
+    """The numba kernels as one differentiable operation."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, positions: Tensor, table: Tensor, layout: HashLayout, encoded: Tensor | None
+    ) -> Tensor:
+        from effbench.kernels.cpu import hash_encoding as cpu
+
+        ctx.save_for_backward(positions)
+        ctx.layout, ctx.rows = layout, table.shape
+        if encoded is not None:
+            return encoded.view_as(encoded)
+        features = torch.empty(len(positions), layout.width)
+        cpu.forward(positions.numpy(), table.detach().numpy(), layout, features.numpy())
+        return features
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, None, None]:
+        from effbench.kernels.cpu import hash_encoding as cpu
+
+        (positions,) = ctx.saved_tensors
+        table_grad = torch.zeros(ctx.rows)
+        gradient = grads[0].contiguous().float()
+        cpu.backward(positions.numpy(), gradient.numpy(), ctx.layout, table_grad.numpy())
+        return None, table_grad, None, None
+
+
+def hash_encode_reference(positions: Tensor, table: Tensor, layout: HashLayout) -> Tensor:
+    """The definition, level by level in eager torch, for any floating type and device."""
+    features = []
+    for level in range(layout.levels):
+        scaled = positions * float(layout.scales[level]) + 0.5
+        cell = scaled.floor()
+        fraction = scaled - cell
+        total = torch.zeros(len(positions), table.shape[1], dtype=table.dtype, device=table.device)
+        for corner in range(8):
+            bits = torch.tensor([corner & 1, corner >> 1 & 1, corner >> 2], device=cell.device)
+            weight = torch.where(bits == 1, fraction, 1 - fraction).prod(-1, keepdim=True)
+            rows = _row(cell.long() + bits, level, layout)
+            total = total + weight.to(table.dtype) * table[rows]
+        features.append(total)
+    return torch.cat(features, -1)
+
+
+def _row(vertex: Tensor, level: int, layout: HashLayout) -> Tensor:
+    """Return the table row (int64 [N]) of lattice `vertex` (int64 [N, 3])."""
+    x, y, z = vertex.unbind(-1)
+    offset = int(layout.offsets[level])
+    if layout.dense[level]:
+        stride = int(layout.strides[level])
+        return offset + x + stride * (y + stride * z)
+    mask = 0xFFFFFFFF  # the hash is defined on 32-bit unsigned integers
+    hashed = x ^ (y * PRIMES[1] & mask) ^ (z * PRIMES[2] & mask)
+    return offset + hashed % (1 << layout.log2_table)

@@ -1,0 +1,132 @@
+"""Radiance fields: what maps a position and a direction to density and colour."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from effbench.errors import ConfigError
+from effbench.kernels.hash_encoding import HashLayout, hash_encode
+from effbench.kernels.rays import SH_WIDTH, spherical_harmonics
+
+
+class RadianceField(nn.Module):
+    """The two halves of a field, so that samplers can ask for the density alone.
+
+    N samples of R rays; E, G, D are the field's own widths.
+    """
+
+    precision: str = "fp32"
+
+    @abstractmethod
+    def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
+        """Encode positions [N, 3] in [0, 1] as [N, E]; `encoded` may hold the known result."""
+
+    @abstractmethod
+    def density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        """Return density ≥ 0 per unit-cube length (float32 [N]) and geometry features [N, G]."""
+
+    @abstractmethod
+    def encode_directions(self, directions: Tensor) -> Tensor:
+        """Encode unit directions [R, 3] as [R, D]."""
+
+    @abstractmethod
+    def color(self, geometry: Tensor, directions: Tensor) -> Tensor:
+        """Return sRGB in [0, 1] (float32 [N, 3]) from features [N, G] and directions [N, D]."""
+
+    def _autocast(self, device: torch.device) -> AbstractContextManager[Any]:
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def resolve_precision(requested: str, device: torch.device) -> str:
+    """Return "fp32" or "bf16" for "auto", "fp32" or "bf16".
+
+    "auto" takes bf16 where the device multiplies it in hardware: emulated bf16 is slower than
+    fp32. Raises ConfigError for bf16 on a GPU that has none.
+    """
+    if device.type == "cuda":
+        supported = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        flags = torch.backends.cpu.get_cpu_capability()
+        supported = "AVX512" in flags and torch.cpu._is_avx512_bf16_supported()
+    if requested == "auto":
+        return "bf16" if supported else "fp32"
+    if requested == "bf16" and device.type == "cuda" and not supported:
+        raise ConfigError(f"precision=bf16: {device} has no bf16 units; use precision=fp32")
+    return requested
+
+
+class TruncatedExp(torch.autograd.Function):
+    """exp(x) whose gradient is evaluated at clamp(x, −15, 15) (Müller et al. 2022)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return torch.exp(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return grads[0] * torch.exp(x.clamp(-15, 15))
+
+
+class HashField(RadianceField):
+    """Instant-NGP's field: hash encoding, density MLP and colour MLP without biases.
+
+    Density MLP: L·F → hidden → 1 + `geometry`; output 0 is the logarithm of the density. Colour
+    MLP: spherical harmonics (16) and geometry features → hidden → hidden → 3, sigmoid.
+    """
+
+    def __init__(
+        self,
+        layout: HashLayout,
+        hidden: int,
+        geometry: int,
+        precision: str,
+        backend: str,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.layout, self.precision, self.backend = layout, precision, backend
+        self.table = nn.Parameter(torch.empty(layout.rows, 2).uniform_(-1e-4, 1e-4, generator=generator))
+
+        def weight(outputs: int, inputs: int) -> nn.Parameter:
+            matrix = torch.empty(outputs, inputs)
+            return nn.Parameter(nn.init.xavier_uniform_(matrix, generator=generator))
+
+        self.density_layers = nn.ParameterList(
+            [weight(hidden, layout.width), weight(1 + geometry, hidden)]
+        )
+        self.color_layers = nn.ParameterList(
+            [weight(hidden, SH_WIDTH + geometry), weight(hidden, hidden), weight(3, hidden)]
+        )
+
+    def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
+        return hash_encode(positions, self.table, self.layout, self.backend, encoded)
+
+    def density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        with self._autocast(encoded.device):
+            output = _mlp(encoded, self.density_layers)
+        density: Tensor = TruncatedExp.apply(output[:, 0].float())  # type: ignore[no-untyped-call]
+        return density, output[:, 1:]
+
+    def encode_directions(self, directions: Tensor) -> Tensor:
+        return spherical_harmonics(directions)
+
+    def color(self, geometry: Tensor, directions: Tensor) -> Tensor:
+        with self._autocast(geometry.device):
+            output = _mlp(torch.cat([directions.to(geometry.dtype), geometry], 1), self.color_layers)
+        return torch.sigmoid(output.float())
+
+
+def _mlp(x: Tensor, layers: nn.ParameterList) -> Tensor:
+    """Apply bias-free layers with ReLU between them."""
+    *hidden, last = layers
+    for weight in hidden:
+        x = functional.relu(functional.linear(x, weight), inplace=True)
+    return functional.linear(x, last)

@@ -1,0 +1,86 @@
+"""Rays in the unit cube: of random training pixels, and of a whole camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from effbench.kernels.rays import generate_rays
+from effbench.scene import Intrinsics, Scene, Views
+
+
+@dataclass(frozen=True)
+class Rays:
+    """R rays in the unit cube. origins, directions: float32 [R, 3], directions of unit length."""
+
+    origins: Tensor
+    directions: Tensor
+
+    def __len__(self) -> int:
+        return len(self.origins)
+
+    def select(self, index: Tensor | slice) -> Rays:
+        return Rays(self.origins[index], self.directions[index])
+
+
+@dataclass(frozen=True)
+class UnitCube:
+    """The map from world to unit cube: (x − corner) / side; near and far in cube units."""
+
+    corner: Tensor
+    side: float
+    near: float
+    far: float
+
+    @classmethod
+    def of(cls, scene: Scene, device: torch.device) -> UnitCube:
+        """Enclose the scene's box in a cube with the same centre."""
+        low, high = torch.tensor(scene.box, dtype=torch.float32).unbind(0)
+        side = float((high - low).max())
+        corner = ((low + high) / 2 - side / 2).to(device)
+        return cls(corner, side, scene.near / side, scene.far / side)
+
+    def rays(self, origins: Tensor, directions: Tensor) -> Rays:
+        """Map world-space rays (unit directions) into the cube."""
+        return Rays((origins - self.corner) / self.side, directions)
+
+
+class TrainingPixels:
+    """Random pixels of all training views with their rays, on `device`."""
+
+    def __init__(self, views: Views, cube: UnitCube, device: torch.device, backend: str) -> None:
+        self._images = torch.from_numpy(views.images).to(device)
+        self._poses = torch.from_numpy(views.poses).to(device)
+        self._intrinsics = views.intrinsics
+        self._cube = cube
+        self._backend = backend
+
+    @property
+    def has_alpha(self) -> bool:
+        return self._images.shape[-1] == 4
+
+    def sample(self, count: int, generator: torch.Generator) -> tuple[Rays, Tensor]:
+        """Draw `count` pixels uniformly, with replacement.
+
+        Returns their rays and colours (float32 [R, 3] or [R, 4] with straight alpha, in [0, 1]).
+        """
+        views, height, width, _ = self._images.shape
+        device = self._images.device
+        pixel = torch.randint(
+            views * height * width, (count,), generator=generator, device=device
+        )
+        x, row = pixel % width, pixel // width
+        y, view = row % height, row // height
+        world = generate_rays(self._poses, self._intrinsics, view, x, y, self._backend)
+        colors = self._images.flatten(0, 2).index_select(0, pixel).float() / 255
+        return self._cube.rays(*world), colors
+
+
+def camera_rays(pose: Tensor, intrinsics: Intrinsics, cube: UnitCube, backend: str) -> Rays:
+    """Return the rays of all pixels of a camera, row by row. pose: [3, 4] camera to world."""
+    pixel = torch.arange(intrinsics.height * intrinsics.width, device=pose.device)
+    x, y = pixel % intrinsics.width, pixel // intrinsics.width
+    world = generate_rays(pose[None], intrinsics, torch.zeros_like(x), x, y, backend)
+    return cube.rays(*world)

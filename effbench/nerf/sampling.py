@@ -1,0 +1,158 @@
+"""Samplers: where along a ray a field is evaluated, in training and in rendering."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from effbench.kernels.marching import Samples, march
+from effbench.kernels.volume_rendering import composite, visible_counts
+from effbench.nerf.fields import RadianceField
+from effbench.nerf.occupancy import OccupancyGrid
+from effbench.nerf.rays import Rays, UnitCube
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Samples for one training step; `encoded` holds their encoding where it is known already."""
+
+    samples: Samples
+    encoded: Tensor | None = None
+
+
+class Sampler(ABC):
+    """Places samples on rays. `update` runs before every training step."""
+
+    @abstractmethod
+    def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> Placed:
+        """Place training samples on `rays`, with random jitter."""
+
+    @abstractmethod
+    def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
+        """Return the colour of `rays` over `background` ([3]) as float32 [R, 3], no gradient."""
+
+    def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:
+        """Adapt to the field before step `iteration`. Default: nothing to adapt."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what rendering needs. Default: nothing."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Load what `state` returned. Default: nothing."""
+
+
+@dataclass(frozen=True)
+class OccupancyOptions:
+    """resolution: cells per axis; steps: steps along the cube's diagonal; compaction: "none" or
+    "transmittance", which drops samples behind transmittance `early_stop` before training on the
+    rest (the original instant-ngp); every: iterations between updates; everywhere_until: iteration
+    up to which an update visits all cells."""
+
+    resolution: int = 128
+    steps: int = 1024
+    compaction: str = "transmittance"
+    early_stop: float = 1e-4
+    every: int = 16
+    everywhere_until: int = 256
+
+
+class OccupancySampler(Sampler):
+    """Constant steps through occupied cells, with early termination when rendering."""
+
+    _WAVE = 8  # samples per ray in the first wave of rendering; doubled with every wave
+
+    def __init__(
+        self, options: OccupancyOptions, cube: UnitCube, device: torch.device, backend: str
+    ) -> None:
+        self.options, self.cube, self.backend = options, cube, backend
+        self.step = math.sqrt(3) / options.steps
+        self.grid = OccupancyGrid(options.resolution, self.step, device)
+
+    def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:
+        if iteration == 0 or iteration % self.options.every:
+            return
+
+        def density(positions: Tensor) -> Tensor:
+            with torch.no_grad():
+                return field.density(field.encode(positions))[0]
+
+        everywhere = iteration <= self.options.everywhere_until
+        self.grid.update(density, generator, everywhere)
+
+    def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> Placed:
+        device = rays.origins.device
+        jitter = torch.rand(len(rays), generator=generator, device=device)
+        near = torch.full((len(rays),), self.cube.near, device=device)
+        samples = self._march(rays, near, jitter, self.options.steps)
+        if self.options.compaction == "none" or not len(samples):
+            return Placed(samples)
+        with torch.no_grad():
+            encoded = field.encode(samples.positions)
+            thickness = field.density(encoded)[0] * samples.deltas
+        counts = visible_counts(thickness, samples.offsets, self.options.early_stop, self.backend)
+        samples, kept = samples.prefix(counts)
+        return Placed(samples, encoded.index_select(0, kept))
+
+    @torch.no_grad()
+    def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
+        """March in waves of growing length and drop a ray once its transmittance is spent."""
+        device = rays.origins.device
+        color = torch.zeros(len(rays), 3, device=device)
+        left = torch.ones(len(rays), device=device)
+        alive = torch.arange(len(rays), device=device)
+        near = torch.full((len(rays),), self.cube.near, device=device)
+        encoded_directions = field.encode_directions(rays.directions)
+        wave = self._WAVE
+        while len(alive):
+            jitter = torch.full((len(alive),), 0.5, device=device)
+            samples = self._march(rays.select(alive), near, jitter, wave)
+            if not len(samples):
+                break
+            full = samples.offsets.diff() == wave
+            last = samples.t[samples.offsets[1:][full] - 1]
+            added, opacity = self._shade(samples, encoded_directions[alive], left[alive], field)
+            color[alive] += left[alive, None] * added
+            left[alive] *= 1 - opacity
+            going = full & (left[alive] >= self.options.early_stop)
+            near = (last + self.step / 2)[going[full]]
+            alive = alive[going]
+            wave *= 2
+        return color + left[:, None] * background
+
+    def _shade(
+        self, samples: Samples, directions: Tensor, left: Tensor, field: RadianceField
+    ) -> tuple[Tensor, Tensor]:
+        """Return colour and opacity of a wave; only samples that are seen get a colour."""
+        density, geometry = field.density(field.encode(samples.positions))
+        thickness = density * samples.deltas
+        counts = visible_counts(thickness, samples.offsets, self.options.early_stop, self.backend)
+        seen, kept = samples.prefix(counts)
+        colors = field.color(geometry[kept], directions.index_select(0, seen.rays))
+        black = torch.zeros(len(left), 3, device=left.device)
+        return composite(thickness[kept], colors, seen.offsets, black, self.backend)
+
+    def _march(self, rays: Rays, near: Tensor, jitter: Tensor, limit: int) -> Samples:
+        return march(
+            rays.origins,
+            rays.directions,
+            near,
+            self.grid.bits,
+            self.grid.resolution,
+            self.step,
+            jitter,
+            limit,
+            self.cube.far,
+            self.backend,
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        return self.grid.state()
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        self.grid.load_state(state)

@@ -1,0 +1,181 @@
+"""One training step of a radiance field, shared by every method that trains one."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from effbench.kernels.backends import resolve
+from effbench.kernels.volume_rendering import composite
+from effbench.method import Context, Method
+from effbench.nerf.fields import RadianceField
+from effbench.nerf.rays import Rays, TrainingPixels, UnitCube, camera_rays
+from effbench.nerf.sampling import Placed, Sampler
+from effbench.scene import Intrinsics
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """samples: B, the samples per step that the ray count is steered to; loss: "huber" or "mse";
+    background: "random" (a colour per ray, where images have alpha) or "scene"; warmup: iterations
+    of linear learning-rate growth; decay: "exponential" (to a tenth over the last 70 % of the
+    budget) or "none"; ema: decay of the weight average that is evaluated (0: none)."""
+
+    samples: int
+    loss: str = "huber"
+    background: str = "random"
+    warmup: int = 20
+    decay: str = "exponential"
+    ema: float = 0.0
+
+
+class RadianceFieldMethod(Method):
+    """A field, a sampler and an optimiser: subclasses build them from their config."""
+
+    _RENDER_RAYS = 16384  # per chunk: the first wave's activations stay in the last-level cache
+    _FIRST_RAYS = 512
+    _MOST_RAYS = 1 << 18
+
+    def __init__(self, config: Any, context: Context) -> None:
+        super().__init__(config, context)
+        self.device = context.device
+        self.backend = resolve(context.backend, self.device)
+        self.generator = torch.Generator(self.device).manual_seed(context.seed)
+        self.cube = UnitCube.of(context.scene, self.device)
+        self.pixels = TrainingPixels(context.scene.train, self.cube, self.device, self.backend)
+        self.scene_background = torch.tensor(context.scene.background, device=self.device)
+        self.options = self.build_options()
+        weights = torch.Generator().manual_seed(context.seed)  # on the CPU: same on every device
+        self.field = self.build_field(weights).to(self.device)
+        self.sampler = self.build_sampler()
+        self.optimizer = self.build_optimizer()
+        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+        average = get_ema_multi_avg_fn(self.options.ema)
+        self.averaged = AveragedModel(self.field, multi_avg_fn=average) if self.options.ema else None
+        self.iteration = 0
+        self.ray_count = self._FIRST_RAYS
+        self.sample_count = 0
+
+    @abstractmethod
+    def build_options(self) -> TrainingOptions:
+        """Return the options of the training step."""
+
+    @abstractmethod
+    def build_field(self, generator: torch.Generator) -> RadianceField:
+        """Return the field to train, on the CPU, its weights drawn from `generator`."""
+
+    @abstractmethod
+    def build_sampler(self) -> Sampler:
+        """Return the sampler, its state on `self.device`."""
+
+    @abstractmethod
+    def build_optimizer(self) -> torch.optim.Optimizer:
+        """Return the optimiser of `self.field`'s parameters."""
+
+    def step(self, progress: float) -> Tensor:
+        self._set_rate(progress)
+        self.sampler.update(self.field, self.iteration, self.generator)
+        rays, pixels = self.pixels.sample(self.ray_count, self.generator)
+        target, background = self._target(pixels)
+        placed = self.sampler.place(rays, self.field, self.generator)
+        loss = self.loss(self.shade(rays, placed, background), target)
+        if loss.requires_grad:  # else no ray met an occupied cell
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            if self.averaged is not None:
+                self.averaged.update_parameters(self.field)
+        self.iteration += 1
+        self._steer_rays(len(placed.samples))
+        return loss.detach()
+
+    def shade(self, rays: Rays, placed: Placed, background: Tensor) -> Tensor:
+        """Return the differentiable colour [R, 3] of `rays` from their samples."""
+        samples = placed.samples
+        if not len(samples):
+            return background
+        encoded = self.field.encode(samples.positions, placed.encoded)
+        density, geometry = self.field.density(encoded)
+        directions = self.field.encode_directions(rays.directions)
+        colors = self.field.color(geometry, directions.index_select(0, samples.rays))
+        thickness = density * samples.deltas
+        return composite(thickness, colors, samples.offsets, background, self.backend)[0]
+
+    def loss(self, color: Tensor, target: Tensor) -> Tensor:
+        """Return the mean pixel loss of colours [R, 3]."""
+        if self.options.loss == "mse":
+            return functional.mse_loss(color, target)
+        return functional.huber_loss(color, target, delta=0.1)
+
+    @torch.no_grad()
+    def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:
+        field = self.field if self.averaged is None else self.averaged.module
+        rays = camera_rays(pose.to(self.device), intrinsics, self.cube, self.backend)
+        starts = range(0, len(rays), self._RENDER_RAYS)
+        parts = [
+            self.sampler.render(
+                rays.select(slice(start, start + self._RENDER_RAYS)), field, self.scene_background
+            )
+            for start in starts
+        ]
+        return torch.cat(parts).clamp(0, 1).view(intrinsics.height, intrinsics.width, 3)
+
+    def state(self) -> dict[str, Tensor]:
+        field = self.field if self.averaged is None else self.averaged.module
+        weights = {f"field.{name}": tensor.detach() for name, tensor in field.named_parameters()}
+        return weights | self.sampler.state()
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        prefix = "field."
+        weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        self.field.load_state_dict(weights)
+        self.averaged = None
+        self.sampler.load_state(state)
+
+    def parameters(self) -> Iterable[Tensor]:
+        return self.field.parameters()
+
+    def diagnostics(self) -> dict[str, float]:
+        return {"rays": float(self.ray_count), "samples": float(self.sample_count)}
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "backend": self.backend,
+            "precision": self.field.precision,
+            "render_rays_per_chunk": self._RENDER_RAYS,
+            "rays_last_step": self.ray_count,
+            "samples_last_step": self.sample_count,
+        }
+
+    def _target(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the colours to match and the background behind each ray, both [R, 3]."""
+        if self.options.background == "random" and self.pixels.has_alpha:
+            background = torch.rand(
+                len(pixels), 3, generator=self.generator, device=self.device
+            )
+        else:
+            background = self.scene_background.expand(len(pixels), 3)
+        if not self.pixels.has_alpha:
+            return pixels, background
+        alpha = pixels[:, 3:]
+        return torch.lerp(background, pixels[:, :3], alpha), background
+
+    def _set_rate(self, progress: float) -> None:
+        factor = min(1.0, (self.iteration + 1) / max(self.options.warmup, 1))
+        if self.options.decay == "exponential":
+            factor *= 0.1 ** max(0.0, (progress - 0.3) / 0.7)
+        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+            group["lr"] = rate * factor
+
+    def _steer_rays(self, samples: int) -> None:
+        """Steer the ray count to B samples per step: n ← n·B / measured, at most doubled."""
+        self.sample_count = samples
+        factor = min(2.0, max(0.5, self.options.samples / max(samples, 1)))
+        self.ray_count = int(min(max(self.ray_count * factor, 64), self._MOST_RAYS))

@@ -1,0 +1,92 @@
+"""Instant-NGP (Müller et al. 2022): the baseline that everything else is measured against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+
+from effbench.kernels.hash_encoding import HashLayout
+from effbench.nerf.fields import HashField, resolve_precision
+from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Sampler
+from effbench.nerf.training import RadianceFieldMethod, TrainingOptions
+
+
+@dataclass(frozen=True)
+class InstantNGPConfig:
+    """Defaults of the paper; on a CPU the smaller ones of `InstantNGP.device_defaults`."""
+
+    levels: int = 16
+    log2_table: int = 19
+    base_resolution: int = 16
+    finest_resolution: int = 2048
+    hidden: int = 64
+    geometry: int = 15
+    samples: int = 262144
+    march_steps: int = 1024
+    grid_resolution: int = 128
+    grid_everywhere_until: int = 256
+    compaction: Literal["transmittance", "none"] = "transmittance"
+    early_stop: float = 1e-4
+    lr: float = 0.01
+    weight_decay: float = 1e-6
+    decay: Literal["exponential", "none"] = "exponential"
+    loss: Literal["huber", "mse"] = "huber"
+    background: Literal["random", "scene"] = "random"
+    ema: float = 0.0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+
+
+class InstantNGP(RadianceFieldMethod):
+    """Hash encoding, tiny MLPs and an occupancy grid."""
+
+    name = "instant-ngp"
+    Config = InstantNGPConfig
+    device_defaults: ClassVar[dict[str, dict[str, Any]]] = {
+        # Small tables stay in the cache of a CPU core; docs/performance.md has the measurements.
+        "cpu": {
+            "levels": 8,
+            "log2_table": 17,
+            "finest_resolution": 512,
+            "hidden": 32,
+            "samples": 24576,
+            "march_steps": 512,
+            "grid_resolution": 64,
+            "grid_everywhere_until": 96,
+            "lr": 0.03,
+        }
+    }
+    config: InstantNGPConfig
+
+    def build_options(self) -> TrainingOptions:
+        c = self.config
+        return TrainingOptions(
+            samples=c.samples, loss=c.loss, background=c.background, decay=c.decay, ema=c.ema
+        )
+
+    def build_field(self, generator: torch.Generator) -> HashField:
+        c = self.config
+        layout = HashLayout(c.levels, c.log2_table, c.base_resolution, c.finest_resolution)
+        precision = resolve_precision(c.precision, self.device)
+        return HashField(layout, c.hidden, c.geometry, precision, self.backend, generator)
+
+    def build_sampler(self) -> Sampler:
+        c = self.config
+        options = OccupancyOptions(
+            resolution=c.grid_resolution,
+            steps=c.march_steps,
+            compaction=c.compaction,
+            early_stop=c.early_stop,
+            everywhere_until=c.grid_everywhere_until,
+        )
+        return OccupancySampler(options, self.cube, self.device, self.backend)
+
+    def build_optimizer(self) -> torch.optim.Optimizer:
+        table = self.field.table
+        networks = [p for p in self.field.parameters() if p is not table]
+        groups = [
+            {"params": [table], "weight_decay": 0.0},
+            {"params": networks, "weight_decay": self.config.weight_decay},
+        ]
+        return torch.optim.Adam(groups, lr=self.config.lr, betas=(0.9, 0.99), eps=1e-15, fused=True)
