@@ -33,7 +33,7 @@ class Budget:
         if match and match[2] in _UNITS:
             return cls(seconds=float(match[1]) * _UNITS[match[2]])
         if match and match[2] in ("it", "its", "iterations") and float(match[1]).is_integer():
-            return cls(iterations=int(match[1]))
+            return cls(iterations=int(float(match[1])))
         raise ConfigError(f"cannot read budget '{text}': write 30s, 5m, 1h or 500it")
 
     def progress(self, seconds: float, iterations: int) -> float:
@@ -44,8 +44,9 @@ class Budget:
         return iterations / self.iterations
 
     def __str__(self) -> str:
+        """Return the budget as `parse` reads it, seconds to the microsecond."""
         if self.seconds is not None:
-            return f"{self.seconds:g}s"
+            return f"{self.seconds:.6f}".rstrip("0").rstrip(".") + "s"
         return f"{self.iterations}it"
 
 
