@@ -109,8 +109,8 @@ def suite_means(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """Return CSV in full precision; a figure that does not exist is an empty field."""
-    return frame.to_csv(index=False, lineterminator="\n")
+    """Return CSV with ten significant digits; a figure that does not exist is an empty field."""
+    return frame.to_csv(index=False, lineterminator="\n", float_format="%.10g")
 
 
 def to_json(frame: pd.DataFrame) -> str:
@@ -129,22 +129,20 @@ def to_markdown(frame: pd.DataFrame, problems: Sequence[str] = ()) -> str:
 def curves(folder: str | Path, records: Sequence[Record]) -> pd.DataFrame:
     """Return the training curves of the finished cells below `folder`, one row per point.
 
-    Columns: suite, method, variant, scene, repetition, seed, then those of `curve.csv` (fraction,
-    train_s in seconds, iteration, psnr in dB, loss, and what the methods' diagnostics add).
+    Columns: suite, method, variant, scene, repetition, seed, fraction, train_s (seconds),
+    iteration, psnr (dB), loss, budget, device, then what the methods' diagnostics add.
     Raises RecordError for a curve that cannot be read; a cell without one has no rows.
     """
     about = ["suite", "method", "variant", "scene", "repetition", "seed"]
-    fixed = [*about, "fraction", "train_s", "iteration", "psnr", "loss"]
+    fixed = [*about, "fraction", "train_s", "iteration", "psnr", "loss", "budget", "device"]
     paths = {p.parent.name: p for p in sorted(Path(folder).rglob("cells/*/curve.csv"))}
     parts = [pd.DataFrame(columns=fixed)]
     for cell in latest(records):
         if cell.status != "ok" or cell.cell_id not in paths:
             continue
         part = _read_curve(paths[cell.cell_id])
-        for name in reversed(about):
-            value = record.scene_label(cell) if name == "scene" else getattr(cell, name)
-            part.insert(0, name, value)
-        parts.append(part)
+        known = {name: getattr(cell, name) for name in [*about, "budget", "device"]}
+        parts.append(part.assign(**{**known, "scene": record.scene_label(cell)}))
     found = [part for part in parts if len(part)] or parts
     frame = pd.concat(found, ignore_index=True)
     return frame[[*fixed, *(name for name in frame if name not in fixed)]]
