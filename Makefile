@@ -23,11 +23,11 @@ test: setup-dev  ## run the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: setup-dev  ## check style and formatting
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
 
 type: setup-dev  ## check types
-	$(BIN)/mypy
+	$(BIN)/python -m mypy
 
 bench: setup-dev  ## time the kernels against the usual eager formulations
 	$(BIN)/python -m bench $(ARGS)
