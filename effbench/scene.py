@@ -61,12 +61,13 @@ class Views:
 
     def composite(self, view: int, background: tuple[float, float, float]) -> NDArray[np.float32]:
         """Return view `view` over `background` as float32 [H, W, 3] in [0, 1] (sRGB)."""
-        image = self.images[view].astype(np.float32) / 255
+        image: NDArray[np.float32] = self.images[view].astype(np.float32) / 255
         if image.shape[-1] == 3:
             return image
         alpha = image[..., 3:]
-        blended = image[..., :3] * alpha + (1 - alpha) * np.asarray(background, np.float32)
-        return blended.astype(np.float32)
+        behind = np.asarray(background, np.float32)
+        blended: NDArray[np.float32] = image[..., :3] * alpha + (1 - alpha) * behind
+        return blended
 
 
 @dataclass(frozen=True)
