@@ -1,10 +1,11 @@
-"""Text labels beside points of a plot, placed so that they do not cover each other.
+"""Text in plots: names of methods, and labels beside points that do not cover each other.
 
 Boxes are pixels [..., 4]: left, bottom, right, top.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,6 +22,11 @@ _FAR_GAP = 14.0  # the same for a label moved up or down, so that its line has a
 _SHIFTS = np.array([0.0, *(sign * 4.0 * k for k in range(1, 16) for sign in (1, -1))])  # points
 _SIDES = (1, -1)  # right of the point, left of it
 _MARKER = 4.0  # points, half the side of the square that a marker keeps free
+
+
+def entry_label(method: str, variant: str, width: int) -> str:
+    """Return a method and its variant as text of lines of at most `width` characters."""
+    return textwrap.fill(f"{method} {variant.replace(',', ', ')}".strip(), width)
 
 
 def place_labels(figure: Figure, labels: Sequence[tuple[Axes, Sequence[Label]]]) -> None:

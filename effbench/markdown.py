@@ -81,7 +81,7 @@ def _table(rows: pd.DataFrame) -> str:
     """Return a GitHub table; figures that no row has are left out."""
     cells: dict[str, list[str]] = {
         "method": [_escape(_method(row)) for row in rows.to_dict("records")],
-        "variant": [_escape(v) for v in rows["variant"]],
+        "variant": [_escape(v.replace(",", ", ")) for v in rows["variant"]],
     }
     if "n" in rows:
         cells["seeds"] = [f"n={n}" for n in rows["n"]]

@@ -114,10 +114,11 @@ def lpips_scorer(
 
 
 def saved_bytes(run: Callable[[], object]) -> int:
-    """Return the bytes that `run`, a forward pass, keeps for its backward, each storage once.
+    """Return the bytes that `run` (a forward pass or a whole training step) keeps for backward.
 
-    Counted are whole storages, since a view keeps all of its storage alive. Not counted are
-    storages of leaf tensors that require grad (the parameters), which exist with or without it.
+    Each storage is counted once and whole, since a view keeps all of its storage alive; what
+    several passes of one step keep is added up. Not counted are storages of leaf tensors that
+    require grad: the parameters, which are there with or without a backward pass.
     """
     kept: dict[int, torch.Tensor] = {}  # keeps them alive, so that no address is used twice
     leaves: set[int] = set()

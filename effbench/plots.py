@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import math
 import re
-import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,7 +22,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from effbench import files, record, strip, tables
-from effbench.labels import Label, place_labels
+from effbench.labels import Label, entry_label, place_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -154,7 +153,7 @@ def _legend(frame: pd.DataFrame, looks: Looks, line: _Line) -> list[Line2D]:
             linestyle=line,
             marker=looks.marker[method, variant],
             color=looks.colour[method, variant],
-            label=textwrap.fill(f"{method} {variant}".strip(), 36),
+            label=entry_label(method, variant, 36),
         )
         for method, variant in zip(best["method"], best["variant"], strict=True)
     ]

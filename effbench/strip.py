@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from effbench.labels import entry_label
 from effbench.record import Record, scene_label
 
 _TILES_PER_ROW = 6
@@ -71,8 +71,8 @@ def _scene_tiles(
     ranked = sorted(shown, key=lambda pair: -_psnr(pair[0], view))[:_MOST_TILES]
     tiles = [_Tile(_read(truth), "ground truth", bold=True)]
     for cell, folder in ranked:
-        name = " ".join(part for part in (cell.method, cell.variant) if part)
-        caption = f"{textwrap.fill(name, _CAPTION_CHARS)}\n{_psnr(cell, view):.2f} dB"
+        name = entry_label(cell.method, cell.variant, _CAPTION_CHARS)
+        caption = f"{name}\n{_psnr(cell, view):.2f} dB"
         tiles.append(_Tile(_read(folder / view), caption))
     left_out = len(shown) - len(ranked)
     more = f" ({left_out} more not shown)" if left_out else ""
