@@ -1,0 +1,279 @@
+"""One cell, measured in this process: set up, trained under its budget, saved, evaluated."""
+
+from __future__ import annotations
+
+import gc
+import json
+import random
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+
+import effbench
+from effbench import config, devices, evaluate, files, machine, measure, record
+from effbench.clock import Budget, Clock
+from effbench.curve import Curve
+from effbench.errors import Diverged, EffbenchError
+from effbench.method import Checkpoint, Context, Method
+from effbench.outcome import (
+    CURVE,
+    MODEL,
+    RECORD,
+    RENDERS,
+    cell_folder,
+    identity,
+    scene_facts,
+    truth_folder,
+)
+from effbench.plan import Cell
+from effbench.record import Record, Status
+from effbench.scene import Intrinsics, Scene
+from effbench.train import Point, TrainLog, train
+
+_WARM_UP_STEPS = 4
+_WARM_UP_PIXELS = 16  # side of the image that warm-up renders
+_LATE = 0.999  # progress of the extra step whose memory is measured: as late training does it
+
+Report = Callable[[str, float, str], None]  # phase, its spent fraction in [0, 1], a note
+
+
+def silent(phase: str, fraction: float, note: str) -> None:
+    """Report nothing."""
+
+
+@dataclass
+class _Measured:
+    """The groups of a record as they become known; a cell that fails keeps what it has."""
+
+    scene: dict[str, Any]
+    quality: dict[str, Any] = field(default_factory=dict)
+    time: dict[str, Any] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
+    size: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def run_cell(
+    cell: Cell,
+    out: Path,
+    method: Callable[[], type[Method]],
+    scene: Callable[[], Scene],
+    command: Sequence[str] = (),
+    report: Report = silent,
+) -> Record:
+    """Run a cell and write its files below `out`; whatever goes wrong becomes its record.
+
+    method, scene: give the class and the loaded scene, inside the cell, since loading may fail.
+    The record is written last: a cell without one was interrupted.
+    """
+    began = time.perf_counter()
+    device = torch.device(cell.device)
+    provenance = machine.provenance(device, command)
+    measured = _Measured(scene_facts(cell))
+    status: Status = "ok"
+    reason = ""
+    try:
+        _Run(cell, out, measured, report).measure(method(), scene())
+    except Exception as error:  # a failed cell is a result; the others go on
+        traceback.print_exc()
+        status, reason = diagnose(error)
+    measured.time["total_s"] = time.perf_counter() - began
+    result = Record(
+        **identity(cell),
+        status=status,
+        reason=reason,
+        **vars(measured),
+        device=machine.device_name(device),
+        provenance=provenance,
+    )
+    record.write(cell_folder(out, cell.cell_id) / RECORD, result)
+    return result
+
+
+def diagnose(error: Exception) -> tuple[Status, str]:
+    """Return the status and reason that an exception gives its cell."""
+    text = str(error).strip() or "no message"
+    if isinstance(error, Diverged):
+        return "diverged", text
+    # torch's CPU allocator raises a plain RuntimeError
+    exhausted = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in text
+    if exhausted or isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return "oom", f"out of memory: {text.splitlines()[0]}"
+    if isinstance(error, EffbenchError):
+        return "failed", text
+    return "failed", f"{type(error).__name__}: {text}"
+
+
+class _Run:
+    """The steps of one cell; `measured` is filled as they succeed."""
+
+    def __init__(self, cell: Cell, out: Path, measured: _Measured, report: Report) -> None:
+        self.cell = cell
+        self.out = out
+        self.folder = cell_folder(out, cell.cell_id)
+        self.measured = measured
+        self.report = report
+        self.device = torch.device(cell.device)
+        self.synchronize = devices.synchronizer(self.device)
+        self.memory = measure.PeakMemory(self.device)
+
+    def measure(self, cls: type[Method], scene: Scene) -> None:
+        """Measure everything there is to a cell. Raises whatever the method raises."""
+        self.measured.scene = scene_facts(self.cell, scene)
+        parents, prepare_s = load_parents(self.cell, self.out)
+        self.measured.time["prepare_s"] = prepare_s
+        context = Context(scene, self.device, self.cell.seed, self.cell.backend, parents)
+        settings = config.build(cls.Config, self.cell.params, cls.name)
+        method = self._set_up(lambda: cls(settings, context))
+        self._train(method)
+        self._save(method)
+        self._evaluate(method)
+        self._measure_step(method)
+        self.measured.facts = method.facts()
+
+    def _set_up(self, build: Callable[[], Method]) -> Method:
+        """Compile and warm up on a throw-away copy, then build the method that is trained."""
+        self.report("setup", 0.0, "")
+        self.memory.begin("setup")
+        clock = Clock(self.synchronize)
+        clock.start()
+        seed_everything(self.cell.seed)
+        _warm_up(build())
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        seed_everything(self.cell.seed)
+        method = build()
+        clock.pause()
+        self.measured.time["setup_s"] = clock.read()
+        return method
+
+    def _train(self, method: Method) -> None:
+        scene = method.context.scene
+        views = evaluate.evenly_spaced(len(scene.test), self.cell.curve_views)
+        curve = Curve(self.folder / CURVE)
+
+        def on_point(point: Point) -> None:
+            self.memory.begin("render")  # evaluation must not count as memory of training
+            psnr = evaluate.mean_psnr(method, scene, views)
+            curve.add(point, psnr, method.diagnostics())
+            self.report("train", point.fraction, f"{psnr:.2f} dB" if views else "")
+            self.memory.begin("train")
+
+        self.report("train", 0.0, "")
+        self.memory.begin("train")
+        log = train(method, Budget.parse(self.cell.budget), Clock(self.synchronize), on_point)
+        self.memory.end()
+        self.measured.time |= _step_times(log)
+        self.measured.memory["peak_mem_mb"] = self.memory.phases["train"]
+        self.measured.memory["phases"] = self.memory.phases
+
+    def _save(self, method: Method) -> None:
+        """Write what a user would ship, and its sizes."""
+        # Views of one buffer are made tensors of their own: safetensors refuses shared memory.
+        state = {
+            key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for key, tensor in method.state().items()
+        }
+        metadata = {
+            "effbench": effbench.__version__,
+            "method": self.cell.method,
+            "params": json.dumps(dict(self.cell.params)),
+            "scene": self.cell.scene.name,
+        }
+        path = self.folder / MODEL
+        files.write_bytes(path, safetensors.torch.save(state, metadata))
+        size, compressed = measure.file_size(path)
+        parameters, nonzero = measure.count_parameters(method.parameters())
+        self.measured.size = {
+            "params": parameters,
+            "nonzero": nonzero,
+            "model_mb": size / 1e6,
+            "model_zst_mb": compressed / 1e6,
+            "model_bytes": size,
+            "model_zst_bytes": compressed,
+        }
+
+    def _evaluate(self, method: Method) -> None:
+        scene = method.context.scene
+        views = evaluate.evenly_spaced(len(scene.test), self.cell.eval_views)
+        began = time.perf_counter()
+        self.memory.begin("render")
+        evaluation = evaluate.evaluate(
+            method,
+            scene,
+            views,
+            renders=self.folder / RENDERS,
+            truths=truth_folder(self.out, self.cell),
+            on_view=lambda done: self.report("evaluate", done / len(views), ""),
+        )
+        self.memory.end()
+        render_s = float(np.median(evaluation.render_s))
+        self.measured.quality = evaluation.quality
+        self.measured.time |= {
+            "render_ms": render_s * 1e3,
+            "fps": 1 / render_s if render_s else None,
+            "eval_s": time.perf_counter() - began,
+        }
+
+    def _measure_step(self, method: Method) -> None:
+        """Measure what one more step keeps for backward; last, since it changes the method."""
+        saved = measure.saved_bytes(lambda: method.step(_LATE))
+        self.measured.memory["saved_mb"] = saved / 1e6
+
+
+def load_parents(cell: Cell, out: Path) -> tuple[dict[str, Checkpoint], float]:
+    """Return the checkpoints of a cell's parents by role, and the seconds spent on making them.
+
+    Raises RecordError or EffbenchError if a parent has not left its result below `out`.
+    """
+    checkpoints = {}
+    prepare_s = 0.0
+    for role, cell_id in cell.parents.items():
+        folder = cell_folder(out, cell_id)
+        parent = record.read(folder / RECORD)
+        if parent.status != "ok":
+            raise EffbenchError(f"parent {cell_id} is {parent.status}: {parent.reason}")
+        state = safetensors.torch.load_file(folder / MODEL)
+        checkpoints[role] = Checkpoint(parent.method, parent.params, state)
+        prepare_s += sum(parent.time[key] or 0.0 for key in ("setup_s", "train_s", "prepare_s"))
+    return checkpoints, prepare_s
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators too, for methods that use libraries which draw from them."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _warm_up(method: Method) -> None:
+    """Train a few steps and render a tiny image, so that everything is compiled and loaded."""
+    for _ in range(_WARM_UP_STEPS):
+        method.step(0.0)
+    scene = method.context.scene
+    pose = torch.from_numpy(scene.train.poses[0]).to(method.context.device)
+    side = _WARM_UP_PIXELS
+    scale = side / scene.train.intrinsics.width
+    focal = scene.train.intrinsics.fx * scale
+    with torch.no_grad():
+        method.render(pose, Intrinsics(side, side, focal, focal, side / 2, side / 2))
+
+
+def _step_times(log: TrainLog) -> dict[str, Any]:
+    steps_ms = np.asarray(log.step_s) * 1e3
+    return {
+        "train_s": log.train_s,
+        "iterations": log.iterations,
+        "iter_ms": float(np.median(steps_ms)),
+        "iter_ms_p95": float(np.percentile(steps_ms, 95)),
+        "overshoot_s": log.overshoot_s,
+        "overhead_s": log.overhead_s,
+    }

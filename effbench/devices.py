@@ -1,0 +1,37 @@
+"""Devices by name: `auto`, `cpu`, `cuda` and `cuda:1`, and waiting for the work queued on one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from effbench.errors import ConfigError
+
+
+def resolve(name: str) -> str:
+    """Return `cpu` or `cuda:<index>` for a name. Raises ConfigError if this machine has it not."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"unknown device '{name}': write auto, cpu, cuda or cuda:1")
+    if device.type == "cpu":
+        return "cpu"
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if (device.index or 0) >= count:
+        raise ConfigError(
+            f"device '{name}' is not there ({count} CUDA devices are): use --device cpu, or see "
+            "what works here with `effbench doctor`"
+        )
+    return f"cuda:{device.index or 0}"
+
+
+def synchronizer(device: torch.device) -> Callable[[], None]:
+    """Return what waits until all work queued on `device` is done; on a CPU that is nothing."""
+    if device.type == "cuda":
+        return lambda: torch.cuda.synchronize(device)
+    return lambda: None
