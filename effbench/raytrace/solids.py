@@ -1,0 +1,137 @@
+"""Where a ray runs inside a shape, compiled. Importing this module imports numba.
+
+Notation: points and directions are tuples (x, y, z); a ray is o + t·d with |d| = 1; an interval
+of t is a pair (near, far), empty when near > far. All shapes are convex: one interval each.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from effbench.raytrace.compiled import compiled
+from effbench.raytrace.shapes import Kind, Shapes, Vector
+
+_BOX, _ELLIPSOID, _CYLINDER = int(Kind.BOX), int(Kind.ELLIPSOID), int(Kind.CYLINDER)
+Interval = tuple[float, float]
+_FAR = 1e9
+_ALL, _EMPTY = (-_FAR, _FAR), (_FAR, -_FAR)
+
+
+@compiled
+def dot(a: Vector, b: Vector) -> float:
+    """Return the inner product."""
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@compiled
+def along(o: Vector, t: float, d: Vector) -> Vector:
+    """Return o + t·d."""
+    return o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2]
+
+
+@compiled
+def unit(v: Vector) -> Vector:
+    """Return v / |v|."""
+    norm = math.sqrt(dot(v, v))
+    return v[0] / norm, v[1] / norm, v[2] / norm
+
+
+@compiled
+def to_local(axes: Any, v: Vector) -> Vector:
+    """Turn a world direction into the axes of a shape ([3, 3], rows are the shape's axes)."""
+    return dot(axes[0], v), dot(axes[1], v), dot(axes[2], v)
+
+
+@compiled
+def to_world(axes: Any, v: Vector) -> Vector:
+    """Turn a direction in a shape's axes into the world's."""
+    return (
+        axes[0, 0] * v[0] + axes[1, 0] * v[1] + axes[2, 0] * v[2],
+        axes[0, 1] * v[0] + axes[1, 1] * v[1] + axes[2, 1] * v[2],
+        axes[0, 2] * v[0] + axes[1, 2] * v[1] + axes[2, 2] * v[2],
+    )
+
+
+@compiled
+def span(shapes: Shapes, i: int, o: Vector, d: Vector) -> Interval:
+    """Return the interval of t that a ray spends inside shape i."""
+    offset = along(o, -1.0, shapes.centre[i])
+    closest = dot(offset, d)
+    if dot(offset, offset) - closest * closest > shapes.reach[i] * shapes.reach[i]:
+        return _EMPTY  # the ray passes the bounding sphere: most rays end here
+    o = to_local(shapes.axes[i], offset)
+    d = to_local(shapes.axes[i], d)
+    size = shapes.size[i]
+    if shapes.kind[i] == _ELLIPSOID:
+        o = (o[0] / size[0], o[1] / size[1], o[2] / size[2])
+        d = (d[0] / size[0], d[1] / size[1], d[2] / size[2])
+        return _quadratic(dot(d, d), dot(o, d), dot(o, o) - 1.0)
+    z = _slab(o[2], d[2], size[2])
+    if shapes.kind[i] == _CYLINDER:
+        a = d[0] * d[0] + d[1] * d[1]
+        c = o[0] * o[0] + o[1] * o[1] - size[0] * size[0]
+        side = _quadratic(a, o[0] * d[0] + o[1] * d[1], c)
+        return max(side[0], z[0]), min(side[1], z[1])
+    x = _slab(o[0], d[0], size[0])
+    y = _slab(o[1], d[1], size[1])
+    return max(x[0], y[0], z[0]), min(x[1], y[1], z[1])
+
+
+@compiled
+def _quadratic(a: float, half_b: float, c: float) -> Interval:
+    """Return the interval where a·t² + 2·half_b·t + c ≤ 0, for a ≥ 0."""
+    if a < 1e-18:  # along a cylinder's axis: inside or outside for good
+        return _ALL if c <= 0.0 else _EMPTY
+    discriminant = half_b * half_b - a * c
+    if discriminant < 0.0:
+        return _EMPTY
+    root = math.sqrt(discriminant)
+    return (-half_b - root) / a, (-half_b + root) / a
+
+
+@compiled
+def _slab(o: float, d: float, half: float) -> Interval:
+    """Return the interval where |o + t·d| ≤ half."""
+    if abs(d) < 1e-12:
+        return _ALL if abs(o) <= half else _EMPTY
+    first, second = (-half - o) / d, (half - o) / d
+    return min(first, second), max(first, second)
+
+
+@compiled
+def first_hit(shapes: Shapes, o: Vector, d: Vector) -> tuple[float, int]:
+    """Return (t, i) of the nearest shape that the ray enters; i = −1 for none."""
+    nearest, index = _FAR, -1
+    for i in range(len(shapes.kind)):
+        near, far = span(shapes, i, o, d)
+        if near <= far and 0.0 < near < nearest:
+            nearest, index = near, i
+    return nearest, index
+
+
+@compiled
+def blocked(shapes: Shapes, o: Vector, d: Vector) -> bool:
+    """Whether any shape lies ahead of o; one that holds o counts (shapes may touch)."""
+    for i in range(len(shapes.kind)):
+        near, far = span(shapes, i, o, d)
+        if near <= far and far > 0.0:
+            return True
+    return False
+
+
+@compiled
+def local_normal(kind: int, size: Any, p: Vector) -> Vector:
+    """Return the outward normal at a surface point; both in the shape's own axes."""
+    x, y, z = p[0] / size[0], p[1] / size[1], p[2] / size[2]
+    if kind == _BOX:
+        if abs(x) >= abs(y) and abs(x) >= abs(z):
+            return math.copysign(1.0, x), 0.0, 0.0
+        if abs(y) >= abs(z):
+            return 0.0, math.copysign(1.0, y), 0.0
+        return 0.0, 0.0, math.copysign(1.0, z)
+    if kind == _CYLINDER:
+        if abs(z) > 1.0 - 1e-9:
+            return 0.0, 0.0, math.copysign(1.0, z)
+        return unit((x, y, 0.0))
+    return unit((x / size[0], y / size[1], z / size[2]))
