@@ -17,25 +17,25 @@ from effbench.nerf.training import RadianceFieldMethod, TrainingOptions
 class InstantNGPConfig:
     """Defaults of the paper; on a CPU the smaller ones of `InstantNGP.device_defaults`."""
 
-    levels: int = 16
-    log2_table: int = 19
-    base_resolution: int = 16
-    finest_resolution: int = 2048
-    hidden: int = 64
-    geometry: int = 15
-    samples: int = 262144
-    march_steps: int = 1024
-    grid_resolution: int = 128
-    grid_everywhere_until: int = 256
-    compaction: Literal["transmittance", "none"] = "transmittance"
-    early_stop: float = 1e-4
+    levels: int = 16  # hash levels, L
+    log2_table: int = 19  # log2 of the entries of a hashed level, T
+    base_resolution: int = 16  # lattice of the coarsest level
+    finest_resolution: int = 2048  # lattice of the finest level
+    hidden: int = 64  # neurons per hidden layer
+    geometry: int = 15  # features from the density to the colour network
+    samples: int = 262144  # samples per step, B, which sets the number of rays
+    march_steps: int = 1024  # steps along the cube's diagonal
+    grid_resolution: int = 128  # occupancy cells per axis
+    grid_everywhere_until: int = 256  # iterations during which updates visit all cells
+    compaction: Literal["transmittance", "none"] = "transmittance"  # drop samples behind surfaces
+    early_stop: float = 1e-4  # transmittance at which a ray ends
     lr: float = 0.01
-    weight_decay: float = 1e-6
+    weight_decay: float = 1e-6  # L2, networks only
     decay: Literal["exponential", "none"] = "exponential"
     loss: Literal["huber", "mse"] = "huber"
-    background: Literal["random", "scene"] = "random"
-    ema: float = 0.0
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    background: Literal["random", "scene"] = "random"  # in training, where images have alpha
+    ema: float = 0.0  # decay of the weight average; 0 for none
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # of the networks
 
 
 class InstantNGP(RadianceFieldMethod):

@@ -90,7 +90,7 @@ def hash_encode(
     positions and table: the forward pass then costs nothing and the gradient is the same.
     """
     if resolve(backend, positions.device) == "cpu":
-        return _CpuHashEncode.apply(positions, table, layout, encoded)  # type: ignore[no-any-return]
+        return _CpuHashEncode.apply(positions, table, layout, encoded)  # type: ignore[no-any-return, no-untyped-call]
     return hash_encode_reference(positions, table, layout)
 
 

@@ -78,8 +78,8 @@ def march(
             jitter.numpy(),
             limit,
         )
-        packed = [torch.from_numpy(array) for array in (positions, t, rays, offsets)]
-        return Samples(*packed, deltas=_constant(step, packed[1]))
+        x, distance, ray, offset = map(torch.from_numpy, (positions, t, rays, offsets))
+        return Samples(x, distance, ray, offset, _constant(step, distance))
     return march_reference(
         origins, directions, near, occupancy, resolution, step, jitter, limit, far
     )

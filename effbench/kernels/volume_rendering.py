@@ -25,7 +25,7 @@ def composite(
     The colour is differentiable in `thickness` and `colors`; the opacity is not differentiable.
     """
     if resolve(backend, thickness.device) == "cpu":
-        return _CpuComposite.apply(thickness, colors, offsets, background)  # type: ignore[no-any-return]
+        return _CpuComposite.apply(thickness, colors, offsets, background)  # type: ignore[no-any-return, no-untyped-call]
     return composite_reference(thickness, colors, offsets, background)
 
 

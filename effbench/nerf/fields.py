@@ -93,7 +93,9 @@ class HashField(RadianceField):
     ) -> None:
         super().__init__()
         self.layout, self.precision, self.backend = layout, precision, backend
-        self.table = nn.Parameter(torch.empty(layout.rows, 2).uniform_(-1e-4, 1e-4, generator=generator))
+        self.table = nn.Parameter(
+            torch.empty(layout.rows, 2).uniform_(-1e-4, 1e-4, generator=generator)
+        )
 
         def weight(outputs: int, inputs: int) -> nn.Parameter:
             matrix = torch.empty(outputs, inputs)
@@ -120,7 +122,9 @@ class HashField(RadianceField):
 
     def color(self, geometry: Tensor, directions: Tensor) -> Tensor:
         with self._autocast(geometry.device):
-            output = _mlp(torch.cat([directions.to(geometry.dtype), geometry], 1), self.color_layers)
+            output = _mlp(
+                torch.cat([directions.to(geometry.dtype), geometry], 1), self.color_layers
+            )
         return torch.sigmoid(output.float())
 
 

@@ -1,4 +1,4 @@
-"""The occupancy grid (Müller et al. 2022, appendix E.2): where a field is dense enough to sample."""
+"""The occupancy grid (Müller et al. 2022, appendix E.2): where a field is worth sampling."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class OccupancyGrid:
         else:
             visited = self._visit(cells // 4, generator)
         self.thickness *= _DECAY
-        for part in visited.split(_BATCH):
+        for part in torch.split(visited, _BATCH):
             thickness = density(self._point_in(part, generator)) * self.step
             self.thickness[part] = torch.maximum(self.thickness[part], thickness)
         self._refresh()

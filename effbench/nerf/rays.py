@@ -68,9 +68,7 @@ class TrainingPixels:
         """
         views, height, width, _ = self._images.shape
         device = self._images.device
-        pixel = torch.randint(
-            views * height * width, (count,), generator=generator, device=device
-        )
+        pixel = torch.randint(views * height * width, (count,), generator=generator, device=device)
         x, row = pixel % width, pixel // width
         y, view = row % height, row // height
         world = generate_rays(self._poses, self._intrinsics, view, x, y, self._backend)

@@ -38,6 +38,7 @@ class Sampler(ABC):
 
     def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:
         """Adapt to the field before step `iteration`. Default: nothing to adapt."""
+        return
 
     def state(self) -> dict[str, Tensor]:
         """Return what rendering needs. Default: nothing."""
@@ -45,6 +46,7 @@ class Sampler(ABC):
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Load what `state` returned. Default: nothing."""
+        return
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -57,8 +57,10 @@ class RadianceFieldMethod(Method):
         self.sampler = self.build_sampler()
         self.optimizer = self.build_optimizer()
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
-        average = get_ema_multi_avg_fn(self.options.ema)
-        self.averaged = AveragedModel(self.field, multi_avg_fn=average) if self.options.ema else None
+        average = get_ema_multi_avg_fn(self.options.ema)  # type: ignore[no-untyped-call]
+        self.averaged = (
+            AveragedModel(self.field, multi_avg_fn=average) if self.options.ema else None
+        )
         self.iteration = 0
         self.ray_count = self._FIRST_RAYS
         self.sample_count = 0
@@ -116,7 +118,7 @@ class RadianceFieldMethod(Method):
 
     @torch.no_grad()
     def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:
-        field = self.field if self.averaged is None else self.averaged.module
+        field = self._evaluated()
         rays = camera_rays(pose.to(self.device), intrinsics, self.cube, self.backend)
         starts = range(0, len(rays), self._RENDER_RAYS)
         parts = [
@@ -128,8 +130,8 @@ class RadianceFieldMethod(Method):
         return torch.cat(parts).clamp(0, 1).view(intrinsics.height, intrinsics.width, 3)
 
     def state(self) -> dict[str, Tensor]:
-        field = self.field if self.averaged is None else self.averaged.module
-        weights = {f"field.{name}": tensor.detach() for name, tensor in field.named_parameters()}
+        named = self._evaluated().named_parameters()
+        weights = {f"field.{name}": tensor.detach() for name, tensor in named}
         return weights | self.sampler.state()
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
@@ -154,12 +156,14 @@ class RadianceFieldMethod(Method):
             "samples_last_step": self.sample_count,
         }
 
+    def _evaluated(self) -> RadianceField:
+        """Return the field that is rendered and shipped: the average, where one is kept."""
+        return self.field if self.averaged is None else cast(RadianceField, self.averaged.module)
+
     def _target(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the colours to match and the background behind each ray, both [R, 3]."""
         if self.options.background == "random" and self.pixels.has_alpha:
-            background = torch.rand(
-                len(pixels), 3, generator=self.generator, device=self.device
-            )
+            background = torch.rand(len(pixels), 3, generator=self.generator, device=self.device)
         else:
             background = self.scene_background.expand(len(pixels), 3)
         if not self.pixels.has_alpha:

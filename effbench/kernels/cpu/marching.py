@@ -31,7 +31,16 @@ def march(
     slab = np.empty((rays, longest), np.float32)
     counts = np.empty(rays, np.int64)
     _fill(
-        origins, directions, near, _f32(far), occupancy, resolution, _f32(step), jitter, slab, counts
+        origins,
+        directions,
+        near,
+        _f32(far),
+        occupancy,
+        resolution,
+        _f32(step),
+        jitter,
+        slab,
+        counts,
     )
     offsets = np.zeros(rays + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])
@@ -113,5 +122,3 @@ def _pack(origins, directions, slab, offsets, t, rays, positions):  # type: igno
                 rays[i] = r
                 for axis in range(3):
                     positions[i, axis] = _clamp(origins[r, axis] + distance * directions[r, axis])
-
-

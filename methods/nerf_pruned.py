@@ -1,0 +1,59 @@
+"""Neuron pruning of the vanilla NeRF (Ding et al. 2025), trained again after pruning."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+import torch
+
+from effbench.method import Requirement
+from effbench.nerf.fields import resolve_precision
+from effbench.nerf.mlp_field import MLPField, MLPShape
+from effbench.nerf.mlp_method import MLPConfig, MLPMethod
+from effbench.nerf.pruning import prune, pruned_shape
+from effbench.nerf.sampling import Sampler
+
+
+@dataclass(frozen=True)
+class PrunedConfig(MLPConfig):
+    selection: Literal["uniform", "w_in", "w_out", "product", "coreset"] = "coreset"
+    width: int = 128  # neurons that each pruned layer keeps
+    init: Literal["inherit", "scratch"] = "inherit"  # the kept weights, or fresh ones
+    layers: tuple[int, ...] = (0, 1, 2, 3, 5, 6)  # 4 feeds the skip, 7 the heads; 0 to 7 for all
+
+
+class PrunedNeRF(MLPMethod):
+    """The dense NeRF with neurons removed from its hidden layers, then trained again.
+
+    With init=scratch the chosen neurons make no difference: it shows what the smaller network
+    reaches on its own.
+    """
+
+    name = "nerf-pruned"
+    Config = PrunedConfig
+    config: PrunedConfig
+
+    @classmethod
+    def requires(cls, config: Any) -> dict[str, Requirement]:
+        if config.init == "scratch":
+            return {}
+        shared = {field.name for field in fields(MLPConfig)}
+        params = {name: value for name, value in asdict(config).items() if name in shared}
+        return {"dense": Requirement("nerf", params)}
+
+    def build_field(self, generator: torch.Generator) -> MLPField:
+        c = self.config
+        precision = resolve_precision(c.precision, self.device)
+        if c.init == "scratch":
+            return MLPField(pruned_shape(MLPShape(), c.width, c.layers), precision, generator)
+        parent = MLPField(MLPShape(), precision, generator)
+        state = self.context.parents["dense"].state
+        parent.load_state_dict({name: state[f"field.{name}"] for name in parent.state_dict()})
+        return prune(parent, c.selection, c.width, generator, c.layers)
+
+    def build_sampler(self) -> Sampler:
+        sampler = super().build_sampler()
+        if self.config.init == "inherit":
+            sampler.load_state(self.context.parents["dense"].state)
+        return sampler
