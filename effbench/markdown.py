@@ -12,7 +12,7 @@ _LEGEND = """\
 PSNR is the mean ± sample standard deviation over n seeds; a row with n=1 has no deviation. MB are \
 1e6 bytes. train: time the clock counted; setup: scene to device, compilation, warm-up; prepare: \
 parents and pseudo views. iter: median duration of one iteration, and its 95th percentile. peak: \
-largest memory phase; saved: kept for backward by one iteration. model: the shipped file, and \
+memory while training; saved: kept for backward by one iteration. model: the shipped file, and \
 after zstandard (zst). What each column means is in docs/records.md."""
 
 

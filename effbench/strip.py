@@ -15,6 +15,7 @@ from effbench.labels import entry_label
 from effbench.record import Record, scene_label
 
 _TILES_PER_ROW = 6
+_FEWEST_COLUMNS = 3  # the scene's title needs the width
 _MOST_TILES = 23  # beside the ground truth: four rows
 _TILE, _MARGIN, _TITLE, _CAPTION = 1.9, 0.08, 0.28, 0.5  # inches
 _CAPTION_CHARS = 30
@@ -94,7 +95,8 @@ def _read(path: Path) -> NDArray[np.uint8]:
 
 def _draw(scenes: Sequence[tuple[str, list[_Tile]]]) -> Figure:
     """Set the tiles in lines below each scene's title; sizes and positions are in inches."""
-    columns = min(_TILES_PER_ROW, max(len(tiles) for _, tiles in scenes))
+    most = max(len(tiles) for _, tiles in scenes)
+    columns = min(_TILES_PER_ROW, max(most, _FEWEST_COLUMNS))
     width = _MARGIN + columns * (_TILE + _MARGIN)
     height = _MARGIN + sum(_height(tiles, columns) for _, tiles in scenes)
     figure = Figure(figsize=(width, height))
