@@ -13,16 +13,18 @@ from numba import prange
 from numpy.typing import NDArray
 
 from effbench.raytrace.compiled import compiled, compiled_parallel
-from effbench.raytrace.shapes import Shape, Shapes, Vector, pack
+from effbench.raytrace.shapes import Shape, Vector, pack
 from effbench.raytrace.solids import (
     along,
     blocked,
     dot,
     first_hit,
     local_normal,
+    passes,
     to_local,
     to_world,
     unit,
+    vector,
 )
 from effbench.raytrace.textures import blend
 from effbench.scene import Intrinsics
@@ -66,7 +68,7 @@ def _lights() -> NDArray[np.float64]:
 
 @compiled_parallel
 def _render(
-    shapes: Shapes,
+    shapes: Any,
     lights: NDArray[np.float64],
     poses: NDArray[np.float64],
     lens: NDArray[np.float64],
@@ -78,64 +80,98 @@ def _render(
 
 @compiled
 def _render_view(
-    shapes: Shapes,
+    shapes: Any,
     lights: NDArray[np.float64],
     pose: NDArray[np.float64],
     lens: NDArray[np.float64],
     image: NDArray[np.uint8],
 ) -> None:
     """Draw one view, uint8 [H, W, 4]."""
+    candidates = np.empty(len(shapes), np.int64)
     for y in range(image.shape[0]):
         for x in range(image.shape[1]):
-            _render_pixel(shapes, lights, pose, lens, x, y, image[y, x])
+            count = _near_pixel(shapes, pose, lens, x, y, candidates)
+            if count > 0:
+                _render_pixel(shapes, lights, pose, lens, x, y, candidates, count, image)
+            else:
+                image[y, x] = 0
+
+
+@compiled
+def _near_pixel(
+    shapes: Any,
+    pose: NDArray[np.float64],
+    lens: NDArray[np.float64],
+    x: int,
+    y: int,
+    candidates: NDArray[np.int64],
+) -> int:
+    """Write the shapes that subsamples of a pixel may hit to `candidates`; return their number."""
+    o = (pose[0, 3], pose[1, 3], pose[2, 3])
+    d = _direction(pose, lens, x + 0.5, y + 0.5)
+    count = 0
+    for i in range(len(shapes)):
+        if not passes(shapes[i], o, d, 0.75 / lens[0]):  # a pixel's half diagonal is 0.71 pixels
+            candidates[count] = i
+            count += 1
+    return count
+
+
+@compiled
+def _direction(pose: NDArray[np.float64], lens: NDArray[np.float64], x: float, y: float) -> Vector:
+    """Return the direction of the ray through image point (x, y), in pixels."""
+    right, down = (x - lens[2]) / lens[0], (y - lens[3]) / lens[1]
+    return unit(
+        (
+            pose[0, 0] * right - pose[0, 1] * down - pose[0, 2],
+            pose[1, 0] * right - pose[1, 1] * down - pose[1, 2],
+            pose[2, 0] * right - pose[2, 1] * down - pose[2, 2],
+        )
+    )
 
 
 @compiled
 def _render_pixel(
-    shapes: Shapes,
+    shapes: Any,
     lights: NDArray[np.float64],
     pose: NDArray[np.float64],
     lens: NDArray[np.float64],
     x: int,
     y: int,
-    pixel: NDArray[np.uint8],
+    candidates: NDArray[np.int64],
+    count: int,
+    image: NDArray[np.uint8],
 ) -> None:
-    """Average the subsamples of one pixel, uint8 [4]."""
+    """Average the subsamples of one pixel of `image`, uint8 [H, W, 4]."""
     o = (pose[0, 3], pose[1, 3], pose[2, 3])
     red, green, blue, covered = 0.0, 0.0, 0.0, 0
     for s in range(len(lights)):
-        right = (x + (s % SUBSAMPLES + 0.5) / SUBSAMPLES - lens[2]) / lens[0]
-        down = (y + (s // SUBSAMPLES + 0.5) / SUBSAMPLES - lens[3]) / lens[1]
-        d = unit(
-            (
-                pose[0, 0] * right - pose[0, 1] * down - pose[0, 2],
-                pose[1, 0] * right - pose[1, 1] * down - pose[1, 2],
-                pose[2, 0] * right - pose[2, 1] * down - pose[2, 2],
-            )
-        )
-        t, i = first_hit(shapes, o, d)
+        sub_x = x + (s % SUBSAMPLES + 0.5) / SUBSAMPLES
+        sub_y = y + (s // SUBSAMPLES + 0.5) / SUBSAMPLES
+        d = _direction(pose, lens, sub_x, sub_y)
+        t, i = first_hit(shapes, candidates, count, o, d)
         if i >= 0:
-            colour = _shade(shapes, i, along(o, t, d), d, lights[s])
+            colour = _shade(shapes, i, along(o, t, d), d, vector(lights[s]))
             red, green, blue = red + colour[0], green + colour[1], blue + colour[2]
             covered += 1
-    count = max(covered, 1)
-    pixel[0] = int(255.0 * red / count + 0.5)
-    pixel[1] = int(255.0 * green / count + 0.5)
-    pixel[2] = int(255.0 * blue / count + 0.5)
-    pixel[3] = int(255.0 * covered / len(lights) + 0.5)
+    scale = 255.0 / max(covered, 1)
+    image[y, x, 0] = int(scale * red + 0.5)
+    image[y, x, 1] = int(scale * green + 0.5)
+    image[y, x, 2] = int(scale * blue + 0.5)
+    image[y, x, 3] = int(255.0 * covered / len(lights) + 0.5)
 
 
 @compiled
-def _shade(shapes: Shapes, i: int, p: Vector, d: Vector, light: Any) -> Vector:
+def _shade(shapes: Any, i: int, p: Vector, d: Vector, light: Vector) -> Vector:
     """Return the colour of shape i at surface point p, seen along d and lit from `light`."""
-    axes = shapes.axes[i]
-    local = to_local(axes, along(p, -1.0, shapes.centre[i]))
-    local_n = local_normal(shapes.kind[i], shapes.size[i], local)
-    normal = to_world(axes, local_n)
+    shape = shapes[i]
+    local = to_local(shape.axes, along(p, -1.0, vector(shape.centre)))
+    local_n = local_normal(shape.kind, vector(shape.size), local)
+    normal = to_world(shape.axes, local_n)
     inside = along(local, -_NUDGE, local_n)  # off the borders between cells that faces may lie on
-    scale = shapes.scale[i]
-    mix = blend(shapes.pattern[i], inside[0] * scale, inside[1] * scale, inside[2] * scale)
-    first, second = shapes.colours[i, 0], shapes.colours[i, 1]
+    scale = shape.scale
+    mix = blend(shape.pattern, inside[0] * scale, inside[1] * scale, inside[2] * scale)
+    first, second = vector(shape.first), vector(shape.second)
     diffuse = AMBIENT_BELOW + (AMBIENT_ABOVE - AMBIENT_BELOW) * (0.5 + 0.5 * normal[2])
     highlight = 0.0
     facing = dot(normal, light)
@@ -143,9 +179,9 @@ def _shade(shapes: Shapes, i: int, p: Vector, d: Vector, light: Any) -> Vector:
         diffuse += DIFFUSE * facing
         half = unit(along(light, -1.0, d))
         highlight = max(dot(normal, half), 0.0)
-        for _ in range(shapes.sharpness[i]):  # a power of two: the same on every machine
+        for _ in range(shape.sharpness):  # a power of two: the same on every machine
             highlight *= highlight
-        highlight *= shapes.gloss[i]
+        highlight *= shape.gloss
     return (
         min(diffuse * (first[0] + mix * (second[0] - first[0])) + highlight, 1.0),
         min(diffuse * (first[1] + mix * (second[1] - first[1])) + highlight, 1.0),

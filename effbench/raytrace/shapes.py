@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,43 +82,36 @@ def rod(start: Vector, end: Vector, radius: float, material: Material) -> Shape:
     return Shape(Kind.CYLINDER, _vector((first + last) / 2), size, material, axes)
 
 
-class Shapes(NamedTuple):
-    """P shapes as arrays, in the form that compiled code takes.
+# One shape as compiled code takes it. axes: row a is the shape's axis a in the world; reach:
+# radius of the bounding sphere, world units; the rest as in Shape and Material.
+SHAPE = np.dtype(
+    [
+        ("kind", np.int64),
+        ("centre", np.float64, 3),
+        ("size", np.float64, 3),
+        ("axes", np.float64, (3, 3)),
+        ("reach", np.float64),
+        ("pattern", np.int64),
+        ("first", np.float64, 3),
+        ("second", np.float64, 3),
+        ("scale", np.float64),
+        ("gloss", np.float64),
+        ("sharpness", np.int64),
+    ]
+)
 
-    centre, size: float64 [P, 3]; axes: [P, 3, 3], row a is the shape's axis a in the world;
-    reach: [P], radius of the bounding sphere; colours: [P, 2, 3]; the rest: [P], see Material.
-    """
 
-    kind: NDArray[np.int64]
-    centre: NDArray[np.float64]
-    size: NDArray[np.float64]
-    axes: NDArray[np.float64]
-    reach: NDArray[np.float64]
-    pattern: NDArray[np.int64]
-    colours: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    gloss: NDArray[np.float64]
-    sharpness: NDArray[np.int64]
-
-
-def pack(shapes: Sequence[Shape]) -> Shapes:
-    """Return the shapes as arrays."""
-    materials = [shape.material for shape in shapes]
-    size = np.array([shape.size for shape in shapes])
-    radial = np.array([shape.kind == Kind.ELLIPSOID for shape in shapes])
-    corner = np.sqrt((size**2).sum(1))
-    return Shapes(
-        kind=np.array([shape.kind for shape in shapes], np.int64),
-        centre=np.array([shape.centre for shape in shapes]),
-        size=size,
-        axes=np.array([shape.axes for shape in shapes]),
-        reach=np.where(radial, size.max(1), corner),
-        pattern=np.array([material.pattern for material in materials], np.int64),
-        colours=np.array([(material.first, material.second) for material in materials]),
-        scale=np.array([material.scale for material in materials]),
-        gloss=np.array([material.gloss for material in materials]),
-        sharpness=np.array([material.sharpness for material in materials], np.int64),
-    )
+def pack(shapes: Sequence[Shape]) -> NDArray[np.void]:
+    """Return the shapes as an array [P] of SHAPE."""
+    packed = np.zeros(len(shapes), SHAPE)
+    for record, shape in zip(packed, shapes, strict=True):
+        round_ = shape.kind == Kind.ELLIPSOID
+        for name in ("kind", "centre", "size", "axes"):
+            record[name] = getattr(shape, name)
+        for name in ("pattern", "first", "second", "scale", "gloss", "sharpness"):
+            record[name] = getattr(shape.material, name)
+        record["reach"] = max(shape.size) if round_ else math.hypot(*shape.size)
+    return packed
 
 
 def _turned(yaw: float) -> tuple[Vector, Vector, Vector]:

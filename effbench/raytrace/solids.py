@@ -2,6 +2,7 @@
 
 Notation: points and directions are tuples (x, y, z); a ray is o + t·d with |d| = 1; an interval
 of t is a pair (near, far), empty when near > far. All shapes are convex: one interval each.
+`shape` is a record of `shapes.SHAPE`, `shapes` an array of them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 from typing import Any
 
 from effbench.raytrace.compiled import compiled
-from effbench.raytrace.shapes import Kind, Shapes, Vector
+from effbench.raytrace.shapes import Kind, Vector
 
 _BOX, _ELLIPSOID, _CYLINDER = int(Kind.BOX), int(Kind.ELLIPSOID), int(Kind.CYLINDER)
 Interval = tuple[float, float]
@@ -31,6 +32,12 @@ def along(o: Vector, t: float, d: Vector) -> Vector:
 
 
 @compiled
+def vector(values: Any) -> Vector:
+    """Return an array of three numbers as a tuple."""
+    return values[0], values[1], values[2]
+
+
+@compiled
 def unit(v: Vector) -> Vector:
     """Return v / |v|."""
     norm = math.sqrt(dot(v, v))
@@ -39,8 +46,12 @@ def unit(v: Vector) -> Vector:
 
 @compiled
 def to_local(axes: Any, v: Vector) -> Vector:
-    """Turn a world direction into the axes of a shape ([3, 3], rows are the shape's axes)."""
-    return dot(axes[0], v), dot(axes[1], v), dot(axes[2], v)
+    """Turn a world direction into a shape's axes ([3, 3], rows are the axes)."""
+    return (
+        axes[0, 0] * v[0] + axes[0, 1] * v[1] + axes[0, 2] * v[2],
+        axes[1, 0] * v[0] + axes[1, 1] * v[1] + axes[1, 2] * v[2],
+        axes[2, 0] * v[0] + axes[2, 1] * v[1] + axes[2, 2] * v[2],
+    )
 
 
 @compiled
@@ -54,21 +65,27 @@ def to_world(axes: Any, v: Vector) -> Vector:
 
 
 @compiled
-def span(shapes: Shapes, i: int, o: Vector, d: Vector) -> Interval:
-    """Return the interval of t that a ray spends inside shape i."""
-    offset = along(o, -1.0, shapes.centre[i])
+def passes(shape: Any, o: Vector, d: Vector, spread: float) -> bool:
+    """Whether a ray misses the bounding sphere of a shape, and so do all from o within the angle
+    `spread` (radians, small) of it."""
+    offset = along(vector(shape.centre), -1.0, o)
     closest = dot(offset, d)
-    if dot(offset, offset) - closest * closest > shapes.reach[i] * shapes.reach[i]:
-        return _EMPTY  # the ray passes the bounding sphere: most rays end here
-    o = to_local(shapes.axes[i], offset)
-    d = to_local(shapes.axes[i], d)
-    size = shapes.size[i]
-    if shapes.kind[i] == _ELLIPSOID:
+    reach: float = shape.reach + spread * math.sqrt(dot(offset, offset))
+    return dot(offset, offset) - closest * closest > reach * reach
+
+
+@compiled
+def span(shape: Any, o: Vector, d: Vector) -> Interval:
+    """Return the interval of t that a ray spends inside a shape."""
+    o = to_local(shape.axes, along(o, -1.0, vector(shape.centre)))
+    d = to_local(shape.axes, d)
+    size = vector(shape.size)
+    if shape.kind == _ELLIPSOID:
         o = (o[0] / size[0], o[1] / size[1], o[2] / size[2])
         d = (d[0] / size[0], d[1] / size[1], d[2] / size[2])
         return _quadratic(dot(d, d), dot(o, d), dot(o, o) - 1.0)
     z = _slab(o[2], d[2], size[2])
-    if shapes.kind[i] == _CYLINDER:
+    if shape.kind == _CYLINDER:
         a = d[0] * d[0] + d[1] * d[1]
         c = o[0] * o[0] + o[1] * o[1] - size[0] * size[0]
         side = _quadratic(a, o[0] * d[0] + o[1] * d[1], c)
@@ -100,28 +117,29 @@ def _slab(o: float, d: float, half: float) -> Interval:
 
 
 @compiled
-def first_hit(shapes: Shapes, o: Vector, d: Vector) -> tuple[float, int]:
-    """Return (t, i) of the nearest shape that the ray enters; i = −1 for none."""
+def first_hit(shapes: Any, candidates: Any, count: int, o: Vector, d: Vector) -> tuple[float, int]:
+    """Return (t, i) of the nearest of `count` candidates that the ray enters; i = −1 for none."""
     nearest, index = _FAR, -1
-    for i in range(len(shapes.kind)):
-        near, far = span(shapes, i, o, d)
+    for k in range(count):
+        near, far = span(shapes[candidates[k]], o, d)
         if near <= far and 0.0 < near < nearest:
-            nearest, index = near, i
+            nearest, index = near, candidates[k]
     return nearest, index
 
 
 @compiled
-def blocked(shapes: Shapes, o: Vector, d: Vector) -> bool:
+def blocked(shapes: Any, o: Vector, d: Vector) -> bool:
     """Whether any shape lies ahead of o; one that holds o counts (shapes may touch)."""
-    for i in range(len(shapes.kind)):
-        near, far = span(shapes, i, o, d)
-        if near <= far and far > 0.0:
-            return True
+    for i in range(len(shapes)):
+        if not passes(shapes[i], o, d, 0.0):
+            near, far = span(shapes[i], o, d)
+            if near <= far and far > 0.0:
+                return True
     return False
 
 
 @compiled
-def local_normal(kind: int, size: Any, p: Vector) -> Vector:
+def local_normal(kind: int, size: Vector, p: Vector) -> Vector:
     """Return the outward normal at a surface point; both in the shape's own axes."""
     x, y, z = p[0] / size[0], p[1] / size[1], p[2] / size[2]
     if kind == _BOX:
