@@ -88,9 +88,10 @@ def test_built_in_plugins_and_suites_are_listed(installed: Path, tmp_path: Path)
 
 
 def test_tiny_cell_runs_from_another_folder(installed: Path, tmp_path: Path) -> None:
-    cell = ["--method", "instant-ngp", "--scene", "procedural/blocks", "--downscale", "4"]
-    short = ["--budget", "3it", "--eval-views", "1", "--device", "cpu", "--out", "results"]
-    run(installed, tmp_path, "effbench", "run", *cell, *short)
+    cell = ["--method", "instant-ngp", "--scene", "procedural/blocks", "--device", "cpu"]
+    small = ["--set", "procedural.size=32", "--set", "procedural.train_views=4"]
+    short = ["--set", "procedural.test_views=1", "--budget", "3it", "--out", "results"]
+    run(installed, tmp_path, "effbench", "run", *cell, *small, *short)
     (record,) = tmp_path.glob("results/cells/*/record.json")
     fields = json.loads(record.read_text(encoding="utf-8"))
     assert (fields["status"], fields["method"]) == ("ok", "instant-ngp")
