@@ -10,17 +10,13 @@ import itertools
 import math
 from collections.abc import Callable
 
-from effbench.raytrace.shapes import Material, Pattern, Shape, Vector, box, rod, sphere
+from effbench.raytrace.shapes import Material, Pattern, Shape, Vector, box, resized, rod, sphere
 
 RED, ORANGE, YELLOW = (0.84, 0.20, 0.18), (0.95, 0.52, 0.14), (0.97, 0.80, 0.26)
 GREEN, TEAL, BLUE = (0.28, 0.62, 0.30), (0.12, 0.58, 0.60), (0.18, 0.38, 0.80)
 PURPLE, WHITE, DARK = (0.50, 0.28, 0.64), (0.95, 0.93, 0.88), (0.16, 0.18, 0.22)
-WOOD, BARK, STONE, SHADE = (
-    (0.78, 0.56, 0.34),
-    (0.50, 0.31, 0.17),
-    (0.82, 0.78, 0.70),
-    (0.6, 0.55, 0.48),
-)
+WOOD, BARK = (0.78, 0.56, 0.34), (0.50, 0.31, 0.17)
+STONE, SHADE = (0.82, 0.78, 0.70), (0.60, 0.55, 0.48)
 PALETTE = (RED, ORANGE, YELLOW, GREEN, TEAL, BLUE, PURPLE)
 
 
@@ -86,7 +82,7 @@ def blocks() -> list[Shape]:
         shapes.append(rod((-0.98, -0.98, floor + z), (0.98, -0.98, floor + z), 0.012, plain(DARK)))
     shapes.append(rod((-0.85, 0.8, floor), (-0.85, 0.8, 1.05), 0.018, plain(DARK, 0.6)))
     shapes.append(box((-0.64, 0.8, 0.88), (0.2, 0.008, 0.14), stripes(GREEN, YELLOW, 12, 0.0)))
-    return shapes
+    return [resized(shape, 0.8) for shape in shapes]
 
 
 def spheres() -> list[Shape]:
@@ -114,14 +110,14 @@ def spheres() -> list[Shape]:
 
 def lattice() -> list[Shape]:
     """A cage of thin rods with coloured knots around a polished sphere."""
-    steps = (-0.78, 0.0, 0.78)
+    steps = (-0.72, 0.0, 0.72)
     steel = plain((0.45, 0.48, 0.52), 0.8)
     shapes = [sphere((0, 0, 0), 0.34, checker(ORANGE, WHITE, 7, 0.7), 20)]
     for a, b in itertools.product(steps, steps):
         for ends in (
-            ((-0.78, a, b), (0.78, a, b)),
-            ((a, -0.78, b), (a, 0.78, b)),
-            ((a, b, -0.78), (a, b, 0.78)),
+            ((-0.72, a, b), (0.72, a, b)),
+            ((a, -0.72, b), (a, 0.72, b)),
+            ((a, b, -0.72), (a, b, 0.72)),
         ):
             shapes.append(rod(*ends, 0.026, steel))
     for x, y, z in itertools.product(range(3), repeat=3):
@@ -136,25 +132,26 @@ def lattice() -> list[Shape]:
 
 def temple() -> list[Shape]:
     """A round temple: steps, ten columns and a roof over a polished sphere."""
-    stone = noise(STONE, SHADE, 12, 0.1)
+    marble = noise(WHITE, STONE, 7)
     shapes = []
     for step, radius in enumerate((1.1, 1.0, 0.9)):
         z = -0.75 + 0.09 * step
-        shapes.append(rod((0, 0, z), (0, 0, z + 0.09), radius, stone))
+        shapes.append(rod((0, 0, z), (0, 0, z + 0.09), radius, marble))
     floor, ceiling = -0.48, 0.28
-    shapes.append(box((0, 0, floor + 0.005), (0.55, 0.55, 0.005), checker(DARK, WHITE, 8)))
+    shapes.append(box((0, 0, floor + 0.005), (0.54, 0.54, 0.005), checker(DARK, WHITE, 8.333)))
     for index in range(10):
         angle = 2 * math.pi * (index + 0.5) / 10
         x, y = 0.76 * math.cos(angle), 0.76 * math.sin(angle)
-        shapes.append(rod((x, y, floor), (x, y, ceiling), 0.07, stripes(WHITE, STONE, 16)))
+        shapes.append(rod((x, y, floor), (x, y, ceiling), 0.07, stripes(WHITE, BLUE, 7)))
         shapes.append(box((x, y, ceiling), (0.1, 0.1, 0.035), plain(ORANGE), math.degrees(angle)))
-    for level, (radius, colour) in enumerate(((0.9, STONE), (0.72, RED), (0.5, RED), (0.28, RED))):
+    roof = ((0.9, marble), (0.72, noise(RED, ORANGE, 6)), (0.5, plain(TEAL)), (0.28, plain(RED)))
+    for level, (radius, material) in enumerate(roof):
         z = ceiling + 0.035 + 0.12 * level
-        shapes.append(rod((0, 0, z), (0, 0, z + 0.12), radius, noise(colour, SHADE, 9)))
+        shapes.append(rod((0, 0, z), (0, 0, z + 0.12), radius, material))
     shapes.append(rod((0, 0, 0.79), (0, 0, 1.15), 0.02, plain(DARK, 0.6)))
     shapes.append(sphere((0, 0, 1.0), 0.07, polished(YELLOW)))
     shapes.append(box((0, 0, floor + 0.13), (0.14, 0.14, 0.12), noise(PURPLE, DARK, 8), 30))
-    shapes.append(sphere((0, 0, floor + 0.47), 0.22, polished(TEAL)))
+    shapes.append(sphere((0, 0, floor + 0.47), 0.22, polished(YELLOW)))
     return shapes
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -80,6 +80,14 @@ def rod(start: Vector, end: Vector, radius: float, material: Material) -> Shape:
     axes = (_vector(across), _vector(np.cross(along, across)), _vector(along))
     size = (radius, radius, length / 2)
     return Shape(Kind.CYLINDER, _vector((first + last) / 2), size, material, axes)
+
+
+def resized(shape: Shape, factor: float) -> Shape:
+    """Return a shape scaled about the origin, its texture with it."""
+    x, y, z = (factor * value for value in shape.centre)
+    a, b, c = (factor * value for value in shape.size)
+    material = replace(shape.material, scale=shape.material.scale / factor)
+    return replace(shape, centre=(x, y, z), size=(a, b, c), material=material)
 
 
 # One shape as compiled code takes it. axes: row a is the shape's axis a in the world; reach:
