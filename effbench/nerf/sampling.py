@@ -36,17 +36,15 @@ class Sampler(ABC):
     def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
         """Return the colour of `rays` over `background` ([3]) as float32 [R, 3], no gradient."""
 
-    def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:
+    def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:  # noqa: B027
         """Adapt to the field before step `iteration`. Default: nothing to adapt."""
-        return
 
     def state(self) -> dict[str, Tensor]:
         """Return what rendering needs. Default: nothing."""
         return {}
 
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
+    def load_state(self, state: Mapping[str, Tensor]) -> None:  # noqa: B027
         """Load what `state` returned. Default: nothing."""
-        return
 
 
 @dataclass(frozen=True)

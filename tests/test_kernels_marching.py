@@ -1,0 +1,113 @@
+"""Ray marching: one ray by hand, numba against the definition."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from effbench.kernels.marching import Samples, cube_interval, march
+
+FULL = torch.full((8 // 8,), 255, dtype=torch.uint8)  # a grid of 2³ cells, all occupied
+
+
+def along_x(occupancy: torch.Tensor, **changes: object) -> Samples:
+    """March one ray along x through y = z = 0.25 with steps of 0.1."""
+    arguments: dict[str, object] = {
+        "origins": torch.tensor([[-1.0, 0.25, 0.25]]),
+        "directions": torch.tensor([[1.0, 0.0, 0.0]]),
+        "near": torch.zeros(1),
+        "occupancy": occupancy,
+        "resolution": 2,
+        "step": 0.1,
+        "jitter": torch.full((1,), 0.5),
+        "limit": 100,
+    }
+    return march(**{**arguments, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+class TestOneRay:
+    def test_samples_lie_at_the_middle_of_each_step(self, backend: str) -> None:
+        samples = along_x(FULL, backend=backend)
+        expected = [1.05 + 0.1 * k for k in range(10)]
+        assert samples.t.tolist() == pytest.approx(expected, abs=1e-5)
+        assert samples.positions[:, 0].tolist() == pytest.approx(
+            [t - 1 for t in expected], abs=1e-5
+        )
+        assert samples.positions[:, 1:].unique().tolist() == [0.25]
+        assert samples.offsets.tolist() == [0, 10]
+        assert samples.rays.tolist() == [0] * 10
+        assert samples.deltas.tolist() == pytest.approx([0.1] * 10)
+
+    def test_empty_cells_are_skipped(self, backend: str) -> None:
+        second_cell_on_x = torch.tensor([0b10], dtype=torch.uint8)
+        samples = along_x(second_cell_on_x, backend=backend)
+        assert samples.t.tolist() == pytest.approx([1.55, 1.65, 1.75, 1.85, 1.95], abs=1e-5)
+
+    def test_near_far_and_limit_bound_the_samples(self, backend: str) -> None:
+        samples = along_x(FULL, near=torch.tensor([1.3]), far=1.62, backend=backend)
+        assert samples.t.tolist() == pytest.approx([1.35, 1.45, 1.55], abs=1e-5)
+        assert len(along_x(FULL, limit=4, backend=backend)) == 4
+
+    def test_a_ray_that_misses_has_no_samples(self, backend: str) -> None:
+        beside = torch.tensor([[-1.0, 1.25, 0.25]])
+        samples = along_x(FULL, origins=beside, backend=backend)
+        assert samples.offsets.tolist() == [0, 0]
+        behind = torch.tensor([[2.0, 0.25, 0.25]])
+        assert len(along_x(FULL, origins=behind, backend=backend)) == 0
+
+
+def random_rays(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Rays from around the cube through it, and a jitter for each."""
+    generator = torch.Generator().manual_seed(0)
+    origins = torch.rand(count, 3, generator=generator) * 3 - 1
+    through = torch.rand(count, 3, generator=generator)
+    directions = torch.nn.functional.normalize(through - origins, dim=1)
+    return origins, directions, torch.rand(count, generator=generator)
+
+
+@pytest.mark.parametrize("limit", [1000, 7])
+def test_numba_equals_the_definition(limit: int) -> None:
+    origins, directions, jitter = random_rays(400)
+    occupied = torch.rand(16**3, generator=torch.Generator().manual_seed(1)) < 0.3
+    bits = torch.from_numpy(np.packbits(occupied.numpy(), bitorder="little"))
+    step = math.sqrt(3) / 200
+    fast, slow = (
+        march(origins, directions, torch.zeros(400), bits, 16, step, jitter, limit, backend=backend)
+        for backend in ("cpu", "reference")
+    )
+    # a sample on a cell's face may fall to either side: allow one in ten thousand
+    assert (fast.offsets.diff() != slow.offsets.diff()).float().mean() <= 1e-4 * limit
+    assert len(fast) == pytest.approx(len(slow), rel=1e-4)
+    same = (fast.offsets.diff() == slow.offsets.diff())[fast.rays]
+    kept = (fast.offsets.diff() == slow.offsets.diff())[slow.rays]
+    torch.testing.assert_close(fast.t[same], slow.t[kept], rtol=0, atol=1e-5)
+    torch.testing.assert_close(fast.positions[same], slow.positions[kept], rtol=0, atol=1e-5)
+    assert torch.equal(fast.rays[same], slow.rays[kept])
+
+
+def test_the_cube_is_entered_and_left_where_planes_are_crossed() -> None:
+    origins = torch.tensor([[-1.0, 0.5, 0.5], [0.5, 0.5, 0.5]])
+    directions = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
+    enter, leave = cube_interval(origins, directions)
+    assert enter.tolist() == pytest.approx([1.0, 0.0])
+    assert leave.tolist() == pytest.approx([2.0, 0.5])
+
+
+def test_prefix_keeps_the_first_samples_of_each_ray() -> None:
+    samples = Samples(
+        positions=torch.arange(15.0).view(5, 3),
+        t=torch.arange(5.0),
+        rays=torch.tensor([0, 0, 0, 2, 2]),
+        offsets=torch.tensor([0, 3, 3, 5]),
+        deltas=torch.arange(5.0) / 10,
+    )
+    kept, index = samples.prefix(torch.tensor([2, 0, 1]))
+    assert index.tolist() == [0, 1, 3]
+    assert kept.rays.tolist() == [0, 0, 2]
+    assert kept.offsets.tolist() == [0, 2, 2, 3]
+    assert kept.t.tolist() == [0, 1, 3]
+    assert kept.positions[-1].tolist() == [9, 10, 11]

@@ -1,0 +1,82 @@
+"""Volume rendering: two samples by hand, numba against the definition, finite differences."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from effbench.kernels.volume_rendering import composite, ray_of_sample, visible_counts
+
+OFFSETS = torch.tensor([0, 3, 3, 7, 8])  # ray 1 is empty
+
+
+def packed(dtype: torch.dtype = torch.float32) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(0)
+    thickness = torch.rand(8, generator=generator, dtype=dtype) * 2
+    colors = torch.rand(8, 3, generator=generator, dtype=dtype)
+    background = torch.rand(4, 3, generator=generator, dtype=dtype)
+    return thickness.requires_grad_(), colors.requires_grad_(), background
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_two_samples_over_a_background(backend: str) -> None:
+    thickness = torch.tensor([math.log(2.0), math.log(4.0)])  # opacities 1/2 and 3/4
+    colors = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    background = torch.tensor([[0.0, 0.0, 1.0]])
+    color, opacity = composite(thickness, colors, torch.tensor([0, 2]), background, backend)
+    assert color[0].tolist() == pytest.approx([1 / 2, 3 / 8, 1 / 8])
+    assert opacity.tolist() == pytest.approx([7 / 8])
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_a_ray_without_samples_shows_the_background(backend: str) -> None:
+    thickness, colors, background = packed()
+    color, opacity = composite(thickness, colors, OFFSETS, background, backend)
+    assert torch.equal(color[1], background[1])
+    assert opacity[1] == 0
+
+
+def test_numba_equals_the_definition_and_its_gradients() -> None:
+    thickness, colors, background = packed()
+    upstream = torch.randn(4, 3, generator=torch.Generator().manual_seed(1))
+    results = []
+    for backend in ("cpu", "reference"):
+        color, opacity = composite(thickness, colors, OFFSETS, background, backend)
+        grads = torch.autograd.grad(color, (thickness, colors), upstream)
+        results.append((color.detach(), opacity, *grads))
+    for fast, slow in zip(*results, strict=True):
+        torch.testing.assert_close(fast, slow, rtol=1e-4, atol=1e-6)
+
+
+def test_the_definition_has_the_gradient_of_finite_differences() -> None:
+    thickness, colors, background = packed(torch.float64)
+
+    def color(thickness: torch.Tensor, colors: torch.Tensor) -> torch.Tensor:
+        return composite(thickness, colors, OFFSETS, background, "reference")[0]
+
+    assert torch.autograd.gradcheck(color, (thickness, colors))
+
+
+def test_long_batches_keep_the_digits_of_a_single_ray() -> None:
+    rays, per_ray = 3000, 40
+    thickness = torch.rand(rays * per_ray, generator=torch.Generator().manual_seed(2))
+    colors, background = torch.ones(rays * per_ray, 3), torch.zeros(rays, 3)
+    offsets = torch.arange(rays + 1) * per_ray
+    expected = -torch.expm1(-thickness.double().view(rays, per_ray).sum(1))
+    for backend in ("cpu", "reference"):
+        color, _ = composite(thickness, colors, offsets, background, backend)
+        torch.testing.assert_close(color[:, 0].double(), expected, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_visible_samples_see_more_than_the_threshold(backend: str) -> None:
+    half = math.log(2.0)  # each sample halves the transmittance: 1, 1/2, 1/4, 1/8, …
+    thickness, offsets = torch.full((8,), half), torch.tensor([0, 6, 6, 8])
+    assert visible_counts(thickness, offsets, 0.2, backend).tolist() == [3, 0, 2]
+    assert visible_counts(thickness, offsets, 0.0, backend).tolist() == [6, 0, 2]
+
+
+def test_ray_of_sample_counts_empty_rays() -> None:
+    assert ray_of_sample(OFFSETS).tolist() == [0, 0, 0, 2, 2, 2, 2, 3]
