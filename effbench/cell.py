@@ -136,7 +136,7 @@ class _Run:
         self._save(method)
         self._evaluate(method)
         self._measure_step(method)
-        self.measured.facts = method.facts()
+        self.measured.facts = json.loads(json.dumps(method.facts()))  # TypeError if not JSON
 
     def _set_up(self, build: Callable[[], Method]) -> Method:
         """Compile and warm up on a throw-away copy, then build the method that is trained."""

@@ -35,17 +35,21 @@ _PARTS = ("methods", "scenes", "suites")
 class Registry:
     """Every plug-in that was found, by name; classes are imported when asked for.
 
-    folders: what was searched, besides the package's own suites.
+    folders: what was searched, besides the package's own suites; classes: methods that were
+    given as classes, not found in a file.
     """
 
     methods: dict[str, Plugin] = field(default_factory=dict)
     scenes: dict[str, Plugin] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
+    classes: dict[str, type[Method]] = field(default_factory=dict)
 
     def method(self, name: str) -> type[Method]:
         """Return the method class. Raises ConfigError (unknown name) or PluginError."""
         from effbench.method import Method
 
+        if name in self.classes:
+            return self.classes[name]
         cls: type[Method] = _load_class(_available(self.methods, "method", name), Method)
         return cls
 
@@ -61,6 +65,11 @@ class Registry:
         """Return the suites' files: the package's own, then those of the plug-in folders."""
         folders = [_PACKAGE / "suites", *(folder / "suites" for folder in self.folders)]
         return [path for folder in folders for path in sorted(folder.glob("*.toml"))]
+
+    def add_class(self, cls: type[Method]) -> None:
+        """Add a method that is at hand as a class. Raises PluginError if its name is taken."""
+        self.add(Plugin("method", cls.name, Path(f"<class {cls.__qualname__}>")))
+        self.classes[cls.name] = cls
 
     def add(self, plugin: Plugin) -> None:
         """Add a plug-in. Raises PluginError naming both files if its name is taken."""

@@ -17,6 +17,7 @@ from effbench import config, plan, plugins
 from effbench.cell import Report, run_cell, silent
 from effbench.plan import Cell, Plan
 from effbench.plugins import Registry
+from effbench.record import Record
 from effbench.scene import Scene
 
 
@@ -33,13 +34,15 @@ def main() -> None:
         _die_with_parent()
     report("load", 0.0, "")
     planned = plan.read(arguments.out)
-    run_planned(planned, planned.cell(arguments.cell_id), arguments.out, report)
-
-
-def run_planned(planned: Plan, cell: Cell, out: Path, report: Report) -> None:
-    """Run a cell of a plan with the plan's plug-ins and scenes."""
     registry = plugins.discover(planned.plugins)
-    run_cell(
+    run_planned(planned, planned.cell(arguments.cell_id), arguments.out, registry, report)
+
+
+def run_planned(
+    planned: Plan, cell: Cell, out: Path, registry: Registry, report: Report = silent
+) -> Record:
+    """Run a cell of a plan in this process, with the plan's scenes."""
+    return run_cell(
         cell,
         out,
         method=lambda: registry.method(cell.method),

@@ -1,0 +1,113 @@
+"""Methods that train in no time, or fail on purpose: what the tests of the harness run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from effbench.errors import ConfigError
+from effbench.method import Context, Method, Requirement
+from effbench.scene import Intrinsics
+
+Mode = Literal["ok", "raise", "nan", "nan-render", "kill", "memory", "exit", "switch"]
+
+
+@dataclass(frozen=True)
+class FakeConfig:
+    mode: Mode = "ok"  # how the second training step goes
+    lr: float = 0.1  # learning rate
+    width: int = 1
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ConfigError("width must be at least 1")
+
+
+class Fake(Method):
+    """One grey value for the whole image.
+
+    The second paragraph is not for listings.
+    """
+
+    name = "fake"
+    Config = FakeConfig
+    device_defaults: ClassVar[dict[str, dict[str, Any]]] = {"cpu": {"lr": 0.2}}
+
+    def __init__(self, config: FakeConfig, context: Context) -> None:
+        super().__init__(config, context)
+        generator = torch.Generator().manual_seed(context.seed)
+        self.value = torch.rand(config.width, generator=generator).requires_grad_()
+        self.steps = 0
+
+    def step(self, progress: float) -> Tensor:
+        self.steps += 1
+        if self.steps == 2 and self.config.mode != "ok":
+            misbehave(self.config.mode)
+        loss = (self.value**2).mean() + 0 * progress
+        (gradient,) = torch.autograd.grad(loss, self.value)
+        self.value.data -= self.config.lr * gradient
+        return loss.detach() if self.config.mode != "nan" else torch.tensor(torch.nan)
+
+    def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:
+        value = self.value.mean() if self.config.mode != "nan-render" else torch.nan
+        return torch.full((intrinsics.height, intrinsics.width, 3), float(value))
+
+    def state(self) -> dict[str, Tensor]:
+        return {"value": self.value}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        self.value.data.copy_(state["value"])
+
+    def parameters(self) -> Iterable[Tensor]:
+        return [self.value]
+
+    def diagnostics(self) -> dict[str, float]:
+        return {"value": float(self.value.mean())}
+
+    def facts(self) -> dict[str, Any]:
+        print("a plug-in may print")
+        return {"steps": self.steps}
+
+
+class FakeChild(Fake):
+    """Starts from a trained `fake`."""
+
+    name = "fake-child"
+
+    @classmethod
+    def requires(cls, config: FakeConfig) -> dict[str, Requirement]:
+        return {"teacher": Requirement("fake", {"mode": config.mode, "width": config.width})}
+
+    def __init__(self, config: FakeConfig, context: Context) -> None:
+        super().__init__(config, context)
+        self.value.data.copy_(context.parents["teacher"].state["value"])
+
+    def step(self, progress: float) -> Tensor:
+        return self.value.mean().detach()
+
+
+def misbehave(mode: Mode) -> None:
+    """Fail as `mode` says; "switch" does what the files in the folder FAKE_SWITCHES ask for."""
+    if mode == "raise":
+        raise RuntimeError("broken on purpose")
+    if mode == "memory":
+        raise MemoryError("no room")
+    if mode == "exit":
+        raise SystemExit(7)
+    if mode == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if mode == "switch":
+        switches = Path(os.environ["FAKE_SWITCHES"])
+        if (switches / "fail").exists():
+            raise RuntimeError("switched to fail")
+        if (switches / "hang").exists():
+            (switches / "pid").write_text(str(os.getpid()))
+            time.sleep(600)
