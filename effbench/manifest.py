@@ -65,6 +65,12 @@ def verify(folder: Path, scene: str, width: int, height: int, files: Files, root
     return True
 
 
+def matches(folder: Path, scene: str, width: int, height: int, total: str) -> bool:
+    """Whether a scene made by code has the hash shipped for it (`views_digest`)."""
+    path = shipped_path(folder, scene, width, height)
+    return path.is_file() and json.loads(path.read_text())["sha256"] == total
+
+
 def _difference(path: Path, scene: str, found: str | None, expected: str | None) -> SceneError:
     if found is None:
         wrong = "the published scene lists this file, its transforms here do not"
@@ -77,6 +83,6 @@ def _difference(path: Path, scene: str, found: str | None, expected: str | None)
 
 
 def to_json(scene: str, width: int, height: int, files: Files) -> str:
-    """Return the text of a manifest to ship."""
+    """Return the text of a manifest to ship, for a scene that consists of files."""
     content = {"scene": scene, "width": width, "height": height, "sha256": digest(files)}
     return json.dumps({**content, "files": dict(files)}, indent=1) + "\n"

@@ -30,6 +30,7 @@ NEAR, FAR, BOX = 2.0, 6.0, 1.5  # world units
 FIELD_OF_VIEW = 0.6911112  # radians, horizontal and vertical
 RADIUS = 4.031  # of the sphere of cameras, world units
 LOWEST, HIGHEST = 0.03, 0.97  # height of a camera / RADIUS: not below the floor, not at the pole
+_MANIFESTS = Path(__file__).parent / "manifests"  # of the default configuration
 _TRAIN_START, _TEST_START = (0.5, 0.5), (0.03, 0.28)  # of the two splits' sequences of cameras
 
 
@@ -65,15 +66,17 @@ class Procedural(SceneSource):
         scene = f"{self.family}/{name}"
         _check(scene, name, config)
         (train, test), notes = _cached(name, config)
-        splits = [_views(split, part, config) for split, part in (("train", train), ("test", test))]
+        views = (_views("train", train, config), _views("test", test, config))
+        total, side = manifest.views_digest(*views), views[0].intrinsics.width
         return Scene(
             name=scene,
-            train=splits[0],
-            test=splits[1],
+            train=views[0],
+            test=views[1],
             near=NEAR,
             far=FAR,
             box=np.array([[-BOX] * 3, [BOX] * 3], np.float32),
-            manifest=manifest.views_digest(*splits),
+            manifest=total,
+            verified=manifest.matches(_MANIFESTS, scene, side, side, total),
             notes=notes,
         )
 

@@ -9,14 +9,11 @@ from numba import njit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False}
-
 
 def compiled(function: F) -> F:
-    """Compile a function on its first call; keeps its type, which numba's decorator loses."""
-    return cast(F, njit(**_OPTIONS)(function))
+    """Compile a function on its first call; keeps its type, which numba's decorator loses.
 
-
-def compiled_parallel(function: F) -> F:
-    """Compile a function whose `prange` loops run on all cores."""
-    return cast(F, njit(parallel=True, **_OPTIONS)(function))
+    Nothing is kept on disk: numba would not notice changes in the other files of this package,
+    and scenes are drawn only once anyway.
+    """
+    return cast(F, njit(nogil=True, error_model="numpy")(function))

@@ -55,7 +55,7 @@ def blocks() -> list[Shape]:
     shapes.append(box((0.1, 0.45, floor + 0.7), (0.58, 0.15, 0.1), stripes(RED, WHITE, 9)))
     shapes.append(rod((0.1, 0.45, floor + 0.8), (0.1, 0.45, floor + 0.98), 0.2, plain(BLUE)))
     shapes.append(sphere((0.1, 0.45, floor + 1.12), 0.14, polished(YELLOW)))
-    # two towers, each block turned against the one below
+    # a tower, each block turned against the one below
     height = floor
     for half, yaw, material in (
         (0.24, 12, checker(TEAL, WHITE, 8)),

@@ -5,14 +5,16 @@ Importing this module imports numba. Notation as in `solids`; colours are sRGB i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
-from effbench.raytrace.compiled import compiled, compiled_parallel
+from effbench.raytrace.compiled import compiled
 from effbench.raytrace.shapes import Shape, Vector, pack
 from effbench.raytrace.solids import (
     along,
@@ -45,7 +47,10 @@ def render(
     """
     images = np.empty((len(poses), camera.height, camera.width, 4), np.uint8)
     lens = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
-    _render(pack(shapes), _lights(), poses.astype(np.float64), lens, images)
+    packed, lights = pack(shapes), _lights()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # compiled code runs without the GIL
+        draw = partial(_render_view, packed, lights, lens)
+        list(pool.map(draw, poses.astype(np.float64), images))  # a list: errors show
     return images
 
 
@@ -66,24 +71,12 @@ def _lights() -> NDArray[np.float64]:
     return directions
 
 
-@compiled_parallel
-def _render(
-    shapes: Any,
-    lights: NDArray[np.float64],
-    poses: NDArray[np.float64],
-    lens: NDArray[np.float64],
-    images: NDArray[np.uint8],
-) -> None:
-    for view in prange(len(images)):
-        _render_view(shapes, lights, poses[view], lens, images[view])
-
-
 @compiled
 def _render_view(
     shapes: Any,
     lights: NDArray[np.float64],
-    pose: NDArray[np.float64],
     lens: NDArray[np.float64],
+    pose: NDArray[np.float64],
     image: NDArray[np.uint8],
 ) -> None:
     """Draw one view, uint8 [H, W, 4]."""

@@ -1,6 +1,6 @@
 """Solid shapes and their materials: what procedural scenes are made of (drawn by `raytrace`).
 
-A shape is a box, an ellipsoid or a cylinder along its own z axis, turned and moved into place.
+A shape is a box, a sphere or a cylinder along its own z axis, turned and moved into place.
 World units; z is up.
 """
 
@@ -19,7 +19,7 @@ Vector = tuple[float, float, float]
 
 class Kind(IntEnum):
     BOX = 0
-    ELLIPSOID = 1
+    SPHERE = 1
     CYLINDER = 2
 
 
@@ -66,7 +66,7 @@ def box(centre: Vector, size: Vector, material: Material, yaw: float = 0.0) -> S
 
 def sphere(centre: Vector, radius: float, material: Material, yaw: float = 0.0) -> Shape:
     """Return a sphere, its texture turned by `yaw` degrees about z."""
-    return Shape(Kind.ELLIPSOID, centre, (radius, radius, radius), material, _turned(yaw))
+    return Shape(Kind.SPHERE, centre, (radius, radius, radius), material, _turned(yaw))
 
 
 def rod(start: Vector, end: Vector, radius: float, material: Material) -> Shape:
@@ -113,12 +113,11 @@ def pack(shapes: Sequence[Shape]) -> NDArray[np.void]:
     """Return the shapes as an array [P] of SHAPE."""
     packed = np.zeros(len(shapes), SHAPE)
     for record, shape in zip(packed, shapes, strict=True):
-        round_ = shape.kind == Kind.ELLIPSOID
         for name in ("kind", "centre", "size", "axes"):
             record[name] = getattr(shape, name)
         for name in ("pattern", "first", "second", "scale", "gloss", "sharpness"):
             record[name] = getattr(shape.material, name)
-        record["reach"] = max(shape.size) if round_ else math.hypot(*shape.size)
+        record["reach"] = shape.size[0] if shape.kind == Kind.SPHERE else math.hypot(*shape.size)
     return packed
 
 

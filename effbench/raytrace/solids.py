@@ -13,7 +13,7 @@ from typing import Any
 from effbench.raytrace.compiled import compiled
 from effbench.raytrace.shapes import Kind, Vector
 
-_BOX, _ELLIPSOID, _CYLINDER = int(Kind.BOX), int(Kind.ELLIPSOID), int(Kind.CYLINDER)
+_BOX, _SPHERE, _CYLINDER = int(Kind.BOX), int(Kind.SPHERE), int(Kind.CYLINDER)
 Interval = tuple[float, float]
 _FAR = 1e9
 _ALL, _EMPTY = (-_FAR, _FAR), (_FAR, -_FAR)
@@ -80,10 +80,8 @@ def span(shape: Any, o: Vector, d: Vector) -> Interval:
     o = to_local(shape.axes, along(o, -1.0, vector(shape.centre)))
     d = to_local(shape.axes, d)
     size = vector(shape.size)
-    if shape.kind == _ELLIPSOID:
-        o = (o[0] / size[0], o[1] / size[1], o[2] / size[2])
-        d = (d[0] / size[0], d[1] / size[1], d[2] / size[2])
-        return _quadratic(dot(d, d), dot(o, d), dot(o, o) - 1.0)
+    if shape.kind == _SPHERE:
+        return _quadratic(1.0, dot(o, d), dot(o, o) - size[0] * size[0])
     z = _slab(o[2], d[2], size[2])
     if shape.kind == _CYLINDER:
         a = d[0] * d[0] + d[1] * d[1]
@@ -152,4 +150,4 @@ def local_normal(kind: int, size: Vector, p: Vector) -> Vector:
         if abs(z) > 1.0 - 1e-9:
             return 0.0, 0.0, math.copysign(1.0, z)
         return unit((x, y, 0.0))
-    return unit((x / size[0], y / size[1], z / size[2]))
+    return unit(p)
