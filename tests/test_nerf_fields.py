@@ -1,0 +1,108 @@
+"""Encodings and networks: published sizes, hand-computed values."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from effbench.kernels.hash_encoding import HashLayout
+from effbench.nerf.encodings import frequency_encode, frequency_width
+from effbench.nerf.fields import HashField, TruncatedExp, resolve_precision
+from effbench.nerf.mlp_field import DEPTH, MLPField, MLPShape
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_frequency_encoding_is_identity_then_sine_and_cosine_of_each_octave() -> None:
+    x = torch.rand(50, 3, generator=generator(), dtype=torch.float64) * 2 - 1
+    expected = [x]
+    for octave in range(10):
+        angle = 2**octave * math.pi * x
+        expected += [angle.sin(), angle.cos()]
+    torch.testing.assert_close(frequency_encode(x, 10), torch.cat(expected, 1))
+
+
+def test_frequency_encoding_by_double_angles_is_exact_enough_in_float32() -> None:
+    x = torch.rand(2000, 3, generator=generator()) * 2 - 1
+    torch.testing.assert_close(
+        frequency_encode(x, 10).double(), frequency_encode(x.double(), 10), rtol=0, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize(("octaves", "width"), [(10, 63), (4, 27), (6, 39)])
+def test_frequency_widths_of_the_papers(octaves: int, width: int) -> None:
+    assert frequency_width(octaves) == width
+    assert frequency_encode(torch.zeros(1, 3), octaves).shape == (1, width)
+
+
+def test_truncated_exp_is_exp_with_a_bounded_gradient() -> None:
+    x = torch.tensor([-20.0, 0.0, 3.0, 20.0], requires_grad=True)
+    y = TruncatedExp.apply(x)
+    y.sum().backward()
+    torch.testing.assert_close(y.detach(), x.detach().exp())
+    assert x.grad is not None
+    assert x.grad.tolist() == pytest.approx([math.exp(-15), 1, math.exp(3), math.exp(15)], rel=1e-5)
+
+
+def test_hash_field_has_the_layers_of_the_paper() -> None:
+    layout = HashLayout(levels=16, log2_table=8, base=4, finest=64)
+    field = HashField(layout, 64, 15, "fp32", "auto", generator())
+    assert [tuple(w.shape) for w in field.density_layers] == [(64, 32), (16, 64)]
+    assert [tuple(w.shape) for w in field.color_layers] == [(64, 31), (64, 64), (3, 64)]
+    density, geometry = field.density(field.encode(torch.rand(10, 3)))
+    color = field.color(geometry, field.encode_directions(torch.randn(10, 3)))
+    assert density.shape == (10,)
+    assert (density > 0).all()
+    assert color.shape == (10, 3)
+    assert 0 <= color.min() <= color.max() <= 1
+
+
+def test_vanilla_nerf_has_exactly_595844_parameters() -> None:
+    field = MLPField(MLPShape(), "fp32", generator())
+    assert sum(p.numel() for p in field.parameters()) == 595_844
+    assert field.linear("hidden.5").weight.shape == (256, 319)
+
+
+def test_a_hidden_layers_readers_read_all_of_it_and_nothing_else() -> None:
+    """Raising a neuron's output and lowering its readers' columns by the same factor is neutral."""
+    field = MLPField(MLPShape(), "fp32", generator(1))
+    encoded = field.encode(torch.rand(20, 3, generator=generator(2)))
+    before, geometry = field.density(encoded)
+    color = field.color(geometry, torch.zeros(20, 27))
+    with torch.no_grad():
+        for layer in range(DEPTH):
+            field.linear(f"hidden.{layer}").weight *= 4
+            field.linear(f"hidden.{layer}").bias *= 4
+            for name, columns in field.readers(layer):
+                field.linear(name).weight[:, columns] /= 4
+    after, geometry = field.density(encoded)
+    torch.testing.assert_close(after, before)
+    torch.testing.assert_close(field.color(geometry, torch.zeros(20, 27)), color)
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    first, again, other = (MLPField(MLPShape(), "fp32", generator(s)) for s in (5, 5, 6))
+    assert torch.equal(first.feature.weight, again.feature.weight)
+    assert not torch.equal(first.feature.weight, other.feature.weight)
+
+
+def test_precision_is_kept_when_asked_for_and_chosen_by_hardware_otherwise() -> None:
+    cpu = torch.device("cpu")
+    assert resolve_precision("fp32", cpu) == "fp32"
+    assert resolve_precision("bf16", cpu) == "bf16"
+    assert resolve_precision("auto", cpu) in ("fp32", "bf16")
+
+
+def test_bf16_networks_stay_close_to_fp32() -> None:
+    layout = HashLayout(levels=4, log2_table=10, base=4, finest=64)
+    exact, rough = (
+        HashField(layout, 32, 15, precision, "auto", generator()) for precision in ("fp32", "bf16")
+    )
+    encoded = torch.randn(100, layout.width, generator=generator(3))
+    torch.testing.assert_close(
+        rough.density(encoded)[0], exact.density(encoded)[0], rtol=0.1, atol=0.05
+    )

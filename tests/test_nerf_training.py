@@ -1,0 +1,130 @@
+"""The shared training step: it learns, steers its rays, and treats backgrounds as told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from nerf_scene import CAMERA, ball, context, look_at_origin
+
+from effbench.kernels.hash_encoding import HashLayout
+from effbench.nerf.fields import HashField
+from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
+from effbench.nerf.training import RadianceFieldMethod, TrainingOptions
+
+
+@dataclass(frozen=True)
+class Config:
+    samples: int = 2048
+    background: str = "random"
+    ema: float = 0.0
+    loss: str = "huber"
+    decay: str = "none"
+
+
+class Small(RadianceFieldMethod):
+    name = "small"
+    Config = Config
+
+    def build_options(self) -> TrainingOptions:
+        c = self.config
+        return TrainingOptions(
+            c.samples, loss=c.loss, background=c.background, ema=c.ema, decay=c.decay
+        )
+
+    def build_field(self, generator: torch.Generator) -> HashField:
+        layout = HashLayout(levels=4, log2_table=10, base=4, finest=32)
+        return HashField(layout, 16, 15, "fp32", self.backend, generator)
+
+    def build_sampler(self) -> OccupancySampler:
+        options = OccupancyOptions(resolution=16, steps=128)
+        return OccupancySampler(options, self.cube, self.device, self.backend)
+
+    def build_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.field.parameters(), lr=1e-2, betas=(0.9, 0.99), eps=1e-15)
+
+
+def error(method: Small) -> float:
+    pose = torch.from_numpy(look_at_origin(0.4))  # between two training views
+    truth = torch.from_numpy(ball().train.composite(0, (1.0, 1.0, 1.0)))
+    return float((method.render(pose, CAMERA) - truth).square().mean())
+
+
+@pytest.mark.parametrize("loss", ["huber", "mse"])
+def test_it_learns_an_unseen_view(loss: str) -> None:
+    method = Small(Config(loss=loss), context())
+    untrained = error(method)
+    for _ in range(150):
+        method.step(0.0)
+    assert error(method) < 0.01 < untrained
+
+
+def test_the_ray_count_follows_the_samples() -> None:
+    method = Small(Config(samples=4000), context())
+    for _ in range(60):
+        method.step(0.0)
+    assert method.sample_count == pytest.approx(4000, rel=0.15)
+
+
+def test_a_seed_decides_everything() -> None:
+    def train(seed: int) -> dict[str, torch.Tensor]:
+        method = Small(Config(), context(seed=seed))
+        for _ in range(20):
+            method.step(0.0)
+        return method.state()
+
+    first, again, other = train(3), train(3), train(4)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["field.table"], other["field.table"])
+
+
+def test_backgrounds_are_random_per_ray_only_where_images_have_alpha() -> None:
+    pixels = torch.tensor([[0.2, 0.4, 0.6, 0.25]]).expand(50, 4)
+    target, behind = Small(Config(), context())._target(pixels)
+    assert len(behind.unique(dim=0)) == 50
+    torch.testing.assert_close(target, 0.25 * pixels[:, :3] + 0.75 * behind)
+    fixed = Small(Config(background="scene"), context())
+    target, behind = fixed._target(pixels)
+    assert behind.unique().tolist() == [1.0]
+    torch.testing.assert_close(target[0], torch.tensor([0.8, 0.85, 0.9]))
+    views = replace(ball().train, images=ball().train.images[..., :3])
+    opaque = Small(Config(), context(scene=replace(ball(), train=views)))
+    target, behind = opaque._target(pixels[:, :3])
+    assert behind.unique().tolist() == [1.0]
+    assert torch.equal(target, pixels[:, :3])
+
+
+def test_the_rate_warms_up_and_decays_with_the_budget() -> None:
+    method = Small(Config(decay="exponential"), context())
+
+    def rate(iteration: int, progress: float) -> float:
+        method.iteration = iteration
+        method._set_rate(progress)
+        return float(method.optimizer.param_groups[0]["lr"])
+
+    assert rate(0, 0.0) == pytest.approx(1e-2 / 20)
+    assert rate(100, 0.3) == pytest.approx(1e-2)
+    assert rate(100, 0.65) == pytest.approx(1e-2 * 0.1**0.5)
+    assert rate(100, 1.0) == pytest.approx(1e-3)
+
+
+def test_the_average_is_what_is_rendered_and_shipped() -> None:
+    method = Small(Config(ema=0.5), context())
+    for _ in range(3):
+        method.step(0.0)
+    state = method.state()
+    assert not torch.equal(state["field.table"], method.field.state_dict()["table"])
+    fresh = Small(Config(ema=0.5), context())
+    fresh.load_state(state)
+    pose = torch.from_numpy(look_at_origin(0.0))
+    assert torch.equal(fresh.render(pose, CAMERA), method.render(pose, CAMERA))
+
+
+def test_a_step_without_any_sample_does_no_harm() -> None:
+    method = Small(Config(), context())
+    method.sampler.load_state({"occupancy.bits": torch.zeros(16**3 // 8, dtype=torch.uint8)})
+    before = method.field.state_dict()["table"].clone()
+    loss = method.step(0.0)
+    assert loss.isfinite()
+    assert torch.equal(method.field.state_dict()["table"], before)
