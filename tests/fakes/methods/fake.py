@@ -70,7 +70,7 @@ class Fake(Method):
         return [self.value]
 
     def diagnostics(self) -> dict[str, float]:
-        return {"value": float(self.value.mean())}
+        return {"value": float(self.value.detach().mean())}
 
     def facts(self) -> dict[str, Any]:
         print("a plug-in may print")

@@ -42,7 +42,7 @@ class Toy(SceneSource):
 
 def _views(count: int, side: int) -> Views:
     images = np.empty((count, side, side, 4), np.uint8)
-    images[:] = (40 * np.arange(count))[:, None, None, None]
+    images[:] = (30 + 40 * np.arange(count))[:, None, None, None]
     images[..., 3] = 255
     poses = np.tile(np.eye(3, 4, dtype=np.float32), (count, 1, 1))
     poses[:, 2, 3] = 4.0
