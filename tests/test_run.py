@@ -36,10 +36,18 @@ def planned(*settings: str, **changes: Any) -> Plan:
     return make_plan(request, plugins.discover([FAKES]), plugins=[FAKES])
 
 
-def run_quietly(plan: Plan, out: Path, **options: Any) -> tuple[Result, str]:
-    """Run a plan as if piped; return the result and what was printed."""
+def run_quietly(
+    plan: Plan, out: Path, *, fresh: bool = False, summary: bool = False
+) -> tuple[Result, str]:
+    """Run a plan as if piped; return the result and what was printed.
+
+    summary: whether tables and plots are made, which take longer than these cells.
+    """
     stream = io.StringIO()
-    return run(plan, out, Console(file=stream), **options), stream.getvalue()
+    with pytest.MonkeyPatch.context() as patch:
+        if not summary:
+            patch.setattr("effbench.run.summarise", lambda _: ([], []))
+        return run(plan, out, Console(file=stream), fresh=fresh), stream.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +55,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, str]:
     """A run in which one cell ends well and others in every other way."""
     plan = planned("mode=ok,raise,kill,exit", methods=("fake", "fake-child"))
     cells = tuple(c for c in plan.cells if c.method == "fake" or c.params["mode"] in ("ok", "exit"))
-    return run_quietly(replace(plan, cells=cells), tmp_path_factory.mktemp("mixed"))
+    return run_quietly(replace(plan, cells=cells), tmp_path_factory.mktemp("mixed"), summary=True)
 
 
 def of(result: Result, method: str, mode: str) -> Record:
