@@ -32,6 +32,8 @@ RADIUS = 4.031  # of the sphere of cameras, world units
 LOWEST, HIGHEST = 0.03, 0.97  # height of a camera / RADIUS: not below the floor, not at the pole
 _MANIFESTS = Path(__file__).parent / "manifests"  # of the default configuration
 _TRAIN_START, _TEST_START = (0.5, 0.5), (0.03, 0.28)  # of the two splits' sequences of cameras
+# What numpy and zipfile raise for an archive with any byte changed or cut off.
+_DAMAGED = (OSError, EOFError, KeyError, RuntimeError, ValueError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def _cached(name: str, config: ProceduralConfig) -> tuple[tuple[_Split, _Split],
     if path.exists():
         try:
             return _read(path), ()
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             notes.append(f"{path} could not be read ({error}) and was made again")
     splits = _draw(name, config)
     try:
@@ -167,7 +169,7 @@ def _write(path: Path, train: _Split, test: _Split) -> None:
 
 
 def _read(path: Path) -> tuple[_Split, _Split]:
-    """Raises OSError, ValueError, KeyError or BadZipFile (a checksum fails) for a damaged file."""
-    with np.load(path, allow_pickle=False) as stored:
+    """Read what `_write` wrote. Raises one of _DAMAGED when a checksum or a part is wrong."""
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
         parts = [stored[f"arr_{index}"] for index in range(4)]
     return _Split(*parts[:2]), _Split(*parts[2:])
