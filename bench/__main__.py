@@ -1,0 +1,75 @@
+"""`python -m bench`: measure on an idle machine; `--out` keeps figures and provenance."""
+
+from __future__ import annotations
+
+import os
+
+# Before torch and numba: two OpenMP runtimes share the cores, so neither may spin while it waits.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("NUMBA_THREADING_LAYER", "omp")
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from bench import encodings, iteration
+from effbench import machine
+from effbench.config import build
+from effbench.files import write_json
+from effbench.method import Context
+from effbench.nerf.training import RadianceFieldMethod
+from effbench.plugins import discover
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
+    parser.add_argument("--rounds", type=int, default=9, help="timed turns per contender")
+    parser.add_argument("--iterations", type=int, default=150, help="timed training steps")
+    arguments = parser.parse_args()
+    results: dict[str, Any] = {"encoding": {}, "iteration": {}}
+    for log2_table in (19, 15):
+        times = encodings.compare(log2_table, rounds=arguments.rounds)
+        results["encoding"][f"T=2^{log2_table}"] = times
+        print_encoding(log2_table, times)
+    results["iteration"] = measure_iteration(arguments.iterations)
+    print_iteration(results["iteration"])
+    if arguments.out:
+        device = torch.device("cpu")
+        write_json(arguments.out, results | {"provenance": machine.provenance(device, sys.argv)})
+        print(f"\nwritten to {arguments.out}")
+
+
+def print_encoding(log2_table: int, times: dict[str, dict[str, float]]) -> None:
+    """Print one table: milliseconds, and how many times longer than effbench each takes."""
+    print(f"\nhash encoding, 65,536 points, L=16, F=2, T=2^{log2_table} (median ms)")
+    print(f"{'':22}{'forward':>9}{'backward':>10}{'both':>9}{'ratio':>9}")
+    ours = sum(direction[encodings.OURS] for direction in times.values())
+    for name in times["forward"]:
+        forward, backward = times["forward"][name], times["backward"][name]
+        both = forward + backward
+        print(f"{name:22}{forward:9.1f}{backward:10.1f}{both:9.1f}{both / ours:8.2f}×", flush=True)
+
+
+def measure_iteration(iterations: int) -> dict[str, float]:
+    """Break down Instant-NGP's step with the CPU defaults on the procedural blocks."""
+    registry = discover([])
+    source = registry.source("procedural")
+    scene = source.load("blocks", None, source.Config())
+    method_class = registry.method("instant-ngp")
+    config = build(method_class.Config, method_class.device_defaults["cpu"], "instant-ngp")
+    method = method_class(config, Context(scene, torch.device("cpu"), seed=0))
+    return iteration.measure(cast(RadianceFieldMethod, method), 300, iterations)
+
+
+def print_iteration(parts: dict[str, float]) -> None:
+    print("\ninstant-ngp, one iteration on procedural/blocks (ms, % of the iteration)")
+    for name, milliseconds in parts.items():
+        print(f"{name:22}{milliseconds:9.2f}{100 * milliseconds / parts['total']:9.0f} %")
+
+
+if __name__ == "__main__":
+    main()

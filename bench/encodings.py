@@ -1,0 +1,155 @@
+"""Hash encoding, forward and backward, by every formulation, on the same inputs in one run."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from bench.timing import alternate
+from effbench.kernels.hash_encoding import PRIMES, HashLayout, hash_encode
+
+OURS, PER_LEVEL, BAG, NATIVE = "effbench", "torch per level", "torch embedding_bag", "C++/OpenMP"
+
+
+def ray_points(count: int, per_ray: int = 16) -> Tensor:
+    """Return [N, 3] points as a marcher gives them: short runs along rays through a shell."""
+    random = np.random.default_rng(0)
+    rays = count // per_ray
+
+    def unit() -> Any:
+        vectors = random.normal(size=(rays, 1, 3))
+        return vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
+
+    along = np.arange(per_ray)[None, :, None] * (3**0.5 / 1024)
+    points = unit() * 0.3 + 0.5 + unit() * along
+    return torch.from_numpy(points.reshape(-1, 3).clip(0, 1).astype(np.float32))
+
+
+def corners(points: Tensor, level: int, layout: HashLayout) -> tuple[Tensor, Tensor]:
+    """Return the rows (int64 [N, 8]) and trilinear weights (float32 [N, 8]) of one level."""
+    scaled = points * float(layout.scales[level]) + 0.5
+    cell = scaled.floor()
+    fraction = scaled - cell
+    bits = torch.tensor([[c & 1, c >> 1 & 1, c >> 2] for c in range(8)])
+    vertex = cell.long()[:, None] + bits
+    weights = torch.where(bits == 1, fraction[:, None], 1 - fraction[:, None]).prod(-1)
+    x, y, z = vertex.unbind(-1)
+    if layout.dense[level]:
+        stride = int(layout.strides[level])
+        rows = x + stride * (y + stride * z)
+    else:
+        rows = (x ^ (y * PRIMES[1]) ^ (z * PRIMES[2])) & ((1 << layout.log2_table) - 1)
+    return rows + int(layout.offsets[level]), weights
+
+
+def per_level(points: Tensor, table: Tensor, layout: HashLayout) -> Tensor:
+    """Encode as HashNeRF and nerfstudio's torch path do: index the table level by level."""
+    features = []
+    for level in range(layout.levels):
+        rows, weights = corners(points, level, layout)
+        features.append((table[rows] * weights[..., None]).sum(1))
+    return torch.cat(features, -1)
+
+
+class EmbeddingBag(torch.autograd.Function):
+    """The best eager formulation known: all levels in one bag, gradients by one index_add."""
+
+    @staticmethod
+    def forward(ctx: Any, points: Tensor, table: Tensor, layout: HashLayout) -> Tensor:
+        parts = [corners(points, level, layout) for level in range(layout.levels)]
+        rows = torch.stack([rows for rows, _ in parts], 1).view(-1, 8)
+        weights = torch.stack([weights for _, weights in parts], 1).view(-1, 8)
+        ctx.save_for_backward(rows, weights)
+        ctx.shape = table.shape
+        bags = functional.embedding_bag(rows, table, mode="sum", per_sample_weights=weights)
+        return bags.view(len(points), -1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, None]:
+        rows, weights = ctx.saved_tensors
+        spread = (grads[0].reshape(-1, 1, 2) * weights[..., None]).view(-1, 2)
+        return None, torch.zeros(ctx.shape).index_add_(0, rows.view(-1), spread), None
+
+
+class Native:
+    """`hash_encoding.cpp` compiled for this machine: the practical limit."""
+
+    def __init__(self, folder: Path) -> None:
+        compiler = shutil.which("g++") or shutil.which("clang++")
+        if compiler is None:
+            raise FileNotFoundError("no C++ compiler (g++ or clang++) on the PATH")
+        source, library = Path(__file__).with_name("hash_encoding.cpp"), folder / "native.so"
+        flags = ["-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC"]
+        subprocess.run([compiler, *flags, str(source), "-o", str(library)], check=True)
+        self._library = ctypes.CDLL(str(library))
+
+    def run(
+        self, name: str, points: Tensor, layout: HashLayout, first: Tensor, second: Tensor
+    ) -> None:
+        arrays = (layout.scales, layout.strides, layout.dense.astype(np.uint8), layout.offsets)
+        pointers = [ctypes.c_void_p(array.ctypes.data) for array in arrays]
+        tensors = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (points, first, second)]
+        count, levels = ctypes.c_int64(len(points)), ctypes.c_int64(layout.levels)
+        getattr(self._library, name)(count, levels, *pointers, *tensors)
+
+
+def compare(log2_table: int, count: int = 65536, rounds: int = 9) -> dict[str, dict[str, float]]:
+    """Return {"forward", "backward"} → contender → median ms, at L = 16 and T = 2^log2_table.
+
+    Every contender's result is checked against effbench's before it is timed.
+    """
+    layout = HashLayout(16, log2_table, 16, 2048)
+    points = ray_points(count)
+    table = torch.randn(layout.rows, 2, requires_grad=True)
+    upstream = torch.randn(count, layout.width)
+    forwards: dict[str, Callable[[], Tensor]] = {
+        OURS: lambda: hash_encode(points, table, layout),
+        PER_LEVEL: lambda: per_level(points, table, layout),
+        BAG: lambda: EmbeddingBag.apply(points, table, layout),  # type: ignore[no-untyped-call]
+    }
+    outputs = {name: forward() for name, forward in forwards.items()}
+
+    def gradient(name: str) -> Tensor:
+        (result,) = torch.autograd.grad(outputs[name], table, upstream, retain_graph=True)
+        return result
+
+    backwards: dict[str, Callable[[], Tensor]] = {
+        name: functools.partial(gradient, name) for name in outputs
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            native = Native(Path(folder))
+        except FileNotFoundError as error:
+            print(f"{NATIVE} is left out: {error}")
+        else:
+            features, grad = torch.empty(count, layout.width), torch.zeros(layout.rows, 2)
+            values = table.detach()
+
+            def native_forward() -> Tensor:
+                native.run("encode_forward", points, layout, values, features)
+                return features
+
+            def native_backward() -> Tensor:
+                grad.zero_()  # as the others do, which return a fresh gradient
+                native.run("encode_backward", points, layout, upstream, grad)
+                return grad
+
+            forwards[NATIVE], backwards[NATIVE] = native_forward, native_backward
+        for name in forwards:
+            torch.testing.assert_close(forwards[name](), outputs[OURS], rtol=1e-3, atol=5e-3)
+            torch.testing.assert_close(backwards[name](), gradient(OURS), rtol=1e-3, atol=5e-2)
+        return {
+            "forward": alternate(forwards, rounds),
+            "backward": alternate(backwards, rounds),
+        }
