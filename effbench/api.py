@@ -1,8 +1,8 @@
 """The Python interface: one cell, run in this process.
 
-    from effbench.api import run_cell
-    result = run_cell("instant-ngp", "procedural/blocks", "30s", params={"lr": 3e-2})
-    print(result.status, result.quality["psnr"], result.size["model_mb"])
+from effbench.api import run_cell
+result = run_cell("instant-ngp", "procedural/blocks", "30s", params={"lr": 3e-2})
+print(result.status, result.quality["psnr"], result.size["model_mb"])
 """
 
 from __future__ import annotations

@@ -126,7 +126,10 @@ class _Run:
 
     def measure(self, cls: type[Method], scene: Scene) -> None:
         """Measure everything there is to a cell. Raises whatever the method raises."""
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)  # for kernels that run on the current one
         self.measured.scene = scene_facts(self.cell, scene)
+        self.measured.memory["phases"] = self.memory.phases
         parents, prepare_s = load_parents(self.cell, self.out)
         self.measured.time["prepare_s"] = prepare_s
         context = Context(scene, self.device, self.cell.seed, self.cell.backend, parents)
@@ -173,7 +176,6 @@ class _Run:
         self.memory.end()
         self.measured.time |= _step_times(log)
         self.measured.memory["peak_mem_mb"] = self.memory.phases["train"]
-        self.measured.memory["phases"] = self.memory.phases
 
     def _save(self, method: Method) -> None:
         """Write what a user would ship, and its sizes."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import effbench
-from effbench.errors import EffbenchError
+from effbench.errors import EffbenchError, RecordError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -228,6 +228,8 @@ def _run(planned: Plan, out: Path, console: Console, fresh: bool) -> None:
 def leaderboard(results: tuple[Path, ...], form: str) -> None:
     """Print the leaderboard of the records below one or more RESULTS folders.
 
+    A record that cannot be read is named on standard error, and the exit status is 3.
+
     \b
     Examples:
       effbench leaderboard results/runs/pruning-20260101-120000
@@ -235,9 +237,13 @@ def leaderboard(results: tuple[Path, ...], form: str) -> None:
     """
     from effbench import record, tables
 
-    frame = tables.leaderboard(record.load(results))
+    unreadable: list[RecordError] = []
+    frame = tables.leaderboard(record.load(results, errors="skip", skipped=unreadable))
     write = {"csv": tables.to_csv, "md": tables.to_markdown, "json": tables.to_json}[form]
     click.echo(write(frame), nl=False)
+    for error in unreadable:
+        click.echo(f"error: {error}", err=True)
+    sys.exit(SOME_FAILED if unreadable else 0)
 
 
 @main.command()

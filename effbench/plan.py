@@ -58,10 +58,11 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """What people call the cell: "nerf-pruned selection=coreset,width=64 on a/b, seed 0"."""
-        return " ".join(
-            part for part in (self.method, self.variant, "on", self.scene.name) if part
-        ) + (f", repetition {self.repetition}" if self.repetition else "")
+        """What people call the cell: "nerf-pruned width=64 on a/b downscale=2, repetition 1"."""
+        params = [f"{key}={config.show(value)}" for key, value in self.scene.params.items()]
+        parts = [self.method, self.variant, "on", self.scene.name, *params]
+        repetition = f", repetition {self.repetition}" if self.repetition else ""
+        return " ".join(part for part in parts if part) + repetition
 
     @property
     def estimate_s(self) -> float:

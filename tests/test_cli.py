@@ -154,3 +154,12 @@ def test_a_leaderboard_of_nothing_is_a_mistake(tmp_path: Path) -> None:
     result = effbench_("leaderboard", str(tmp_path / "nowhere"))
     assert result.exit_code == 2
     assert "no such folder" in result.stderr
+
+
+def test_a_record_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
+    (tmp_path / "cells/bad").mkdir(parents=True)
+    (tmp_path / "cells/bad/record.json").write_text("{", encoding="utf-8")
+    result = effbench_("leaderboard", str(tmp_path), "--format", "csv")
+    assert result.exit_code == 3
+    assert "record.json: is not valid JSON" in result.stderr
+    assert result.stdout.startswith("suite,method,variant,scene")

@@ -69,8 +69,7 @@ def parents(cls: type[Method], config: Any) -> dict[str, Checkpoint]:
 
 def rendered(method: Method) -> torch.Tensor:
     pose = torch.from_numpy(scene().test.poses[0])
-    with torch.no_grad():  # as the harness does
-        return method.render(pose, scene().test.intrinsics)
+    return method.render(pose, scene().test.intrinsics)
 
 
 METHODS = sorted(name for name, plugin in registry().methods.items() if plugin.available)

@@ -124,6 +124,14 @@ def test_an_id_is_readable_and_a_file_name(registry: Registry) -> None:
     assert re.fullmatch(r"[A-Za-z0-9._-]+", long.cell_id)
 
 
+def test_a_label_is_what_people_call_a_cell(registry: Registry) -> None:
+    cells = planned(registry, "width=2", downscale=2, seeds=2).cells
+    assert [cell.label for cell in cells] == [
+        "fake width=2 on toy/grey downscale=2",
+        "fake width=2 on toy/grey downscale=2, repetition 1",
+    ]
+
+
 def test_an_id_changes_with_whatever_changes_the_result(registry: Registry) -> None:
     (cell,) = planned(registry).cells
     changed = [
