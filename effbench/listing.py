@@ -136,11 +136,16 @@ def print_result(result: Result, console: Console) -> None:
     from effbench import tables
 
     frame = tables.leaderboard(result.records)
-    table = Table(box=None, pad_edge=False)
-    for name in _SHOWN:
-        table.add_column(name, justify="left" if name in ("method", "variant") else "right")
+    # What all rows have in common is said once, above the table.
+    common = [name for name in ("scene", "budget", "device") if frame[name].nunique() == 1]
+    title = ", ".join(str(frame[name].iloc[0]) for name in common)
+    shown = {name: form for name, form in _SHOWN.items() if name not in common}
+    table = Table(box=None, pad_edge=False, title=title or None, title_justify="left")
+    for name in shown:
+        text = name in ("method", "variant", "scene")
+        table.add_column(name, justify="left" if text else "right", overflow="fold")
     for row in frame.to_dict("records"):
-        table.add_row(*(_figure(form, row[name]) for name, form in _SHOWN.items()))
+        table.add_row(*(_figure(form, row[name]) for name, form in shown.items()))
     if console.is_terminal:
         console.print(table)
     else:
