@@ -198,8 +198,8 @@ def run_(
 
 
 def _run(planned: Plan, out: Path, console: Console, fresh: bool) -> None:
-    from effbench import listing
     from effbench.run import run
+    from effbench.summary import print_result
 
     console.print(f"{len(planned.cells)} cells → {out}", markup=False, highlight=False)
     try:
@@ -211,7 +211,7 @@ def _run(planned: Plan, out: Path, console: Console, fresh: bool) -> None:
             err=True,
         )
         sys.exit(INTERRUPTED)
-    listing.print_result(result, console)
+    print_result(result, console)
     sys.exit(SOME_FAILED if result.failed else 0)
 
 

@@ -1,15 +1,11 @@
-"""What commands print: listings, a plan, a run's results. Nothing here imports torch."""
+"""What `effbench list` and --dry-run print. Imports nothing slow: a listing must be quick."""
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
-from rich.table import Table
 
 from effbench import suites
 from effbench.clock import Budget
@@ -20,27 +16,8 @@ from effbench.pluginscan import Plugin
 
 if TYPE_CHECKING:
     from effbench.plan import Plan
-    from effbench.run import Result
 
 Row = dict[str, Any]
-
-# What a person looks at first; leaderboard.csv has all columns.
-_SHOWN = {
-    "method": "{}",
-    "variant": "{}",
-    "scene": "{}",
-    "n": "{}",
-    "status": "{}",
-    "psnr": "{:.2f}",
-    "ssim": "{:.3f}",
-    "flip": "{:.3f}",
-    "prepare_s": "{:.0f}",
-    "train_s": "{:.0f}",
-    "iter_ms": "{:.1f}",
-    "peak_mem_mb": "{:.0f}",
-    "model_mb": "{:.2f}",
-    "render_ms": "{:.0f}",
-}
 
 
 def methods(registry: Registry, root: Path | None) -> list[Row]:  # noqa: ARG001
@@ -129,45 +106,6 @@ def plan_text(planned: Plan, out: Path) -> str:
             "warm-up and evaluation)",
         ]
     )
-
-
-def print_result(result: Result, console: Console) -> None:
-    """Print the leaderboard's main columns and where the files are."""
-    from effbench import tables
-
-    frame = tables.leaderboard(result.records)
-    # What all rows have in common is said once, above the table.
-    common = [name for name in ("scene", "budget", "device") if frame[name].nunique() == 1]
-    title = ", ".join(str(frame[name].iloc[0]) for name in common)
-    shown = {name: form for name, form in _SHOWN.items() if name not in common}
-    table = Table(box=None, pad_edge=False, title=title or None, title_justify="left")
-    for name in shown:
-        text = name in ("method", "variant", "scene")
-        table.add_column(name, justify="left" if text else "right", overflow="fold")
-    for row in frame.to_dict("records"):
-        table.add_row(*(_figure(form, row[name]) for name, form in shown.items()))
-    if console.is_terminal:
-        console.print(table)
-    else:
-        console.file.write(_plain(table))
-    for label, path in (
-        ("leaderboard", result.out / "leaderboard.md"),
-        ("pictures", result.out / "plots"),
-        ("records", result.out / "cells"),
-    ):
-        console.print(f"{label + ':':<12} {path}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _plain(table: Table) -> str:
-    """Return a table without colours and without a terminal's width to wrap it at."""
-    stream = io.StringIO()
-    Console(file=stream, width=240, color_system=None).print(table)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
-
-
-def _figure(form: str, value: Any) -> str:
-    missing = value is None or value != value or str(value) == "<NA>"  # NaN is not itself
-    return "" if missing else form.format(value)
 
 
 def _cell_details(cell: Any) -> str:
