@@ -10,13 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from effbench.nerf.encodings import frequency_encode, frequency_width
-from effbench.nerf.fields import RadianceField
+from effbench.nerf.fields import RadianceField, TruncatedExp
 
 DEPTH = 8
 SKIP = 4  # the encoded position is concatenated to the output of this layer
 POSITION_OCTAVES = 10
 DIRECTION_OCTAVES = 4
-_DENSITY_SCALE = 25.0  # densities are per unit-cube length: a surface needs several hundred
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,8 @@ class Reader(NamedTuple):
 class MLPField(RadianceField):
     """Frequency-encoded position through eight ReLU layers; density, then colour by direction.
 
-    Positions lie in [0, 1] and are encoded as [−1, 1], as in the original.
+    Positions lie in [0, 1] and are encoded as [−1, 1], as in the original. The density is exp of
+    the head's output, not ReLU: a ReLU head that starts negative never gets a gradient.
     """
 
     def __init__(self, shape: MLPShape, precision: str, generator: torch.Generator) -> None:
@@ -80,8 +80,8 @@ class MLPField(RadianceField):
                 if index == SKIP:
                     x = torch.cat([encoded.to(x.dtype), x], -1)
             raw = self.density_head(x)[:, 0]
-        # softplus, not ReLU: a network that starts without density would have no gradient
-        return functional.softplus(raw.float() - 1) * _DENSITY_SCALE, x
+        density: Tensor = TruncatedExp.apply(raw.float())  # type: ignore[no-untyped-call]
+        return density, x
 
     def encode_directions(self, directions: Tensor) -> Tensor:
         return frequency_encode(directions, DIRECTION_OCTAVES)

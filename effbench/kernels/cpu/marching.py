@@ -55,7 +55,6 @@ def march(
 def _interval(o, d, near, far):  # type: ignore[no-untyped-def]
     """Return (enter, leave) of the unit cube and the reciprocal direction."""
     enter, leave = near, far
-    inverse = (_f32(1e10), _f32(1e10), _f32(1e10))
     ix = _f32(1) / d[0] if d[0] != 0 else _f32(1e10)
     iy = _f32(1) / d[1] if d[1] != 0 else _f32(1e10)
     iz = _f32(1) / d[2] if d[2] != 0 else _f32(1e10)
@@ -74,6 +73,7 @@ def _march_ray(o, d, near, far, occupancy, resolution, step, jitter, ts):  # typ
     px = _f32(1) if d[0] > 0 else _f32(0)  # the face through which the ray leaves a cell
     py = _f32(1) if d[1] > 0 else _f32(0)
     pz = _f32(1) if d[2] > 0 else _f32(0)
+    per_length = _f32(1) / step
     count, k = 0, 0
     while count < len(ts):
         t = enter + (_f32(k) + jitter) * step
@@ -91,7 +91,7 @@ def _march_ray(o, d, near, far, occupancy, resolution, step, jitter, ts):  # typ
             to_y = (_f32(cy) + py - y) * iy
             to_z = (_f32(cz) + pz - z) * iz
             exit_t = t + max(min(to_x, to_y, to_z), _f32(0)) / size
-            k = max(k + 1, math.ceil((exit_t - enter) / step - jitter))
+            k = max(k + 1, math.ceil((exit_t - enter) * per_length - jitter))
     return count
 
 
