@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-# Before torch and numba: two OpenMP runtimes share the cores, so neither may spin while it waits.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("NUMBA_THREADING_LAYER", "omp")
-
 import argparse
 import sys
 from pathlib import Path

@@ -15,6 +15,7 @@ from typing import IO
 
 import effbench
 from effbench.cell import Report
+from effbench.environment import openmp_settings
 
 _GRACE_S = (5.0, 3.0)  # after an interrupt, after a request to terminate
 _TICK_S = 0.25
@@ -58,13 +59,9 @@ def run_worker(out: Path, cell_id: str, log: Path, report: Report, tick: Callabl
 
 
 def _environment() -> dict[str, str]:
-    # Waiting threads that spin take the cores from each other where torch's and numba's pools
-    # share them, and numba's `omp` layer shares torch's: 41 → 35 ms per iteration of Instant-NGP
-    # on 2 cores. Both are read when the libraries are imported, hence here.
-    fast = {"OMP_WAIT_POLICY": "PASSIVE", "NUMBA_THREADING_LAYER": "omp"}
     root = str(Path(effbench.__file__).resolve().parents[1])
     path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
-    return {**fast, **os.environ, "PYTHONPATH": path}
+    return {**openmp_settings(), **os.environ, "PYTHONPATH": path}
 
 
 def _read(stream: IO[bytes], report: Report) -> None:

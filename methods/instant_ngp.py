@@ -24,7 +24,8 @@ class InstantNGPConfig:
     hidden: int = 64  # neurons per hidden layer
     geometry: int = 15  # features from the density to the colour network
     samples: int = 262144  # samples per step, B, which sets the number of rays
-    march_steps: int = 1024  # steps along the cube's diagonal
+    march_steps: int = 1024  # steps along the cube's diagonal in training
+    render_steps: int = 1024  # and in rendering
     grid_resolution: int = 128  # occupancy cells per axis
     grid_everywhere_until: int = 256  # iterations during which updates visit all cells
     compaction: Literal["transmittance", "none"] = "transmittance"  # drop samples behind surfaces
@@ -51,7 +52,9 @@ class InstantNGP(RadianceFieldMethod):
             "finest_resolution": 512,
             "hidden": 32,
             "samples": 24576,
-            "march_steps": 512,
+            "early_stop": 1e-3,
+            "march_steps": 256,
+            "render_steps": 512,
             "grid_resolution": 64,
             "grid_everywhere_until": 96,
             "lr": 0.03,
@@ -76,6 +79,7 @@ class InstantNGP(RadianceFieldMethod):
         options = OccupancyOptions(
             resolution=c.grid_resolution,
             steps=c.march_steps,
+            render_steps=c.render_steps,
             compaction=c.compaction,
             early_stop=c.early_stop,
             everywhere_until=c.grid_everywhere_until,

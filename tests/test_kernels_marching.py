@@ -69,10 +69,11 @@ def random_rays(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return origins, directions, torch.rand(count, generator=generator)
 
 
+@pytest.mark.parametrize("occupied_share", [0.3, 0.01])  # with and without empty blocks of cells
 @pytest.mark.parametrize("limit", [1000, 7])
-def test_numba_equals_the_definition(limit: int) -> None:
+def test_numba_equals_the_definition(limit: int, occupied_share: float) -> None:
     origins, directions, jitter = random_rays(400)
-    occupied = torch.rand(16**3, generator=torch.Generator().manual_seed(1)) < 0.3
+    occupied = torch.rand(16**3, generator=torch.Generator().manual_seed(1)) < occupied_share
     bits = torch.from_numpy(np.packbits(occupied.numpy(), bitorder="little"))
     step = math.sqrt(3) / 200
     fast, slow = (

@@ -123,7 +123,7 @@ def ball_rays(count: int) -> Rays:
 
 class TestOccupancySampler:
     def sampler(self, **options: object) -> OccupancySampler:
-        chosen = OccupancyOptions(resolution=16, steps=400, **options)  # type: ignore[arg-type]
+        chosen = OccupancyOptions(resolution=16, steps=400, render_steps=400, **options)  # type: ignore[arg-type]
         return OccupancySampler(chosen, CUBE, CPU, "auto")
 
     def test_rendering_in_waves_equals_rendering_all_samples_at_once(self) -> None:

@@ -20,7 +20,8 @@ class MLPConfig:
     samples: int = 262144  # samples per step, which sets the number of rays
     coarse: int = 64  # stratified samples per ray (hierarchical)
     fine: int = 128  # importance samples per ray (hierarchical)
-    march_steps: int = 1024  # steps along the cube's diagonal (occupancy)
+    march_steps: int = 1024  # steps along the cube's diagonal in training (occupancy)
+    render_steps: int = 1024  # and in rendering
     grid_resolution: int = 128  # cells per axis (occupancy)
     grid_everywhere_until: int = 256  # iterations during which updates visit all cells
     compaction: Literal["transmittance", "none"] = "none"  # drop samples behind surfaces
@@ -40,6 +41,7 @@ class MLPMethod(RadianceFieldMethod):
         "cpu": {
             "samples": 8192,
             "march_steps": 256,
+            "render_steps": 256,
             "grid_resolution": 32,
             "grid_everywhere_until": 64,
             "lr": 1e-3,
@@ -60,6 +62,7 @@ class MLPMethod(RadianceFieldMethod):
         options = OccupancyOptions(
             resolution=c.grid_resolution,
             steps=c.march_steps,
+            render_steps=c.render_steps,
             compaction=c.compaction,
             early_stop=c.early_stop,
             everywhere_until=c.grid_everywhere_until,

@@ -49,13 +49,15 @@ class Sampler(ABC):
 
 @dataclass(frozen=True)
 class OccupancyOptions:
-    """resolution: cells per axis; steps: steps along the cube's diagonal; compaction: "none" or
+    """resolution: cells per axis; steps, render_steps: steps along the cube's diagonal in training
+    and in rendering; compaction: "none" or
     "transmittance", which drops samples behind transmittance `early_stop` before training on the
     rest (the original instant-ngp); every: iterations between updates; everywhere_until: iteration
     up to which an update visits all cells."""
 
     resolution: int = 128
     steps: int = 1024
+    render_steps: int = 1024
     compaction: str = "transmittance"
     early_stop: float = 1e-4
     every: int = 16
@@ -72,6 +74,7 @@ class OccupancySampler(Sampler):
     ) -> None:
         self.options, self.cube, self.backend = options, cube, backend
         self.step = math.sqrt(3) / options.steps
+        self.render_step = math.sqrt(3) / options.render_steps
         self.grid = OccupancyGrid(options.resolution, self.step, device)
 
     def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:
@@ -89,7 +92,7 @@ class OccupancySampler(Sampler):
         device = rays.origins.device
         jitter = torch.rand(len(rays), generator=generator, device=device)
         near = torch.full((len(rays),), self.cube.near, device=device)
-        samples = self._march(rays, near, jitter, self.options.steps)
+        samples = self._march(rays, near, jitter, self.options.steps, self.step)
         if self.options.compaction == "none" or not len(samples):
             return Placed(samples)
         with torch.no_grad():
@@ -111,7 +114,7 @@ class OccupancySampler(Sampler):
         wave = self._WAVE
         while len(alive):
             jitter = torch.full((len(alive),), 0.5, device=device)
-            samples = self._march(rays.select(alive), near, jitter, wave)
+            samples = self._march(rays.select(alive), near, jitter, wave, self.render_step)
             if not len(samples):
                 break
             full = samples.offsets.diff() == wave
@@ -120,7 +123,7 @@ class OccupancySampler(Sampler):
             color[alive] += left[alive, None] * added
             left[alive] *= 1 - opacity
             going = full & (left[alive] >= self.options.early_stop)
-            near = (last + self.step / 2)[going[full]]
+            near = (last + self.render_step / 2)[going[full]]
             alive = alive[going]
             wave *= 2
         return color + left[:, None] * background
@@ -137,14 +140,14 @@ class OccupancySampler(Sampler):
         black = torch.zeros(len(left), 3, device=left.device)
         return composite(thickness[kept], colors, seen.offsets, black, self.backend)
 
-    def _march(self, rays: Rays, near: Tensor, jitter: Tensor, limit: int) -> Samples:
+    def _march(self, rays: Rays, near: Tensor, jitter: Tensor, limit: int, step: float) -> Samples:
         return march(
             rays.origins,
             rays.directions,
             near,
             self.grid.bits,
             self.grid.resolution,
-            self.step,
+            step,
             jitter,
             limit,
             self.cube.far,
