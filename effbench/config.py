@@ -11,7 +11,7 @@ import itertools
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
 
 from effbench.errors import ConfigError, unknown
@@ -79,10 +79,15 @@ def changes(config: Any, defaults: Any) -> dict[str, Any]:
     return {key: value for key, value in to_dict(config).items() if value != base[key]}
 
 
-def variant(config: Any, defaults: Any) -> str:
-    """Return how `config` differs from `defaults`: "selection=coreset,width=64", or ""."""
-    changed = changes(config, defaults).items()
-    return ",".join(f"{key}={show(value)}" for key, value in changed)
+def variant(config: Any, defaults: Any, named: Collection[str] = ()) -> str:
+    """Return what sets `config` apart: "selection=coreset,width=64", or "".
+
+    These are the fields that differ from `defaults`, and those `named`: a table in which some
+    rows leave a parameter of the grid out, because its value is the default, is hard to read.
+    """
+    changed = changes(config, defaults)
+    shown = {key: value for key, value in to_dict(config).items() if key in changed or key in named}
+    return ",".join(f"{key}={show(value)}" for key, value in shown.items())
 
 
 def show(value: Any) -> str:

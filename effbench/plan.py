@@ -25,7 +25,7 @@ class Cell:
     """One row of a benchmark for one repetition, run in one process.
 
     params: all resolved parameters of the method, as JSON values; variant: the ones that were
-    set to something else than the default, readable; scene.params: the scene's non-default ones;
+    set for this row or differ from the default, readable; scene.params: the scene's non-default ones;
     seed: from (suite, method, scene, repetition) alone; device: "cpu" or "cuda:0"; backend: the
     kernels'; eval_views: how many test views are evaluated at the end (None: all), curve_views:
     at points of the curve; role: "parent" if the cell is there only because another needs its
@@ -53,7 +53,7 @@ class Cell:
         values = [_short(setting) for setting in self.variant.split(",") if setting]
         parts = [self.method, "-".join(values), scene_key(self.scene, family=False)]
         readable = "_".join(_slug(part) for part in parts if part)
-        tail = f"_s{self.repetition}-{self._digest()}"
+        tail = f"_s{self.repetition}-{self.digest}"
         return readable[: _ID_LENGTH - len(tail)] + tail
 
     @property
@@ -69,7 +69,9 @@ class Cell:
         """Roughly how long the cell takes; a budget of iterations counts as nothing."""
         return (Budget.parse(self.budget).seconds or 0.0) + ALLOWANCE_S
 
-    def _digest(self) -> str:
+    @property
+    def digest(self) -> str:
+        """A short hash of everything that can change the result."""
         # Neither the role nor which parameters were set explicitly changes the result: a parent
         # and a row with the same parameters are one cell.
         identity = asdict(self)

@@ -79,7 +79,7 @@ class _Planner:
     """Collects cells, each once, in an order in which parents come first."""
 
     def __init__(self, request: Request, suite: Suite, registry: Registry) -> None:
-        self.cells: dict[str, Cell] = {}
+        self.cells: dict[str, Cell] = {}  # by digest
         self._request = request
         self._suite = suite
         self._registry = registry
@@ -121,7 +121,7 @@ class _Planner:
             scene=scene,
             budget=self._budget,
             params=values,
-            variant=config.variant(resolved, defaults),
+            variant=config.variant(resolved, defaults, params if role == "row" else ()),
             repetition=repetition,
             seed=seed(self._suite.name, method, scene.name, repetition),
             device=self._device,
@@ -131,10 +131,10 @@ class _Planner:
             role=role,
             parents=parents,
         )
-        present = self.cells.setdefault(cell.cell_id, cell)
+        present = self.cells.setdefault(cell.digest, cell)
         if role == "row" and present.role == "parent":
-            self.cells[cell.cell_id] = replace(present, role="row")
-        return cell.cell_id
+            self.cells[cell.digest] = replace(present, role="row")
+        return present.cell_id
 
     def _enter(self, method: str, values: Mapping[str, Any]) -> None:
         step = (method, json.dumps(values))

@@ -130,6 +130,7 @@ def test_a_variant_names_what_differs_from_the_defaults_in_field_order() -> None
     assert config.variant(changed, Example()) == text
     assert config.variant(Example(), Example()) == ""
     assert config.variant(Example(width=64), Example(width=64)) == ""
+    assert config.variant(Example(), Example(), named=["width"]) == f"width={Example().width}"
 
 
 def test_a_config_survives_json_form() -> None:

@@ -37,7 +37,7 @@ class TestOneRay:
         assert samples.positions[:, 0].tolist() == pytest.approx(
             [t - 1 for t in expected], abs=1e-5
         )
-        assert samples.positions[:, 1:].unique().tolist() == [0.25]
+        assert torch.unique(samples.positions[:, 1:]).tolist() == [0.25]
         assert samples.offsets.tolist() == [0, 10]
         assert samples.rays.tolist() == [0] * 10
         assert samples.deltas.tolist() == pytest.approx([0.1] * 10)
