@@ -25,9 +25,9 @@ class Cell:
     """One row of a benchmark for one repetition, run in one process.
 
     params: all resolved parameters of the method, as JSON values; variant: the ones that were
-    set for this row or differ from the default, readable; scene.params: the scene's non-default ones;
-    seed: from (suite, method, scene, repetition) alone; device: "cpu" or "cuda:0"; backend: the
-    kernels'; eval_views: how many test views are evaluated at the end (None: all), curve_views:
+    set for this row or differ from the default, readable; scene.params: the scene's non-default
+    ones; seed: from (suite, method, scene, repetition) alone; device: "cpu" or "cuda:0"; backend:
+    the kernels'; eval_views: how many test views are evaluated at the end (None: all), curve_views:
     at points of the curve; role: "parent" if the cell is there only because another needs its
     result; parents: cell ids by role.
     """

@@ -75,10 +75,10 @@ def test_a_hidden_layers_readers_read_all_of_it_and_nothing_else() -> None:
     color = field.color(geometry, torch.zeros(20, 27))
     with torch.no_grad():
         for layer in range(DEPTH):
-            field.linear(f"hidden.{layer}").weight *= 4
-            field.linear(f"hidden.{layer}").bias *= 4
+            field.linear(f"hidden.{layer}").weight.mul_(4)
+            field.linear(f"hidden.{layer}").bias.mul_(4)
             for name, columns in field.readers(layer):
-                field.linear(name).weight[:, columns] /= 4
+                field.linear(name).weight[:, columns].div_(4)
     after, geometry = field.density(encoded)
     torch.testing.assert_close(after, before)
     torch.testing.assert_close(field.color(geometry, torch.zeros(20, 27)), color)

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests.nerf_scene import CAMERA, ball, look_at_origin
 
 from effbench.kernels.marching import march
 from effbench.kernels.rays import generate_rays
@@ -17,6 +16,7 @@ from effbench.nerf.hierarchical import HierarchicalSampler, sample_pdf
 from effbench.nerf.occupancy import OccupancyGrid
 from effbench.nerf.rays import Rays, TrainingPixels, UnitCube, camera_rays
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
+from tests.nerf_scene import CAMERA, ball, look_at_origin
 
 CPU = torch.device("cpu")
 CUBE = UnitCube.of(ball(), CPU)

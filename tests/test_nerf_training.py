@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from tests.nerf_scene import CAMERA, ball, context, look_at_origin
 
 from effbench.kernels.hash_encoding import HashLayout
 from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
 from effbench.nerf.training import RadianceFieldMethod, TrainingOptions
+from tests.nerf_scene import CAMERA, ball, context, look_at_origin
 
 
 @dataclass(frozen=True)

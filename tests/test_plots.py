@@ -178,7 +178,7 @@ def test_labels_of_points_close_together_do_not_cover_each_other() -> None:
     points = [(5.0, 5.0 + 0.05 * i, f"a label {i}") for i in range(8)]
     labels.place_labels(figure, [(axes, points)])
     figure.draw_without_rendering()
-    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    renderer = FigureCanvasAgg(figure).get_renderer()
     # Text's own extent: an annotation's includes the line to its point
     boxes = np.array([Text.get_window_extent(note, renderer).extents for note in axes.texts])
     assert len(boxes) == len(points)
