@@ -25,10 +25,11 @@ class Cell:
     """One row of a benchmark for one repetition, run in one process.
 
     params: all resolved parameters of the method, as JSON values; variant: the ones that were
-    set for this row or differ from the default, readable; scene.params: the scene's non-default
-    ones; seed: from (suite, method, scene, repetition) alone; device: "cpu" or "cuda:0"; backend:
-    the kernels'; eval_views: how many test views are evaluated at the end (None: all), curve_views:
-    at points of the curve; role: "parent" if the cell is there only because another needs its
+    set for this row or differ from the default, readable; changed: the latter alone, for the
+    folder's name, which must not depend on how a row was asked for; scene.params: the scene's
+    non-default ones; seed: from (suite, method, scene, repetition) alone; device: "cpu" or
+    "cuda:0"; backend: the kernels'; eval_views: how many test views are evaluated at the end
+    (None: all), curve_views: at points of the curve; role: "parent" if the cell is there only because another needs its
     result; parents: cell ids by role.
     """
 
@@ -38,6 +39,7 @@ class Cell:
     budget: str
     params: Mapping[str, Any] = field(default_factory=dict)
     variant: str = ""
+    changed: str = ""
     repetition: int = 0
     seed: int = 0
     device: str = "cpu"
@@ -50,7 +52,7 @@ class Cell:
     @property
     def cell_id(self) -> str:
         """A readable folder name, unique by a hash of everything that can change the result."""
-        values = [_short(setting) for setting in self.variant.split(",") if setting]
+        values = [_short(setting) for setting in self.changed.split(",") if setting]
         parts = [self.method, "-".join(values), scene_key(self.scene, family=False)]
         readable = "_".join(_slug(part) for part in parts if part)
         tail = f"_s{self.repetition}-{self.digest}"
@@ -75,7 +77,7 @@ class Cell:
         # Neither the role nor which parameters were set explicitly changes the result: a parent
         # and a row with the same parameters are one cell.
         identity = asdict(self)
-        del identity["role"], identity["variant"]
+        del identity["role"], identity["variant"], identity["changed"]
         text = json.dumps(identity, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:6]
 

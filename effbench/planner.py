@@ -122,6 +122,7 @@ class _Planner:
             budget=self._budget,
             params=values,
             variant=config.variant(resolved, defaults, params if role == "row" else ()),
+            changed=config.variant(resolved, defaults),
             repetition=repetition,
             seed=seed(self._suite.name, method, scene.name, repetition),
             device=self._device,
@@ -133,7 +134,7 @@ class _Planner:
         )
         present = self.cells.setdefault(cell.digest, cell)
         if role == "row" and present.role == "parent":
-            self.cells[cell.digest] = replace(present, role="row")
+            self.cells[cell.digest] = replace(present, role="row", variant=cell.variant)
         return present.cell_id
 
     def _enter(self, method: str, values: Mapping[str, Any]) -> None:

@@ -113,7 +113,7 @@ def test_piped_progress_is_a_line_per_cell(mixed: tuple[Result, str]) -> None:
     _, printed = mixed
     lines = [line for line in printed.splitlines() if line.startswith("[")]
     assert len(lines) == 6
-    assert lines[0].startswith("[1/6] fake on toy/grey: ok ")
+    assert lines[0].startswith("[1/6] fake mode=ok on toy/grey: ok ")
     assert "about" in lines[0], "how much is left is an estimate"
     assert "\x1b" not in printed
 
