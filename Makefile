@@ -17,7 +17,7 @@ setup-dev:
 
 demo: setup  ## run the pruning suite on a procedural scene (5 minutes on 2 cores)
 	$(BIN)/effbench run --suite pruning --scene procedural/blocks \
-		--budget 12s --eval-views 5 --curve-views 1 --out $(DEMO)
+		--downscale 4 --budget 12s --eval-views 5 --curve-views 1 --out $(DEMO)
 
 test: setup-dev  ## run the whole test suite
 	$(BIN)/python -m pytest $(ARGS)

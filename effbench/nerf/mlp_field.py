@@ -16,6 +16,7 @@ DEPTH = 8
 SKIP = 4  # the encoded position is concatenated to the output of this layer
 POSITION_OCTAVES = 10
 DIRECTION_OCTAVES = 4
+_EMPTY = -2.0  # logarithm of the density at the start: nearly empty, so that the grid clears soon
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class MLPField(RadianceField):
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight, generator=generator)
                 nn.init.zeros_(module.bias)
+        nn.init.constant_(self.density_head.bias, _EMPTY)
 
     def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
         if encoded is not None:

@@ -23,6 +23,7 @@ class MLPConfig:
     march_steps: int = 1024  # steps along the cube's diagonal in training (occupancy)
     render_steps: int = 1024  # and in rendering
     grid_resolution: int = 128  # cells per axis (occupancy)
+    grid_every: int = 16  # iterations between updates of the grid
     grid_everywhere_until: int = 256  # iterations during which updates visit all cells
     compaction: Literal["transmittance", "none"] = "none"  # drop samples behind surfaces
     early_stop: float = 1e-4  # transmittance at which a ray ends
@@ -39,10 +40,11 @@ class MLPMethod(RadianceFieldMethod):
     device_defaults: ClassVar[dict[str, dict[str, Any]]] = {
         # 596k weights per sample are 150 times Instant-NGP's: small batches, a coarse grid
         "cpu": {
-            "samples": 8192,
-            "march_steps": 256,
-            "render_steps": 256,
-            "grid_resolution": 32,
+            "samples": 2048,
+            "march_steps": 128,
+            "render_steps": 128,
+            "grid_resolution": 24,
+            "grid_every": 8,
             "grid_everywhere_until": 64,
             "lr": 1e-3,
         }
@@ -65,6 +67,7 @@ class MLPMethod(RadianceFieldMethod):
             render_steps=c.render_steps,
             compaction=c.compaction,
             early_stop=c.early_stop,
+            every=c.grid_every,
             everywhere_until=c.grid_everywhere_until,
         )
         return OccupancySampler(options, self.cube, self.device, self.backend)

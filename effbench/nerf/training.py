@@ -40,7 +40,7 @@ class RadianceFieldMethod(Method):
     """A field, a sampler and an optimiser: subclasses build them from their config."""
 
     _RENDER_RAYS = 16384  # per chunk: the first wave's activations stay in the last-level cache
-    _FIRST_RAYS = 512
+    _FIRST_RAYS = 128
     _MOST_RAYS = 1 << 18
 
     def __init__(self, config: Any, context: Context) -> None:
