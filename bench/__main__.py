@@ -32,8 +32,8 @@ def main() -> None:
     results["iteration"] = measure_iteration(arguments.iterations)
     print_iteration(results["iteration"])
     if arguments.out:
-        device = torch.device("cpu")
-        write_json(arguments.out, results | {"provenance": machine.provenance(device, sys.argv)})
+        device, command = torch.device("cpu"), ["python", "-m", "bench", *sys.argv[1:]]
+        write_json(arguments.out, results | {"provenance": machine.provenance(device, command)})
         print(f"\nwritten to {arguments.out}")
 
 
