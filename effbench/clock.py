@@ -91,9 +91,14 @@ class Clock:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Pause for the duration of a `with` block (evaluation, checkpointing, logging)."""
+        """Pause for the duration of a `with` block (evaluation, checkpointing, logging).
+
+        A clock that was not running before is not running afterwards.
+        """
+        was_running = self.running
         self.pause()
         try:
             yield
         finally:
-            self.start()
+            if was_running:
+                self.start()

@@ -9,7 +9,7 @@ import torch
 
 from effbench.kernels.hash_encoding import HashLayout
 from effbench.nerf.fields import HashField, resolve_precision
-from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Sampler
+from effbench.nerf.sampling import Sampler
 from effbench.nerf.training import RadianceFieldMethod, TrainingOptions
 
 
@@ -27,6 +27,7 @@ class InstantNGPConfig:
     march_steps: int = 1024  # steps along the cube's diagonal in training
     render_steps: int = 1024  # and in rendering
     grid_resolution: int = 128  # occupancy cells per axis
+    grid_every: int = 16  # iterations between updates of the grid
     grid_everywhere_until: int = 256  # iterations during which updates visit all cells
     compaction: Literal["transmittance", "none"] = "transmittance"  # drop samples behind surfaces
     early_stop: float = 1e-4  # transmittance at which a ray ends
@@ -75,16 +76,7 @@ class InstantNGP(RadianceFieldMethod):
         return HashField(layout, c.hidden, c.geometry, precision, self.backend, generator)
 
     def build_sampler(self) -> Sampler:
-        c = self.config
-        options = OccupancyOptions(
-            resolution=c.grid_resolution,
-            steps=c.march_steps,
-            render_steps=c.render_steps,
-            compaction=c.compaction,
-            early_stop=c.early_stop,
-            everywhere_until=c.grid_everywhere_until,
-        )
-        return OccupancySampler(options, self.cube, self.device, self.backend)
+        return self.occupancy_sampler()
 
     def build_optimizer(self) -> torch.optim.Optimizer:
         table = self.field.table

@@ -186,6 +186,14 @@ def test_stopwatch_goes_on_after_an_error_in_a_pause(device: Device) -> None:
     assert clock.read() == 1
 
 
+def test_a_pause_leaves_a_stopped_clock_stopped(device: Device) -> None:
+    clock = device.clock()
+    with clock.paused():
+        device.now += 1
+    assert not clock.running
+    assert clock.read() == 0
+
+
 def test_pauses_add_up(device: Device) -> None:
     clock = device.clock()
     for _ in range(3):

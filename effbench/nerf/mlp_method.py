@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from effbench.nerf.hierarchical import HierarchicalSampler
-from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Sampler
+from effbench.nerf.sampling import Sampler
 from effbench.nerf.training import RadianceFieldMethod, TrainingOptions
 
 
@@ -61,16 +61,7 @@ class MLPMethod(RadianceFieldMethod):
         c = self.config
         if c.sampling == "hierarchical":
             return HierarchicalSampler(c.coarse, c.fine, self.cube, self.backend)
-        options = OccupancyOptions(
-            resolution=c.grid_resolution,
-            steps=c.march_steps,
-            render_steps=c.render_steps,
-            compaction=c.compaction,
-            early_stop=c.early_stop,
-            every=c.grid_every,
-            everywhere_until=c.grid_everywhere_until,
-        )
-        return OccupancySampler(options, self.cube, self.device, self.backend)
+        return self.occupancy_sampler()
 
     def build_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.field.parameters(), lr=self.config.lr, fused=True)

@@ -17,7 +17,7 @@ from effbench.kernels.volume_rendering import composite
 from effbench.method import Context, Method
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.rays import Rays, TrainingPixels, UnitCube, camera_rays
-from effbench.nerf.sampling import Placed, Sampler
+from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Placed, Sampler
 from effbench.scene import Intrinsics
 
 
@@ -80,6 +80,22 @@ class RadianceFieldMethod(Method):
     @abstractmethod
     def build_optimizer(self) -> torch.optim.Optimizer:
         """Return the optimiser of `self.field`'s parameters."""
+
+    def occupancy_sampler(self) -> OccupancySampler:
+        """Return the sampler that the usual parameters of a config describe: `grid_resolution`,
+        `grid_every`, `grid_everywhere_until`, `march_steps`, `render_steps`, `compaction` and
+        `early_stop`."""
+        c = self.config
+        options = OccupancyOptions(
+            resolution=c.grid_resolution,
+            steps=c.march_steps,
+            render_steps=c.render_steps,
+            compaction=c.compaction,
+            early_stop=c.early_stop,
+            every=c.grid_every,
+            everywhere_until=c.grid_everywhere_until,
+        )
+        return OccupancySampler(options, self.cube, self.device, self.backend)
 
     def step(self, progress: float) -> Tensor:
         self._set_rate(progress)
