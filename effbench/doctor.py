@@ -14,6 +14,7 @@ import effbench
 from effbench import machine, measure
 from effbench.errors import EffbenchError
 from effbench.kernels import backends
+from effbench.nerf.fields import resolve_precision
 from effbench.plugins import Registry
 
 _PACKAGES = ("torch", "numba", "numpy", "safetensors", "flip-evaluator", "lpips")
@@ -71,7 +72,7 @@ def _versions() -> Iterator[tuple[str, bool, str]]:
 
 def _devices() -> Iterator[tuple[str, bool, str]]:
     yield "cpu", True, f"{machine.cpu_model()}, {torch.get_num_threads()} threads"
-    bf16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    bf16 = resolve_precision("auto", torch.device("cpu")) == "bf16"
     yield "cpu bf16", bf16, "" if bf16 else "the processor has it not: MLPs run in fp32"
     if not torch.cuda.is_available():
         yield "cuda", False, "torch sees no CUDA device: runs use the CPU"

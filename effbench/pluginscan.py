@@ -112,7 +112,7 @@ def _plugin(module: _Module, node: ast.ClassDef, kind: Kind, name: str) -> Plugi
         class_name=node.name,
         description=" ".join(docstring.partition("\n\n")[0].split()),
         parameters=tuple(_parameters(*config).values()) if config else (),
-        device_defaults=_literal(_assigned(node, "device_defaults")) or {},
+        device_defaults=_device_defaults(module, node),
         reason=_missing_packages(module.tree),
     )
 
@@ -129,6 +129,15 @@ def _config(module: _Module, node: ast.ClassDef) -> tuple[_Module, ast.ClassDef]
         if config := _config(owner, base):
             return config
     return None
+
+
+def _device_defaults(module: _Module, node: ast.ClassDef) -> dict[str, dict[str, Any]]:
+    """Return the class's own `device_defaults`, or those of its first base that has some."""
+    own = _literal(_assigned(node, "device_defaults"))
+    if own:
+        return dict(own)
+    inherited = (_device_defaults(owner, base) for owner, base in _bases(module, node))
+    return next((defaults for defaults in inherited if defaults), {})
 
 
 def _bases(module: _Module, node: ast.ClassDef) -> Iterator[tuple[_Module, ast.ClassDef]]:

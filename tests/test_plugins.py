@@ -61,6 +61,14 @@ def test_a_description_is_the_first_paragraph_and_defaults_may_depend_on_the_dev
     assert [p.name for p in child.parameters] == ["mode", "lr", "width"], "inherited Config"
 
 
+def test_defaults_of_a_device_are_inherited_from_effbench_itself() -> None:
+    from effbench.nerf.mlp_method import MLPMethod
+
+    (nerf,) = scan(Path(__file__).parents[1] / "methods/nerf.py", "method")
+    assert nerf.device_defaults == MLPMethod.device_defaults
+    assert "cpu" in nerf.device_defaults
+
+
 def test_inherited_fields_come_first_also_from_effbench_itself(folder: Path) -> None:
     source = """
 from dataclasses import dataclass
