@@ -12,7 +12,7 @@ def openmp_settings() -> dict[str, str]:
     numba's `omp` layer loads libgomp.so.1. A torch that brings its libgomp under that name shares
     its threads with numba, and threads that spin between the many short kernels of a step save
     the time to wake them: 51 → 41 ms per Instant-NGP iteration on 2 cores. With any other torch
-    there are two pools, and spinning threads take the cores from the other pool: 35 → 41 ms.
+    there are two pools, and threads that spin would take the cores from the other pool.
     """
     policy = "ACTIVE" if _torch_shares_libgomp() else "PASSIVE"
     return {"OMP_WAIT_POLICY": policy, "NUMBA_THREADING_LAYER": "omp"}

@@ -5,6 +5,7 @@ To test a folder of your own: EFFBENCH_PLUGINS=path/to/folder pytest tests/test_
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -92,7 +93,7 @@ def test_plugin_is_listed_as_it_is(plugin: Any) -> None:
     assert [p.name for p in plugin.parameters] == [f.name for f in dataclasses.fields(config)]
     defaults = config()
     for parameter in plugin.parameters:
-        literal = eval(parameter.default, {"__builtins__": {}})
+        literal = ast.literal_eval(parameter.default)
         assert literal == getattr(defaults, parameter.name), "a default is a literal"
     assert plugin.description
 
