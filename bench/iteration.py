@@ -9,7 +9,7 @@ import torch
 
 import effbench.kernels.cpu.hash_encoding as cpu_hash
 from bench.timing import Breakdown
-from effbench.nerf import training
+from effbench.nerf import learning
 from effbench.nerf.training import RadianceFieldMethod
 
 
@@ -29,7 +29,7 @@ def measure(method: RadianceFieldMethod, warmup: int, iterations: int) -> dict[s
     parts.wrap(method.field, "encode", "encode forward")
     parts.wrap(method.field, "density", "density network")
     parts.wrap(method.field, "color", "colour network")
-    parts.wrap(training, "composite", "volume rendering")
+    parts.wrap(learning, "composite", "volume rendering")
     parts.wrap(torch.Tensor, "backward", "networks backward")
     parts.wrap(cpu_hash, "backward", "encode backward")
     parts.wrap(method.optimizer, "step", "optimiser")

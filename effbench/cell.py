@@ -129,6 +129,7 @@ class _Run:
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)  # for kernels that run on the current one
         self.measured.scene = scene_facts(self.cell, scene)
+        cls = cls.specialised(self.cell.params)
         self.measured.memory["phases"] = self.memory.phases
         parents, prepare_s = load_parents(self.cell, self.out)
         self.measured.time["prepare_s"] = prepare_s

@@ -71,6 +71,12 @@ class Method(ABC):
         self.context = context
 
     @classmethod
+    def specialised(cls, params: Mapping[str, Any]) -> type[Method]:
+        """Return the class that runs with `params`: itself, or a subclass whose `Config` and
+        `device_defaults` one of the parameters decides. It keeps the name."""
+        return cls
+
+    @classmethod
     def requires(cls, config: Any) -> dict[str, Requirement]:
         """Name the parents this method starts from, by role. Default: none."""
         return {}

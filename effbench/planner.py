@@ -107,7 +107,7 @@ class _Planner:
         values = config.to_dict(resolved)
         self._enter(method, values)
         parents = {}
-        for name, needed in self.method(method).requires(resolved).items():
+        for name, needed in self.method(method).specialised(values).requires(resolved).items():
             if needed.method not in self._registry.methods:
                 raise PluginError(
                     f"method '{method}' requires method '{needed.method}', which is not there: "
@@ -147,6 +147,7 @@ class _Planner:
 
 def resolve(method: type[Method], params: Mapping[str, Any], device: str) -> tuple[Any, Any]:
     """Return a method's config with `params`, and its defaults on `device` ("cpu", "cuda:0")."""
+    method = method.specialised(params)
     own = method.device_defaults.get(device.partition(":")[0], {})
     defaults = config.build(method.Config, own, method.name)
     return config.build(method.Config, {**own, **params}, method.name), defaults

@@ -75,6 +75,10 @@ class TrainingPixels:
         colors = self._images.flatten(0, 2).index_select(0, pixel).float() / 255
         return self._cube.rays(*world), colors
 
+    def observe(self, color: Tensor, target: Tensor) -> None:
+        """Learn how the pixels drawn last were rendered: colours and targets, both [R, 3].
+        Default: nothing is learnt."""
+
 
 def camera_rays(pose: Tensor, intrinsics: Intrinsics, cube: UnitCube, backend: str) -> Rays:
     """Return the rays of all pixels of a camera, row by row. pose: [3, 4] camera to world."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -38,6 +38,15 @@ class Sampler(ABC):
 
     def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:  # noqa: B027
         """Adapt to the field before step `iteration`. Default: nothing to adapt."""
+
+    def parameters(self) -> Iterable[Tensor]:
+        """Yield what the sampler itself trains, with `loss`. Default: nothing."""
+        return ()
+
+    def loss(self, placed: Placed, thickness: Tensor) -> Tensor | None:
+        """Return the sampler's own loss (0-d), given the optical thickness [N] that the field
+        found at the samples it placed (detached). Default: none."""
+        return None
 
     def state(self) -> dict[str, Tensor]:
         """Return what rendering needs. Default: nothing."""

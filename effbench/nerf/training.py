@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,11 +14,11 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from effbench.kernels.backends import resolve
-from effbench.kernels.volume_rendering import composite
 from effbench.method import Context, Method
 from effbench.nerf.fields import RadianceField
-from effbench.nerf.rays import Rays, TrainingPixels, UnitCube, camera_rays
-from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Placed, Sampler
+from effbench.nerf.learning import Batch, FullLearner, Learner
+from effbench.nerf.rays import TrainingPixels, UnitCube, camera_rays
+from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Sampler
 from effbench.scene import Intrinsics
 
 
@@ -49,13 +50,16 @@ class RadianceFieldMethod(Method):
         self.backend = resolve(context.backend, self.device)
         self.generator = torch.Generator(self.device).manual_seed(context.seed)
         self.cube = UnitCube.of(context.scene, self.device)
-        self.pixels = TrainingPixels(context.scene.train, self.cube, self.device, self.backend)
+        self.pixels = self.build_pixels()
         self.scene_background = torch.tensor(context.scene.background, device=self.device)
         self.options = self.build_options()
         weights = torch.Generator().manual_seed(context.seed)  # on the CPU: same on every device
         self.field = self.build_field(weights).to(self.device)
         self.sampler = self.build_sampler()
+        self.learner = self.build_learner()
         self.optimizer = self.build_optimizer()
+        if placing := list(self.sampler.parameters()):
+            self.optimizer.add_param_group({"params": placing})
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
         average = get_ema_multi_avg_fn(self.options.ema)  # type: ignore[no-untyped-call]
         self.averaged = (
@@ -81,6 +85,14 @@ class RadianceFieldMethod(Method):
     def build_optimizer(self) -> torch.optim.Optimizer:
         """Return the optimiser of `self.field`'s parameters."""
 
+    def build_pixels(self) -> TrainingPixels:
+        """Return what draws the pixels of a step. Default: uniformly."""
+        return TrainingPixels(self.context.scene.train, self.cube, self.device, self.backend)
+
+    def build_learner(self) -> Learner:
+        """Return what differentiates a step. Default: through every sample."""
+        return FullLearner(self.backend)
+
     def occupancy_sampler(self) -> OccupancySampler:
         """Return the sampler that the usual parameters of a config describe: `grid_resolution`,
         `grid_every`, `grid_everywhere_until`, `march_steps`, `render_steps`, `compaction` and
@@ -103,28 +115,16 @@ class RadianceFieldMethod(Method):
         rays, pixels = self.pixels.sample(self.ray_count, self.generator)
         target, background = self._target(pixels)
         placed = self.sampler.place(rays, self.field, self.generator)
-        loss = self.loss(self.shade(rays, placed, background), target)
-        if loss.requires_grad:  # else no ray met an occupied cell
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-            if self.averaged is not None:
-                self.averaged.update_parameters(self.field)
+        self.optimizer.zero_grad(set_to_none=True)
+        batch = Batch(rays, placed, target, background)
+        outcome = self.learner.backward(self.field, self.sampler, batch, self.loss)
+        self.optimizer.step()  # leaves alone what has no gradient: no ray met an occupied cell
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.field)
+        self.pixels.observe(outcome.color, target)
         self.iteration += 1
         self._steer_rays(len(placed.samples))
-        return loss.detach()
-
-    def shade(self, rays: Rays, placed: Placed, background: Tensor) -> Tensor:
-        """Return the differentiable colour [R, 3] of `rays` from their samples."""
-        samples = placed.samples
-        if not len(samples):
-            return background
-        encoded = self.field.encode(samples.positions, placed.encoded)
-        density, geometry = self.field.density(encoded)
-        directions = self.field.encode_directions(rays.directions)
-        colors = self.field.color(geometry, directions.index_select(0, samples.rays))
-        thickness = density * samples.deltas
-        return composite(thickness, colors, samples.offsets, background, self.backend)[0]
+        return outcome.loss
 
     def loss(self, color: Tensor, target: Tensor) -> Tensor:
         """Return the mean pixel loss of colours [R, 3]."""
@@ -158,10 +158,11 @@ class RadianceFieldMethod(Method):
         self.sampler.load_state(state)
 
     def parameters(self) -> Iterable[Tensor]:
-        return self.field.parameters()
+        return itertools.chain(self.field.parameters(), self.sampler.parameters())
 
     def diagnostics(self) -> dict[str, float]:
-        return {"rays": float(self.ray_count), "samples": float(self.sample_count)}
+        counts = {"rays": float(self.ray_count), "samples": float(self.sample_count)}
+        return counts | self.learner.diagnostics()
 
     def facts(self) -> dict[str, Any]:
         return {

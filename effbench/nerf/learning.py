@@ -1,0 +1,80 @@
+"""Learners: how one step turns placed samples into gradients of a field."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from effbench.kernels.volume_rendering import composite
+from effbench.nerf.fields import RadianceField
+from effbench.nerf.rays import Rays
+from effbench.nerf.sampling import Placed, Sampler
+
+Loss = Callable[[Tensor, Tensor], Tensor]  # colours and targets, both [R, 3], to a mean (0-d)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The samples of one step on R rays; target and background: float32 [R, 3]."""
+
+    rays: Rays
+    placed: Placed
+    target: Tensor
+    background: Tensor
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step saw, detached: its loss (0-d) and the colour of its rays (float32 [R, 3])."""
+
+    loss: Tensor
+    color: Tensor
+
+
+class Learner(ABC):
+    """Adds the gradient of a batch's loss to a field's, and a sampler's, parameters."""
+
+    @abstractmethod
+    def backward(self, field: RadianceField, sampler: Sampler, batch: Batch, loss: Loss) -> Outcome:
+        """Accumulate the gradients; without samples there are none."""
+
+    def diagnostics(self) -> dict[str, float]:
+        """Return figures of the last step worth recording on the curve. Default: none."""
+        return {}
+
+
+class FullLearner(Learner):
+    """Differentiates through every sample: what everyone does."""
+
+    def __init__(self, backend: str) -> None:
+        self.backend = backend
+
+    def backward(self, field: RadianceField, sampler: Sampler, batch: Batch, loss: Loss) -> Outcome:
+        samples = batch.placed.samples
+        if not len(samples):
+            return Outcome(loss(batch.background, batch.target), batch.background)
+        density, color = evaluate(field, batch)
+        thickness = density * samples.deltas
+        pixels = composite(thickness, color, samples.offsets, batch.background, self.backend)[0]
+        value = loss(pixels, batch.target)
+        auxiliary = sampler.loss(batch.placed, thickness.detach())
+        total = value if auxiliary is None else value + auxiliary
+        total.backward()  # type: ignore[no-untyped-call]
+        return Outcome(value.detach(), pixels.detach())
+
+
+def evaluate(
+    field: RadianceField, batch: Batch, kept: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return density [N] and colour [N, 3] of a batch's samples, or of those at index `kept`."""
+    samples, encoded = batch.placed.samples, batch.placed.encoded
+    positions, ray = samples.positions, samples.rays
+    if kept is not None:
+        positions, ray = positions.index_select(0, kept), ray.index_select(0, kept)
+        encoded = None if encoded is None else encoded.index_select(0, kept)
+    density, geometry = field.density(field.encode(positions, encoded))
+    directions = field.encode_directions(batch.rays.directions)
+    return density, field.color(geometry, directions.index_select(0, ray))
