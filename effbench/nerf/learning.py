@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -28,22 +28,20 @@ class Batch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step saw, detached: its loss (0-d) and the colour of its rays (float32 [R, 3])."""
+    """What a step saw, detached: its loss (0-d), the colour of its rays (float32 [R, 3]), and
+    figures of the learner's own by name (0-d, on the device: reading one would synchronise)."""
 
     loss: Tensor
     color: Tensor
+    figures: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Learner(ABC):
     """Adds the gradient of a batch's loss to a field's, and a sampler's, parameters."""
 
     @abstractmethod
-    def backward(self, field: RadianceField, sampler: Sampler, batch: Batch, loss: Loss) -> Outcome:
+    def backward(self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss) -> Outcome:
         """Accumulate the gradients; without samples there are none."""
-
-    def diagnostics(self) -> dict[str, float]:
-        """Return figures of the last step worth recording on the curve. Default: none."""
-        return {}
 
 
 class FullLearner(Learner):
@@ -52,11 +50,11 @@ class FullLearner(Learner):
     def __init__(self, backend: str) -> None:
         self.backend = backend
 
-    def backward(self, field: RadianceField, sampler: Sampler, batch: Batch, loss: Loss) -> Outcome:
+    def backward(self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss) -> Outcome:
         samples = batch.placed.samples
         if not len(samples):
             return Outcome(loss(batch.background, batch.target), batch.background)
-        density, color = evaluate(field, batch)
+        density, color = evaluate(model, batch)
         thickness = density * samples.deltas
         pixels = composite(thickness, color, samples.offsets, batch.background, self.backend)[0]
         value = loss(pixels, batch.target)
@@ -67,7 +65,7 @@ class FullLearner(Learner):
 
 
 def evaluate(
-    field: RadianceField, batch: Batch, kept: Tensor | None = None
+    model: RadianceField, batch: Batch, kept: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return density [N] and colour [N, 3] of a batch's samples, or of those at index `kept`."""
     samples, encoded = batch.placed.samples, batch.placed.encoded
@@ -75,6 +73,6 @@ def evaluate(
     if kept is not None:
         positions, ray = positions.index_select(0, kept), ray.index_select(0, kept)
         encoded = None if encoded is None else encoded.index_select(0, kept)
-    density, geometry = field.density(field.encode(positions, encoded))
-    directions = field.encode_directions(batch.rays.directions)
-    return density, field.color(geometry, directions.index_select(0, ray))
+    density, geometry = model.density(model.encode(positions, encoded))
+    directions = model.encode_directions(batch.rays.directions)
+    return density, model.color(geometry, directions.index_select(0, ray))

@@ -68,6 +68,7 @@ class RadianceFieldMethod(Method):
         self.iteration = 0
         self.ray_count = self._FIRST_RAYS
         self.sample_count = 0
+        self.figures: Mapping[str, Tensor] = {}  # of the last step, by the learner
 
     @abstractmethod
     def build_options(self) -> TrainingOptions:
@@ -121,6 +122,7 @@ class RadianceFieldMethod(Method):
         self.optimizer.step()  # leaves alone what has no gradient: no ray met an occupied cell
         if self.averaged is not None:
             self.averaged.update_parameters(self.field)
+        self.figures = outcome.figures
         self.pixels.observe(outcome.color, target)
         self.iteration += 1
         self._steer_rays(len(placed.samples))
@@ -162,7 +164,7 @@ class RadianceFieldMethod(Method):
 
     def diagnostics(self) -> dict[str, float]:
         counts = {"rays": float(self.ray_count), "samples": float(self.sample_count)}
-        return counts | self.learner.diagnostics()
+        return counts | {name: float(figure) for name, figure in self.figures.items()}
 
     def facts(self) -> dict[str, Any]:
         return {
