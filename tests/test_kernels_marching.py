@@ -98,14 +98,35 @@ def test_the_cube_is_entered_and_left_where_planes_are_crossed() -> None:
     assert leave.tolist() == pytest.approx([2.0, 0.5])
 
 
-def test_prefix_keeps_the_first_samples_of_each_ray() -> None:
-    samples = Samples(
+def five_samples() -> Samples:
+    """Return three samples on ray 0, none on ray 1 and two on ray 2."""
+    return Samples(
         positions=torch.arange(15.0).view(5, 3),
         t=torch.arange(5.0),
         rays=torch.tensor([0, 0, 0, 2, 2]),
         offsets=torch.tensor([0, 3, 3, 5]),
         deltas=torch.arange(5.0) / 10,
     )
+
+
+def test_a_selection_out_of_the_middle_keeps_the_others_lengths() -> None:
+    kept, index = five_samples().select(torch.tensor([True, False, True, False, True]))
+    assert index.tolist() == [0, 2, 4]
+    assert kept.rays.tolist() == [0, 0, 2]
+    assert kept.offsets.tolist() == [0, 2, 2, 3]
+    assert kept.t.tolist() == [0, 2, 4]
+    assert kept.deltas.tolist() == pytest.approx([0.0, 0.2, 0.4])
+    assert kept.positions.tolist() == [[0, 1, 2], [6, 7, 8], [12, 13, 14]]
+
+
+def test_a_selection_may_be_empty() -> None:
+    kept, index = five_samples().select(torch.zeros(5, dtype=torch.bool))
+    assert len(kept) == len(index) == 0
+    assert kept.offsets.tolist() == [0, 0, 0, 0]
+
+
+def test_prefix_keeps_the_first_samples_of_each_ray() -> None:
+    samples = five_samples()
     kept, index = samples.prefix(torch.tensor([2, 0, 1]))
     assert index.tolist() == [0, 1, 3]
     assert kept.rays.tolist() == [0, 0, 2]

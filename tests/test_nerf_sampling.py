@@ -121,6 +121,11 @@ def ball_rays(count: int) -> Rays:
     return camera_rays(pose, CAMERA, CUBE, "auto").select(index)
 
 
+def _one_ray() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return origin, direction and near of a ray along x through the cube."""
+    return torch.tensor([[-1.0, 0.5, 0.5]]), torch.tensor([[1.0, 0.0, 0.0]]), torch.zeros(1)
+
+
 class TestOccupancySampler:
     def sampler(self, **options: object) -> OccupancySampler:
         chosen = OccupancyOptions(resolution=16, steps=400, render_steps=400, **options)  # type: ignore[arg-type]
@@ -164,6 +169,43 @@ class TestOccupancySampler:
         kept = placed["transmittance"]
         assert kept.encoded is not None
         assert torch.equal(kept.encoded, kept.samples.positions)
+
+    def test_low_weight_drops_transparent_samples_too(self) -> None:
+        rays, field = ball_rays(300), Ball()
+        behind, both = (
+            self.sampler(compaction=kind, alpha_threshold=0.01)
+            for kind in ("transmittance", "low-weight")
+        )
+        both.grid.thickness.fill_(0.02)
+        visible = behind.place(rays, field, generator(1))
+        kept = both.place(rays, field, generator(1))
+        opaque = field.density(visible.samples.positions)[0] > 0
+        assert 0.02 < opaque.float().mean() < 0.5
+        expected = visible.samples.select(opaque)[0]
+        assert torch.equal(kept.samples.positions, expected.positions)
+        assert torch.equal(kept.samples.offsets, expected.offsets)
+        assert kept.encoded is not None
+        assert torch.equal(kept.encoded, kept.samples.positions)
+
+    @pytest.mark.parametrize(("threshold", "mean"), [(0.1, 0.5), (0.5, 0.1)])
+    def test_low_weight_asks_for_no_more_alpha_than_the_grids_mean(
+        self, threshold: float, mean: float
+    ) -> None:
+        sampler = self.sampler(compaction="low-weight", alpha_threshold=threshold)
+        sampler.grid.thickness.fill_(mean)
+        samples = march(*_one_ray(), sampler.grid.bits, 16, sampler.step, torch.zeros(1), 4)
+        alpha = torch.tensor([0.05, 0.09, 0.11, 0.4])
+        kept, index = sampler._compact(samples, -torch.log1p(-alpha))
+        assert index.tolist() == [2, 3]
+        assert kept.offsets.tolist() == [0, 2]
+
+    def test_before_the_grid_knows_anything_low_weight_drops_nothing_visible(self) -> None:
+        rays, field = ball_rays(300), Ball()
+        behind, both = (
+            self.sampler(compaction=kind).place(rays, field, generator(1)).samples
+            for kind in ("transmittance", "low-weight")
+        )
+        assert torch.equal(behind.positions, both.positions)
 
     def test_an_empty_grid_renders_the_background(self) -> None:
         sampler = self.sampler()

@@ -45,6 +45,16 @@ class Samples:
         t, deltas = self.t.index_select(0, kept), self.deltas.index_select(0, kept)
         return Samples(positions, t, rays, offsets, deltas), kept
 
+    def select(self, mask: Tensor) -> tuple[Samples, Tensor]:
+        """Keep the samples where `mask` (bool [N]) holds, each with the length it stood for; also
+        return their indices."""
+        kept = mask.nonzero()[:, 0]
+        before = torch.zeros(len(self) + 1, dtype=torch.int64, device=mask.device)
+        torch.cumsum(mask, 0, out=before[1:])
+        positions, t = self.positions.index_select(0, kept), self.t.index_select(0, kept)
+        rays, deltas = self.rays.index_select(0, kept), self.deltas.index_select(0, kept)
+        return Samples(positions, t, rays, before.index_select(0, self.offsets), deltas), kept
+
 
 def march(
     origins: Tensor,

@@ -29,8 +29,9 @@ class HashConfig:
     grid_resolution: int = 128  # occupancy cells per axis
     grid_every: int = 16  # iterations between updates of the grid
     grid_everywhere_until: int = 256  # iterations during which updates visit all cells
-    compaction: Literal["transmittance", "none"] = "transmittance"  # drop samples behind surfaces
+    compaction: Literal["transmittance", "low-weight", "none"] = "transmittance"  # before training
     early_stop: float = 1e-4  # transmittance at which a ray ends
+    alpha_threshold: float = 1e-2  # alpha below which low-weight drops a sample
     lr: float = 0.01
     weight_decay: float = 1e-6  # L2, networks only
     decay: Literal["exponential", "none"] = "exponential"

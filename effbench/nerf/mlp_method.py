@@ -25,8 +25,9 @@ class MLPConfig:
     grid_resolution: int = 128  # cells per axis (occupancy)
     grid_every: int = 16  # iterations between updates of the grid
     grid_everywhere_until: int = 256  # iterations during which updates visit all cells
-    compaction: Literal["transmittance", "none"] = "none"  # drop samples behind surfaces
+    compaction: Literal["transmittance", "low-weight", "none"] = "none"  # before training
     early_stop: float = 1e-4  # transmittance at which a ray ends
+    alpha_threshold: float = 1e-2  # alpha below which low-weight drops a sample
     lr: float = 5e-4
     decay: Literal["exponential", "none"] = "exponential"
     loss: Literal["huber", "mse"] = "mse"

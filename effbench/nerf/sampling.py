@@ -59,16 +59,18 @@ class Sampler(ABC):
 @dataclass(frozen=True)
 class OccupancyOptions:
     """resolution: cells per axis; steps, render_steps: steps along the cube's diagonal in training
-    and in rendering; compaction: "none" or
-    "transmittance", which drops samples behind transmittance `early_stop` before training on the
-    rest (the original instant-ngp); every: iterations between updates; everywhere_until: iteration
-    up to which an update visits all cells."""
+    and in rendering; compaction: what is dropped before training on the rest, "none",
+    "transmittance" (samples behind transmittance `early_stop`, the original instant-ngp) or
+    "low-weight" (those and every sample whose alpha is below both `alpha_threshold` and the grid's
+    mean, NerfAcc's visibility pruning); every: iterations between updates; everywhere_until:
+    iteration up to which an update visits all cells."""
 
     resolution: int = 128
     steps: int = 1024
     render_steps: int = 1024
     compaction: str = "transmittance"
     early_stop: float = 1e-4
+    alpha_threshold: float = 1e-2
     every: int = 16
     everywhere_until: int = 256
 
@@ -107,9 +109,19 @@ class OccupancySampler(Sampler):
         with torch.no_grad():
             encoded = field.encode(samples.positions)
             thickness = field.density(encoded)[0] * samples.deltas
-        counts = visible_counts(thickness, samples.offsets, self.options.early_stop, self.backend)
-        samples, kept = samples.prefix(counts)
+        samples, kept = self._compact(samples, thickness)
         return Placed(samples, encoded.index_select(0, kept))
+
+    def _compact(self, samples: Samples, thickness: Tensor) -> tuple[Samples, Tensor]:
+        """Return the samples worth training on and their indices."""
+        options = self.options
+        counts = visible_counts(thickness, samples.offsets, options.early_stop, self.backend)
+        if options.compaction == "transmittance":
+            return samples.prefix(counts)
+        end = (samples.offsets[:-1] + counts).index_select(0, samples.rays)
+        visible = torch.arange(len(samples), device=end.device) < end
+        least = self.grid.thickness.mean().clamp_max(options.alpha_threshold)
+        return samples.select(visible & (-torch.expm1(-thickness) >= least))
 
     @torch.no_grad()
     def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:

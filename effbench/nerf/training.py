@@ -96,8 +96,8 @@ class RadianceFieldMethod(Method):
 
     def occupancy_sampler(self) -> OccupancySampler:
         """Return the sampler that the usual parameters of a config describe: `grid_resolution`,
-        `grid_every`, `grid_everywhere_until`, `march_steps`, `render_steps`, `compaction` and
-        `early_stop`."""
+        `grid_every`, `grid_everywhere_until`, `march_steps`, `render_steps`, `compaction`,
+        `early_stop` and `alpha_threshold`."""
         c = self.config
         options = OccupancyOptions(
             resolution=c.grid_resolution,
@@ -105,6 +105,7 @@ class RadianceFieldMethod(Method):
             render_steps=c.render_steps,
             compaction=c.compaction,
             early_stop=c.early_stop,
+            alpha_threshold=c.alpha_threshold,
             every=c.grid_every,
             everywhere_until=c.grid_everywhere_until,
         )
