@@ -75,7 +75,34 @@ class TruncatedExp(torch.autograd.Function):
         return grads[0] * torch.exp(x.clamp(-15, 15))
 
 
-class HashField(RadianceField):
+def trunc_exp(x: Tensor) -> Tensor:
+    """Return `TruncatedExp` of x."""
+    return TruncatedExp.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class NetworkField(RadianceField):
+    """A field of networks, whose outputs can be had before they are activated.
+
+    The density network ends in the logarithm of the density, the colour network in logits.
+    """
+
+    @abstractmethod
+    def log_density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logarithm of the density (float32 [N]) and geometry features [N, G]."""
+
+    @abstractmethod
+    def color_logits(self, geometry: Tensor, directions: Tensor) -> Tensor:
+        """Return the colour before the sigmoid (float32 [N, 3])."""
+
+    def density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        log_density, geometry = self.log_density(encoded)
+        return trunc_exp(log_density), geometry
+
+    def color(self, geometry: Tensor, directions: Tensor) -> Tensor:
+        return torch.sigmoid(self.color_logits(geometry, directions))
+
+
+class HashField(NetworkField):
     """Instant-NGP's field: hash encoding, density MLP and colour MLP without biases.
 
     Density MLP: L·F → hidden → 1 + `geometry`; output 0 is the logarithm of the density. Colour
@@ -111,21 +138,20 @@ class HashField(RadianceField):
     def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
         return hash_encode(positions, self.table, self.layout, self.backend, encoded)
 
-    def density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+    def log_density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         with self._autocast(encoded.device):
             output = _mlp(encoded, self.density_layers)
-        density: Tensor = TruncatedExp.apply(output[:, 0].float())  # type: ignore[no-untyped-call]
-        return density, output[:, 1:]
+        return output[:, 0].float(), output[:, 1:]
 
     def encode_directions(self, directions: Tensor) -> Tensor:
         return spherical_harmonics(directions)
 
-    def color(self, geometry: Tensor, directions: Tensor) -> Tensor:
+    def color_logits(self, geometry: Tensor, directions: Tensor) -> Tensor:
         with self._autocast(geometry.device):
             output = _mlp(
                 torch.cat([directions.to(geometry.dtype), geometry], 1), self.color_layers
             )
-        return torch.sigmoid(output.float())
+        return output.float()
 
 
 def _mlp(x: Tensor, layers: nn.ParameterList) -> Tensor:

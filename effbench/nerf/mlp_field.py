@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from effbench.nerf.encodings import frequency_encode, frequency_width
-from effbench.nerf.fields import RadianceField, TruncatedExp
+from effbench.nerf.fields import NetworkField
 
 DEPTH = 8
 SKIP = 4  # the encoded position is concatenated to the output of this layer
@@ -45,7 +45,7 @@ class Reader(NamedTuple):
     columns: slice
 
 
-class MLPField(RadianceField):
+class MLPField(NetworkField):
     """Frequency-encoded position through eight ReLU layers; density, then colour by direction.
 
     Positions lie in [0, 1] and are encoded as [−1, 1], as in the original. The density is exp of
@@ -74,26 +74,25 @@ class MLPField(RadianceField):
             return encoded
         return frequency_encode(2 * positions - 1, POSITION_OCTAVES)
 
-    def density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+    def log_density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         with self._autocast(encoded.device):
             x = encoded
             for index, layer in enumerate(self.hidden):
                 x = functional.relu(layer(x), inplace=True)
                 if index == SKIP:
                     x = torch.cat([encoded.to(x.dtype), x], -1)
-            raw = self.density_head(x)[:, 0]
-        density: Tensor = TruncatedExp.apply(raw.float())  # type: ignore[no-untyped-call]
-        return density, x
+            log_density = self.density_head(x)[:, 0]
+        return log_density.float(), x
 
     def encode_directions(self, directions: Tensor) -> Tensor:
         return frequency_encode(directions, DIRECTION_OCTAVES)
 
-    def color(self, geometry: Tensor, directions: Tensor) -> Tensor:
+    def color_logits(self, geometry: Tensor, directions: Tensor) -> Tensor:
         with self._autocast(geometry.device):
             feature = self.feature(geometry)
             x = torch.cat([feature, directions.to(feature.dtype)], -1)
             output = self.color_head(functional.relu(self.view(x), inplace=True))
-        return torch.sigmoid(output.float())
+        return output.float()
 
     def linear(self, name: str) -> nn.Linear:
         """Return the layer called `name` in the state dict, such as "hidden.3" or "feature"."""
