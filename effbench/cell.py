@@ -21,12 +21,14 @@ from effbench import config, devices, evaluate, files, machine, measure, record
 from effbench.clock import Budget, Clock
 from effbench.curve import Curve
 from effbench.errors import Diverged, EffbenchError
+from effbench.growing import GrowingTables
 from effbench.method import Checkpoint, Context, Method
 from effbench.outcome import (
     CURVE,
     MODEL,
     RECORD,
     RENDERS,
+    TABLES,
     cell_folder,
     identity,
     scene_facts,
@@ -166,20 +168,24 @@ class _Run:
         scene = method.context.scene
         views = evaluate.evenly_spaced(len(scene.test), self.cell.curve_views)
         curve = Curve(self.folder / CURVE)
+        tables = GrowingTables(self.folder / TABLES)
 
         def on_point(point: Point) -> None:
             self.memory.begin("render")  # evaluation must not count as memory of training
             psnr = evaluate.mean_psnr(method, scene, views)
+            self.memory.begin("diagnostics")
             curve.add(point, psnr, method.diagnostics())
+            tables.add(point.fraction, method.tables())
             self.report("train", point.fraction, f"{psnr:.2f} dB" if views else "")
-            self.memory.begin("train")
+            self.memory.begin("steady")
 
         self.report("train", 0.0, "")
-        self.memory.begin("train")
+        self.memory.begin("warmup")  # until the first point of the curve
         log = train(method, Budget.parse(self.cell.budget), Clock(self.synchronize), on_point)
         self.memory.end()
         self.measured.time |= _step_times(log)
-        self.measured.memory["peak_mem_mb"] = self.memory.phases["train"]
+        phases = self.memory.phases
+        self.measured.memory["peak_mem_mb"] = max(phases["warmup"], phases["steady"])
 
     def _save(self, method: Method) -> None:
         """Write what a user would ship, and its sizes."""

@@ -109,6 +109,12 @@ class Method(ABC):
         """Return figures of the last step worth recording on the curve. Default: none."""
         return {}
 
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Return rows to add to this cell's tables, by table name: what `diagnostics` is too small
+        for. Called at every point of the curve with the clock paused; it must not change how
+        training goes on. Values must be numbers or text. Default: none."""
+        return {}
+
     def facts(self) -> dict[str, Any]:
         """Return what a record should say of how this result was made (kernel backends, batch
         sizes of rendering, …). Values must be JSON. Default: none."""

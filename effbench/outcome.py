@@ -8,10 +8,11 @@ from typing import Any
 from effbench.plan import Cell, scene_key
 from effbench.scene import Scene
 
-RECORD, MODEL, CURVE, LOG, RENDERS = (
+RECORD, MODEL, CURVE, TABLES, LOG, RENDERS = (
     "record.json",
     "model.safetensors",
     "curve.csv",
+    "tables",
     "log.txt",
     "renders",
 )

@@ -114,6 +114,17 @@ def test_method_trains_and_renders(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_a_look_at_the_tables_leaves_training_as_it_was(name: str) -> None:
+    alone, watched = train(name, {}), train(name, {})
+    for table in watched.tables().values():
+        assert all(isinstance(v, int | float | str) for row in table for v in row.values())
+    for method in (alone, watched):
+        method.step(0.5)
+    expected, state = alone.state(), watched.state()
+    assert all(torch.equal(expected[key], state[key]) for key in expected)
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_method_renders_the_same_from_what_it_ships(name: str) -> None:
     method = trained(name)
     state = {key: tensor.clone() for key, tensor in method.state().items()}

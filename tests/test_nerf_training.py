@@ -81,16 +81,17 @@ def test_a_seed_decides_everything() -> None:
 
 def test_backgrounds_are_random_per_ray_only_where_images_have_alpha() -> None:
     pixels = torch.tensor([[0.2, 0.4, 0.6, 0.25]]).expand(50, 4)
-    target, behind = Small(Config(), context())._target(pixels)
+    random = Small(Config(), context())
+    target, behind = random._target(pixels, random.generator)
     assert len(torch.unique(behind, dim=0)) == 50
     torch.testing.assert_close(target, 0.25 * pixels[:, :3] + 0.75 * behind)
     fixed = Small(Config(background="scene"), context())
-    target, behind = fixed._target(pixels)
+    target, behind = fixed._target(pixels, fixed.generator)
     assert torch.unique(behind).tolist() == [1.0]
     torch.testing.assert_close(target[0], torch.tensor([0.8, 0.85, 0.9]))
     views = replace(ball().train, images=ball().train.images[..., :3])
     opaque = Small(Config(), context(scene=replace(ball(), train=views)))
-    target, behind = opaque._target(pixels[:, :3])
+    target, behind = opaque._target(pixels[:, :3], opaque.generator)
     assert torch.unique(behind).tolist() == [1.0]
     assert torch.equal(target, pixels[:, :3])
 
@@ -128,3 +129,38 @@ def test_a_step_without_any_sample_does_no_harm() -> None:
     loss = method.step(0.0)
     assert loss.isfinite()
     assert torch.equal(method.field.state_dict()["table"], before)
+
+
+def test_tables_tell_of_every_step_once() -> None:
+    method = Small(Config(), context())
+    losses = [float(method.step(0.0)) for _ in range(3)]
+    steps = method.tables()["steps"]
+    assert [(row["iteration"], row["loss"]) for row in steps] == list(enumerate(losses, 1))
+    assert steps[0]["rays"] == 128
+    assert steps[-1]["samples"] == method.sample_count
+    method.step(0.0)
+    assert [row["iteration"] for row in method.tables()["steps"]] == [4]
+
+
+def test_tables_look_at_the_same_pixels_and_the_same_ray_every_time() -> None:
+    method = Small(Config(), context())
+    method.step(0.0)
+    first, again = method.tables(), method.tables()
+    assert first["distributions"] == again["distributions"] != []
+    assert first["ray"] == again["ray"] != []
+    assert {row["quantity"] for row in first["distributions"]} == {"pixel_loss", "sample_weight"}
+    depths = [row["t"] for row in first["ray"]]
+    assert depths == sorted(depths)
+
+
+def test_tables_leave_training_as_it_was() -> None:
+    def train(look: bool) -> dict[str, torch.Tensor]:
+        method = Small(Config(), context())
+        for _ in range(20):
+            method.step(0.0)
+            if look:
+                method.tables()
+        return method.state()
+
+    alone, watched = train(False), train(True)
+    assert all(torch.equal(alone[name], watched[name]) for name in alone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
@@ -15,10 +16,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from effbench.kernels.backends import resolve
 from effbench.method import Context, Method
+from effbench.nerf.distributions import distributions, ray_profile
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.learning import Batch, FullLearner, Learner
-from effbench.nerf.rays import TrainingPixels, UnitCube, camera_rays
+from effbench.nerf.rays import Rays, TrainingPixels, UnitCube, camera_rays
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Sampler
+from effbench.nerf.steplog import StepLog
 from effbench.scene import Intrinsics
 
 
@@ -69,6 +72,7 @@ class RadianceFieldMethod(Method):
         self.ray_count = self._FIRST_RAYS
         self.sample_count = 0
         self.figures: Mapping[str, Tensor] = {}  # of the last step, by the learner
+        self.steps = StepLog()
 
     @abstractmethod
     def build_options(self) -> TrainingOptions:
@@ -114,26 +118,25 @@ class RadianceFieldMethod(Method):
     def step(self, progress: float) -> Tensor:
         self._set_rate(progress)
         self.sampler.update(self.field, self.iteration, self.generator)
-        rays, pixels = self.pixels.sample(self.ray_count, self.generator)
-        target, background = self._target(pixels)
-        placed = self.sampler.place(rays, self.field, self.generator)
+        batch = self._batch(*self.pixels.sample(self.ray_count, self.generator), self.generator)
         self.optimizer.zero_grad(set_to_none=True)
-        batch = Batch(rays, placed, target, background)
         outcome = self.learner.backward(self.field, self.sampler, batch, self.loss)
         self.optimizer.step()  # leaves alone what has no gradient: no ray met an occupied cell
         if self.averaged is not None:
             self.averaged.update_parameters(self.field)
         self.figures = outcome.figures
-        self.pixels.observe(outcome.color, target)
+        self.pixels.observe(outcome.color, batch.target)
         self.iteration += 1
-        self._steer_rays(len(placed.samples))
+        rays, samples = len(batch.rays), len(batch.placed.samples)
+        self.steps.add(self.iteration, rays, samples, outcome.loss, outcome.figures)
+        self._steer_rays(samples)
         return outcome.loss
 
-    def loss(self, color: Tensor, target: Tensor) -> Tensor:
-        """Return the mean pixel loss of colours [R, 3]."""
+    def loss(self, color: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+        """Return the mean pixel loss of colours [R, 3]; with reduction "none" each value's."""
         if self.options.loss == "mse":
-            return functional.mse_loss(color, target)
-        return functional.huber_loss(color, target, delta=0.1)
+            return functional.mse_loss(color, target, reduction=reduction)
+        return functional.huber_loss(color, target, reduction=reduction, delta=0.1)
 
     @torch.no_grad()
     def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:
@@ -167,6 +170,22 @@ class RadianceFieldMethod(Method):
         counts = {"rays": float(self.ray_count), "samples": float(self.sample_count)}
         return counts | {name: float(figure) for name, figure in self.figures.items()}
 
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Return `steps`, one row per step since the last call, `distributions` of a fresh batch,
+        and `ray`, the samples of one fixed ray (docs/records.md has the columns)."""
+        # A generator of its own, the same at every call: training goes on as if nothing was drawn.
+        generator = torch.Generator(self.device).manual_seed(self.context.seed + 1)
+        with torch.no_grad():
+            fixed = self._batch(*self._fixed_ray, generator)
+            fresh = self._batch(*self.pixels.sample(self.ray_count, generator), generator)
+        found = {
+            "distributions": distributions(self.field, fresh, self._ray_losses, self.backend),
+            "ray": ray_profile(self.field, fixed, self.loss, self.backend),
+        }
+        at = {"iteration": self.iteration}
+        placed = {name: [{**at, **row} for row in rows] for name, rows in found.items()}
+        return {"steps": self.steps.take(), **placed}
+
     def facts(self) -> dict[str, Any]:
         return {
             "backend": self.backend,
@@ -180,10 +199,29 @@ class RadianceFieldMethod(Method):
         """Return the field that is rendered and shipped: the average, where one is kept."""
         return self.field if self.averaged is None else cast(RadianceField, self.averaged.module)
 
-    def _target(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    @functools.cached_property
+    def _fixed_ray(self) -> tuple[Rays, Tensor]:
+        """The ray through the middle of the first training view, and its pixel [1, 3 or 4]."""
+        views = self.context.scene.train
+        x, y = views.intrinsics.width // 2, views.intrinsics.height // 2
+        pose = torch.from_numpy(views.poses[0]).to(self.device)
+        rays = camera_rays(pose, views.intrinsics, self.cube, self.backend)
+        pixel = torch.from_numpy(views.images[0, y, x]).to(self.device).float() / 255
+        index = y * views.intrinsics.width + x
+        return rays.select(slice(index, index + 1)), pixel[None]
+
+    def _batch(self, rays: Rays, pixels: Tensor, generator: torch.Generator) -> Batch:
+        target, background = self._target(pixels, generator)
+        placed = self.sampler.place(rays, self.field, generator)
+        return Batch(rays, placed, target, background)
+
+    def _ray_losses(self, color: Tensor, target: Tensor) -> Tensor:
+        return self.loss(color, target, "none").mean(1)
+
+    def _target(self, pixels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return the colours to match and the background behind each ray, both [R, 3]."""
         if self.options.background == "random" and self.pixels.has_alpha:
-            background = torch.rand(len(pixels), 3, generator=self.generator, device=self.device)
+            background = torch.rand(len(pixels), 3, generator=generator, device=self.device)
         else:
             background = self.scene_background.expand(len(pixels), 3)
         if not self.pixels.has_alpha:

@@ -72,6 +72,9 @@ class Fake(Method):
     def diagnostics(self) -> dict[str, float]:
         return {"value": float(self.value.detach().mean())}
 
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        return {"values": [{"step": self.steps, "channel": channel} for channel in "ab"]}
+
     def facts(self) -> dict[str, Any]:
         print("a plug-in may print")
         return {"steps": self.steps}

@@ -1,0 +1,53 @@
+"""CSV files that grow while a cell runs, whole after every addition."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from effbench import files
+
+
+class GrowingTable:
+    """A file of rows that a reader never sees half a line of.
+
+    Columns are those of all rows so far, in the order in which they appeared; a row without one
+    of them, or with a figure that is not finite, has an empty field.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: list[Mapping[str, Any]] = []
+
+    def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows and write the file. Raises EffbenchError when it cannot be written."""
+        self._rows += [{key: _field(value) for key, value in row.items()} for row in rows]
+        columns = dict.fromkeys(key for row in self._rows for key in row)
+        stream = io.StringIO()
+        writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self._rows)
+        files.write_text(self._path, stream.getvalue())
+
+
+class GrowingTables:
+    """A folder of such files, `<name>.csv` each, made when there is a first row for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tables: dict[str, GrowingTable] = {}
+
+    def add(self, fraction: float, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Add rows to each table, `fraction` (of the budget) in front of each."""
+        for name, rows in tables.items():
+            if rows:
+                table = self._tables.setdefault(name, GrowingTable(self._folder / f"{name}.csv"))
+                table.add([{"fraction": fraction, **row} for row in rows])
+
+
+def _field(value: Any) -> Any:
+    return "" if isinstance(value, float) and not math.isfinite(value) else value
