@@ -147,9 +147,9 @@ def _bases(module: _Module, node: ast.ClassDef) -> Iterator[tuple[_Module, ast.C
 
 
 def _parameters(module: _Module, node: ast.ClassDef) -> dict[str, Parameter]:
-    """Return a dataclass's fields by name, inherited ones first."""
+    """Return a dataclass's fields by name, inherited ones first, the last base's before others."""
     fields: dict[str, Parameter] = {}
-    for owner, base in _bases(module, node):
+    for owner, base in reversed(list(_bases(module, node))):
         fields |= _parameters(owner, base)
     for statement in node.body:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):

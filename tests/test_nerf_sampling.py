@@ -12,7 +12,8 @@ from effbench.kernels.marching import march
 from effbench.kernels.rays import generate_rays
 from effbench.kernels.volume_rendering import composite
 from effbench.nerf.fields import RadianceField
-from effbench.nerf.hierarchical import HierarchicalSampler, sample_pdf
+from effbench.nerf.hierarchical import HierarchicalSampler
+from effbench.nerf.histograms import sample_pdf
 from effbench.nerf.occupancy import OccupancyGrid
 from effbench.nerf.rays import Rays, TrainingPixels, UnitCube, camera_rays
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
