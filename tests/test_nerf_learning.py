@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch.nn import functional
 
@@ -9,7 +11,7 @@ from effbench.kernels.hash_encoding import HashLayout
 from effbench.kernels.marching import Samples
 from effbench.nerf.fields import HashField
 from effbench.nerf.hierarchical import HierarchicalSampler
-from effbench.nerf.learning import Batch, FullLearner, evaluate
+from effbench.nerf.learning import Batch, FullLearner, encode, evaluate
 from effbench.nerf.rays import Rays, UnitCube
 from effbench.nerf.sampling import Placed
 
@@ -69,10 +71,11 @@ def test_without_samples_the_background_is_seen_and_nothing_is_learnt() -> None:
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_a_selection_is_evaluated_as_part_of_the_whole() -> None:
+def test_a_selection_is_encoded_as_part_of_the_whole() -> None:
     model, data = field(), batch()
     kept = torch.tensor([3, 3, 8])
-    density, color = evaluate(model, data)
-    some_density, some_color = evaluate(model, data, kept)
-    torch.testing.assert_close(some_density, density[kept])
-    torch.testing.assert_close(some_color, color[kept])
+    whole = encode(model, data)
+    known = replace(data, placed=replace(data.placed, encoded=whole[0]))
+    for part in (encode(model, data, kept), encode(model, known, kept)):
+        for some, everything in zip(part, whole, strict=True):
+            torch.testing.assert_close(some, everything[kept])

@@ -64,15 +64,20 @@ class FullLearner(Learner):
         return Outcome(value.detach(), pixels.detach())
 
 
-def evaluate(
-    model: RadianceField, batch: Batch, kept: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """Return density [N] and colour [N, 3] of a batch's samples, or of those at index `kept`."""
+def encode(model: RadianceField, batch: Batch, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return the encoded positions [N, E] and directions [N, D] of a batch's samples, or of those
+    at index `kept`."""
     samples, encoded = batch.placed.samples, batch.placed.encoded
     positions, ray = samples.positions, samples.rays
     if kept is not None:
         positions, ray = positions.index_select(0, kept), ray.index_select(0, kept)
         encoded = None if encoded is None else encoded.index_select(0, kept)
-    density, geometry = model.density(model.encode(positions, encoded))
     directions = model.encode_directions(batch.rays.directions)
-    return density, model.color(geometry, directions.index_select(0, ray))
+    return model.encode(positions, encoded), directions.index_select(0, ray)
+
+
+def evaluate(model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return density [N] and colour [N, 3] of a batch's samples."""
+    encoded, directions = encode(model, batch)
+    density, geometry = model.density(encoded)
+    return density, model.color(geometry, directions)

@@ -91,7 +91,7 @@ class MLPField(NetworkField):
         with self._autocast(geometry.device):
             feature = self.feature(geometry)
             x = torch.cat([feature, directions.to(feature.dtype)], -1)
-            output = self.color_head(functional.relu(self.view(x), inplace=True))
+            output: Tensor = self.color_head(functional.relu(self.view(x), inplace=True))
         return output.float()
 
     def linear(self, name: str) -> nn.Linear:

@@ -1,0 +1,148 @@
+"""Hard sample mining: differentiate a field through the samples that matter (Korhonen et al.,
+*Efficient NeRF Optimization – Not All Samples Remain Equally Hard*, Algorithm 1).
+
+Notation: B samples; a' their network outputs before activation (logarithm of the density, colour
+logits); g_i = ∂L/∂a'_i, four values; G_i = ‖g_i‖₂; p = G / ΣG; hardness h = B·p, with mean 1;
+τ = √B·‖G‖₂ / ‖G‖₁ = √mean(h²), from 1 (all equally hard) to √B (one hard sample); τ̂ its running
+mean; b the samples to draw.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from effbench.errors import ConfigError
+from effbench.kernels.resampling import inclusion_probabilities, systematic
+from effbench.kernels.volume_rendering import composite
+from effbench.nerf.fields import NetworkField, RadianceField, trunc_exp
+from effbench.nerf.learning import Batch, Learner, Loss, Outcome, encode
+from effbench.nerf.sampling import Sampler
+
+_TINY = 1e-30  # keeps 0 / 0 away where no sample has a gradient
+
+
+@dataclass(frozen=True)
+class MiningConfig:
+    """What the paper leaves open. exponent ≥ 0; min_fraction in [0, 1]."""
+
+    replacement: bool = True  # draw with replacement; what is drawn twice is evaluated once
+    reweight: bool = False  # divide by the expected draws: no bias to hard samples
+    exponent: float = 1.0  # e in b = B / τ̂^e; 2 gives the effective sample size of the draw
+    min_fraction: float = 0.0  # least b / B
+    running_mean: bool = True  # of τ, over about as many steps as there are training images
+
+    def __post_init__(self) -> None:
+        if self.exponent < 0:
+            raise ConfigError(f"exponent is {self.exponent:g}: write a number ≥ 0")
+        if not 0 <= self.min_fraction <= 1:
+            raise ConfigError(f"min_fraction is {self.min_fraction:g}: write a number in [0, 1]")
+
+
+class HardSampleLearner(Learner):
+    """Evaluates all samples without a graph, then differentiates through hard ones only."""
+
+    def __init__(
+        self, config: MiningConfig, images: int, generator: torch.Generator, backend: str
+    ) -> None:
+        """images: the number of training images, which sets the rate of the running mean."""
+        self.config, self.generator, self.backend = config, generator, backend
+        self.rate = 1 / images if config.running_mean else 1.0
+        self.mean_tau = torch.ones((), device=generator.device)
+
+    def backward(self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss) -> Outcome:
+        if not isinstance(model, NetworkField):
+            raise ConfigError(
+                f"hard sample mining cannot train a {type(model).__name__}: it needs outputs "
+                "before activation, which a NetworkField has"
+            )
+        if not len(batch.placed.samples):
+            return Outcome(loss(batch.background, batch.target), batch.background)
+        with torch.no_grad():
+            encoded, directions = encode(model, batch)
+            outputs = _outputs(model, encoded, directions)
+        batch = replace(batch, placed=replace(batch.placed, encoded=encoded))
+        value, color, gradients = self._through_rendering(outputs, sampler, batch, loss)
+        hard = hardness(*gradients)
+        fraction = self.observe(hard)
+        kept, factor = self.draw(hard, fraction)
+        if len(kept):
+            hard_outputs = _outputs(model, *encode(model, batch, kept))
+            d_log_density, d_logits = (g.index_select(0, kept) for g in gradients)
+            cached = (d_log_density * factor, d_logits * factor[:, None])
+            torch.autograd.backward(hard_outputs, cached)
+        # a gradient that is not finite draws nothing, then and later: the loss must say so
+        value = torch.where(self.mean_tau.isfinite(), value, math.nan)
+        figures = {
+            "inv_tau": 1 / self.mean_tau,
+            "drawn": fraction,
+            "distinct": torch.full_like(fraction, len(kept) / len(hard)),
+            "skewness": skewness(hard),
+        }
+        return Outcome(value, color, figures)
+
+    def draw(self, hard: Tensor, fraction: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw from hardness [B] the given fraction of samples (0-d, b / B).
+
+        Returns the samples to learn from (int64 [n], ascending; its size is the one thing that is
+        read from the device) and the factors of their gradients (float32 [n]).
+        """
+        expected = hard * fraction  # b·p
+        if not self.config.replacement:
+            expected = inclusion_probabilities(expected, fraction * len(hard))
+        # b = B: no draw, every sample that has a gradient
+        expected = torch.where(fraction < 1, expected, (hard > 0).float())
+        device = hard.device
+        shift = torch.rand((), generator=self.generator, device=device, dtype=torch.float64)
+        counts = systematic(expected, shift)
+        kept = (counts > 0).nonzero()[:, 0]
+        factor = counts.index_select(0, kept).float()
+        if self.config.reweight:
+            factor /= expected.index_select(0, kept)
+        return kept, factor
+
+    def _through_rendering(
+        self, outputs: tuple[Tensor, Tensor], sampler: Sampler, batch: Batch, loss: Loss
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """Return loss, colours and ∂L/∂a'; add the gradient of the sampler's own loss."""
+        samples = batch.placed.samples
+        log_density, logits = (x.detach().requires_grad_() for x in outputs)
+        thickness = trunc_exp(log_density) * samples.deltas
+        color = torch.sigmoid(logits)
+        pixels = composite(thickness, color, samples.offsets, batch.background, self.backend)[0]
+        value = loss(pixels, batch.target)
+        gradients = torch.autograd.grad(value, (log_density, logits))
+        auxiliary = sampler.loss(batch.placed, thickness.detach())
+        if auxiliary is not None:
+            auxiliary.backward()  # type: ignore[no-untyped-call]
+        return value.detach(), pixels.detach(), gradients
+
+    def observe(self, hard: Tensor) -> Tensor:
+        """Update τ̂ and return the fraction b / B to draw."""
+        # τ is below 1 only where no sample has a gradient
+        tau = hard.square().mean().sqrt().clamp_min(1)
+        self.mean_tau = torch.lerp(self.mean_tau, tau, self.rate)
+        return self.mean_tau.pow(-self.config.exponent).clamp_min(self.config.min_fraction)
+
+
+def hardness(d_log_density: Tensor, d_logits: Tensor) -> Tensor:
+    """Return B·p [B] of gradients [B] and [B, 3]: 0 throughout where all of them are 0, NaN
+    throughout where one is not finite."""
+    norms = (d_log_density.square() + d_logits.square().sum(1)).sqrt()
+    return norms / norms.mean().clamp_min(_TINY)
+
+
+def skewness(values: Tensor) -> Tensor:
+    """Return the third standardised moment of values [N]; 0 where they are all the same."""
+    deviations = values - values.mean()
+    squares = deviations.square()
+    return (squares * deviations).mean() / squares.mean().clamp_min(_TINY).pow(1.5)
+
+
+def _outputs(model: NetworkField, encoded: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a' of N samples: logarithm of the density [N] and colour logits [N, 3]."""
+    log_density, geometry = model.log_density(encoded)
+    return log_density, model.color_logits(geometry, directions)

@@ -1,0 +1,105 @@
+"""The method `hsm`: its bases, its samplers, its saving, its end when training diverges."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+
+from effbench import plugins
+from effbench.clock import Budget, Clock
+from effbench.errors import Diverged
+from effbench.measure import saved_bytes
+from effbench.method import Method
+from effbench.nerf.mlp_field import MLPField
+from effbench.nerf.training import RadianceFieldMethod
+from effbench.planner import resolve
+from effbench.plugins import Registry
+from effbench.train import train
+from tests.nerf_scene import CAMERA, context, look_at_origin
+
+SMALL = {
+    "levels": 4,
+    "log2_table": 10,
+    "finest_resolution": 64,
+    "hidden": 16,
+    "samples": 2048,
+    "march_steps": 64,
+    "render_steps": 64,
+    "grid_resolution": 16,
+}
+
+
+@cache
+def registry() -> Registry:
+    return plugins.discover([])
+
+
+def build(method: str = "hsm", **params: Any) -> RadianceFieldMethod:
+    cls: type[Method] = registry().method(method)
+    if params.get("base") != "nerf":
+        params = SMALL | params
+    config, _ = resolve(cls, params, "cpu")
+    built = cls.specialised(params)(config, context())
+    assert isinstance(built, RadianceFieldMethod)
+    return built
+
+
+def error(method: RadianceFieldMethod) -> float:
+    """Return the mean squared error of a view between two training views."""
+    pose = torch.from_numpy(look_at_origin(0.4))
+    truth = torch.from_numpy(context().scene.train.composite(0, (1.0, 1.0, 1.0)))
+    return float((method.render(pose, CAMERA) - truth).square().mean())
+
+
+@pytest.mark.parametrize("replacement", [True, False])
+@pytest.mark.parametrize("reweight", [True, False])
+def test_it_learns_an_unseen_view(replacement: bool, reweight: bool) -> None:
+    method = build(replacement=replacement, reweight=reweight)
+    untrained = error(method)
+    for _ in range(120):
+        method.step(0.0)
+    assert error(method) < 0.01 < untrained
+    figures = method.diagnostics()
+    assert 0 < figures["distinct"] <= figures["drawn"] == figures["inv_tau"] < 1
+
+
+def test_on_nerf_it_trains_the_vanilla_mlp() -> None:
+    method = build(base="nerf", samples=256)
+    assert isinstance(method.field, MLPField)
+    assert method.name == "hsm"
+    assert method.config.compaction == "none"
+    for _ in range(3):
+        assert method.step(0.0).isfinite()
+    assert 0 < method.diagnostics()["inv_tau"] < 1
+
+
+def test_the_cpu_defaults_are_those_of_the_base() -> None:
+    cls = registry().method("hsm")
+    for base in ("instant-ngp", "nerf"):
+        config, _ = resolve(cls, {"base": base}, "cpu")
+        theirs, _ = resolve(registry().method(base), {}, "cpu")
+        assert config.samples == theirs.samples
+        assert config.lr == theirs.lr
+        assert config.compaction == "none"
+
+
+def test_a_step_keeps_less_than_half_of_what_the_baseline_keeps() -> None:
+    def kept(name: str, **params: Any) -> int:
+        method = build(name, compaction="none", loss="mse", **params)
+        for _ in range(40):
+            method.step(0.0)
+        return saved_bytes(lambda: method.step(0.0))
+
+    assert kept("hsm", running_mean=False) < kept("instant-ngp") / 2
+
+
+def test_training_that_is_not_finite_ends_as_diverged() -> None:
+    method = build()
+    with torch.no_grad():
+        next(method.field.parameters()).fill_(torch.nan)
+    with pytest.raises(Diverged):
+        train(method, Budget.parse("40it"), Clock(), lambda _: None)
+    assert method.iteration <= 16
