@@ -70,8 +70,13 @@ class TrainingPixels:
         device = self._images.device
         pixel = torch.randint(views * height * width, (count,), generator=generator, device=device)
         x, row = pixel % width, pixel // width
-        y, view = row % height, row // height
+        return self._at(row // height, row % height, x)
+
+    def _at(self, view: Tensor, y: Tensor, x: Tensor) -> tuple[Rays, Tensor]:
+        """Return the rays and colours of pixels, all int64 [R]."""
         world = generate_rays(self._poses, self._intrinsics, view, x, y, self._backend)
+        _, height, width, _ = self._images.shape
+        pixel = (view * height + y) * width + x
         colors = self._images.flatten(0, 2).index_select(0, pixel).float() / 255
         return self._cube.rays(*world), colors
 
