@@ -61,6 +61,7 @@ def main() -> None:
       effbench run --suite pruning
       effbench run --method instant-ngp --scene procedural/blocks --budget 30s
       effbench leaderboard results/runs/*
+      effbench paper hsm results/runs/hsm-20260101-120000
     """
 
 
@@ -241,6 +242,56 @@ def leaderboard(results: tuple[Path, ...], form: str) -> None:
     frame = tables.leaderboard(record.load(results, errors="skip", skipped=unreadable))
     write = {"csv": tables.to_csv, "md": tables.to_markdown, "json": tables.to_json}[form]
     click.echo(write(frame), nl=False)
+    for error in unreadable:
+        click.echo(f"error: {error}", err=True)
+    sys.exit(SOME_FAILED if unreadable else 0)
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.argument("results", nargs=-1, type=_FOLDER)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "md", "json"]),
+    default="md",
+    show_default=True,
+    help="Form of the table.",
+)
+def paper(name: str | None, results: tuple[Path, ...], form: str) -> None:
+    """List papers, print the table of paper NAME, or hold RESULTS against its claims.
+
+    A row is compared with its baselines over the repetitions that both finished; what has no pair
+    is listed. A record that cannot be read is named on standard error, and the exit status is 3.
+
+    \b
+    Examples:
+      effbench paper
+      effbench paper hsm
+      effbench paper hsm results/runs/hsm-20260101-120000 --format csv
+    """
+    from effbench import paper as papers
+
+    if name is None:
+        for each in map(papers.load, papers.names()):
+            click.echo(f"{each.name:<12} {each.title}\n{'':<12} {each.authors}. {each.source}")
+        return
+    chosen = papers.load(name)
+    from effbench import tables, verdict, verdict_text
+
+    unreadable: list[RecordError] = []
+    if results:
+        frame = verdict.verdict(chosen, *verdict.load(results, unreadable))
+    else:
+        frame = verdict.table(chosen)
+    if form != "md":
+        write = {"csv": tables.to_csv, "json": tables.to_json}[form]
+        click.echo(write(frame), nl=False)
+    elif results:
+        problems = [str(error) for error in unreadable]
+        click.echo(verdict_text.to_markdown(chosen, frame, problems), nl=False)
+    else:
+        click.echo(verdict_text.own_table(chosen), nl=False)
     for error in unreadable:
         click.echo(f"error: {error}", err=True)
     sys.exit(SOME_FAILED if unreadable else 0)

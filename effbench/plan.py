@@ -89,13 +89,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """Cells in an order in which parents come first, and where to find plug-ins and scenes."""
+    """Cells in an order in which parents come first, where to find plug-ins and scenes, and the
+    paper whose claims they test ("" for none)."""
 
     suite: str
     cells: tuple[Cell, ...]
     plugins: tuple[str, ...] = ()
     scenes_root: str | None = None
     command: tuple[str, ...] = ()
+    paper: str = ""
 
     @property
     def digest(self) -> str:
@@ -126,6 +128,7 @@ def read(folder: Path) -> Plan:
             plugins=tuple(data["plugins"]),
             scenes_root=data["scenes_root"],
             command=tuple(data["command"]),
+            paper=data.get("paper", ""),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EffbenchError(f"{path} is no plan that can be read ({error}): run anew") from error

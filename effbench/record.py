@@ -126,10 +126,20 @@ def load(
     A record that cannot be read raises RecordError, or with `errors="skip"` is left out and its
     error appended to `skipped`. Raises RecordError for a folder that does not exist.
     """
-    records = []
+    return list(locate(folders, errors=errors, skipped=skipped).values())
+
+
+def locate(
+    folders: Iterable[str | Path],
+    *,
+    errors: Literal["raise", "skip"] = "raise",
+    skipped: list[RecordError] | None = None,
+) -> dict[Path, Record]:
+    """Read records as `load` does; return each by the folder of its cell."""
+    records = {}
     for path in _find(folders):
         try:
-            records.append(read(path))
+            records[path.parent] = read(path)
         except RecordError as error:
             if errors == "raise":
                 raise

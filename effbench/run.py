@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from effbench import machine, plan, record
+from effbench import machine, paper, plan, record
 from effbench.errors import EffbenchError, RecordError
 from effbench.outcome import LOG, MODEL, RECORD, cell_folder, identity, scene_facts
 from effbench.plan import Cell, Plan
@@ -27,17 +28,25 @@ from effbench.progress import Display
 from effbench.record import Record, Status
 from effbench.supervise import run_worker
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from effbench.paper import Paper
+
 RUNS = Path("results/runs")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run left: its folder, the plan's records in order, the files made of them."""
+    """What a run left: its folder, the plan's records in order, the files made of them, and the
+    verdict on the claims of the plan's paper, if it has one."""
 
     out: Path
     records: list[Record]
     tables: list[Path]
     plots: list[Path]
+    paper: Paper | None = None
+    verdict: pd.DataFrame | None = None
 
     @property
     def failed(self) -> list[Record]:
@@ -77,14 +86,19 @@ def run(planned: Plan, out: Path, console: Console, *, fresh: bool = False) -> R
                 kept = None if fresh else finished(cell, out)
                 records[cell.cell_id] = kept or _run_cell(cell, planned, out, records, display)
                 display.finish(records[cell.cell_id], kept=kept is not None)
-        return Result(out, list(records.values()), *summarise(out))
+        return summarise(planned, out, list(records.values()))
 
 
-def summarise(out: Path) -> tuple[list[Path], list[Path]]:
-    """Write tables and plots of the records below `out`; return their paths."""
-    from effbench import plots, tables  # pandas and matplotlib: a second to import
+def summarise(planned: Plan, out: Path, records: list[Record]) -> Result:
+    """Write tables, plots and, for a plan with a paper, the verdict of the records below `out`."""
+    from effbench import plots, tables, verdict_text  # pandas, matplotlib: a second to import
 
-    return tables.write_tables(out), plots.write_plots(out)
+    written, pictures = tables.write_tables(out), plots.write_plots(out)
+    if not planned.paper:
+        return Result(out, records, written, pictures)
+    tested = paper.load(planned.paper)
+    verdict, pages = verdict_text.write(out, tested)
+    return Result(out, records, written + pages, pictures, tested, verdict)
 
 
 def finished(cell: Cell, out: Path) -> Record | None:

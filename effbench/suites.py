@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from effbench import paper
 from effbench.clock import Budget
 from effbench.errors import ConfigError, unknown
 from effbench.plugins import Registry
@@ -18,7 +19,7 @@ from effbench.plugins import Registry
 CUSTOM = "custom"  # the suite of a run that names only methods
 DEFAULT_SCENES = ("procedural/blocks",)
 DEFAULT_BUDGET = {"cpu": "60s", "cuda": "300s"}
-_KEYS = {"name", "description", "scenes", "seeds", "budget", "entry"}
+_KEYS = {"name", "description", "scenes", "seeds", "budget", "paper", "entry"}
 _ENTRY_KEYS = {"method", "params", "grid"}
 
 
@@ -33,13 +34,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Suite:
-    """A declared benchmark. budget: per device type ("cpu", "cuda"), per cell."""
+    """A declared benchmark. budget: per device type ("cpu", "cuda"), per cell; paper: whose claims
+    a run ends with (see `effbench.paper`), or none."""
 
     name: str
     description: str = ""
     scenes: tuple[str, ...] = DEFAULT_SCENES
     seeds: int = 1
     budget: Mapping[str, str] = field(default_factory=lambda: DEFAULT_BUDGET)
+    paper: str = ""
     entries: tuple[Entry, ...] = ()
 
     def budget_for(self, device_type: str) -> str:
@@ -81,6 +84,7 @@ def load(path: Path) -> Suite:
             scenes=tuple(data.get("scenes", DEFAULT_SCENES)),
             seeds=data.get("seeds", 1),
             budget=data.get("budget", DEFAULT_BUDGET),
+            paper=data.get("paper", ""),
             entries=tuple(Entry(**entry) for entry in data["entry"]),
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ConfigError) as error:
@@ -92,6 +96,8 @@ def _check(data: dict[str, Any]) -> None:
     _known(data, _KEYS, "key of a suite")
     _typed(data, "name", str, "the suite's name", required=True)
     _typed(data, "scenes", list, "a list of family/name")
+    if data.get("paper", "") not in ("", *paper.names()):
+        raise unknown("paper", data["paper"], paper.names())
     _typed(data, "budget", dict, 'a table such as cpu = "60s", cuda = "300s"')
     _typed(data, "entry", list, "tables [[entry]]", required=True)
     if not (isinstance(seeds := data.get("seeds", 1), int) and seeds > 0):

@@ -63,6 +63,15 @@ def latest(records: Sequence[Record]) -> list[Record]:
     return [r for r in records if id(r) in keep]
 
 
+def cells(records: Sequence[Record]) -> pd.DataFrame:
+    """Return a row per record: suite, method, variant, scene, budget, settings (all parameters, as
+    JSON), repetition, device, manifest, backend, role, status, reason, and every figure."""
+    frame = pd.DataFrame([_cell(r) for r in records])
+    for column in _LATE_IDENTITY:  # a failed seed belongs to the row of the seeds that finished
+        frame[column] = frame.groupby(_IDENTITY)[column].transform(_adopt_only_known)
+    return frame
+
+
 def leaderboard(records: Sequence[Record]) -> pd.DataFrame:
     """Return COLUMNS, EXTRA_COLUMNS, then `param.<name>` for parameters that differ, per row.
 
@@ -74,10 +83,7 @@ def leaderboard(records: Sequence[Record]) -> pd.DataFrame:
     columns = [*COLUMNS, *EXTRA_COLUMNS]
     if not records:
         return pd.DataFrame(columns=columns)
-    cells = pd.DataFrame([_cell(r) for r in records])
-    for column in _LATE_IDENTITY:  # a failed seed belongs to the row of the seeds that finished
-        cells[column] = cells.groupby(_IDENTITY)[column].transform(_adopt_only_known)
-    rows = [_row(group) for _, group in cells.groupby([*_IDENTITY, *_LATE_IDENTITY], dropna=False)]
+    rows = [_row(g) for _, g in cells(records).groupby([*_IDENTITY, *_LATE_IDENTITY], dropna=False)]
     frame = pd.DataFrame(rows)
     frame[list(_FIGURES)] = frame[list(_FIGURES)].astype(float)
     for name in _COUNTS:
@@ -140,7 +146,7 @@ def curves(folder: str | Path, records: Sequence[Record]) -> pd.DataFrame:
     for cell in latest(records):
         if cell.status != "ok" or cell.cell_id not in paths:
             continue
-        part = _read_curve(paths[cell.cell_id])
+        part = read_curve(paths[cell.cell_id])
         known = {name: getattr(cell, name) for name in [*about, "budget", "device"]}
         parts.append(part.assign(**{**known, "scene": record.scene_label(cell)}))
     found = [part for part in parts if len(part)] or parts
@@ -182,6 +188,7 @@ def _identity(cell: Record) -> dict[str, str]:
 def _cell(cell: Record) -> dict[str, Any]:
     return {
         **_identity(cell),
+        "repetition": cell.repetition,
         "device": cell.device,
         "manifest": cell.scene.get("manifest") or "",
         "backend": cell.backend,
@@ -230,7 +237,8 @@ def _varying_params(settings: pd.Series[Any]) -> pd.DataFrame:
     return pd.DataFrame(table, index=settings.index, dtype=object)
 
 
-def _read_curve(path: Path) -> pd.DataFrame:
+def read_curve(path: Path) -> pd.DataFrame:
+    """Return a cell's curve.csv. Raises RecordError when it cannot be read."""
     try:
         return pd.read_csv(path)
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors

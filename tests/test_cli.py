@@ -30,6 +30,8 @@ def effbench_(*arguments: str) -> Result:
         ["list", "scenes"],
         ["list", "suites", "--json"],
         ["leaderboard", "--help"],
+        ["paper", "--help"],
+        ["paper"],
     ],
 )
 def test_help_and_listings_do_not_import_torch(arguments: list[str]) -> None:
@@ -51,7 +53,7 @@ def test_python_m_effbench_is_the_command() -> None:
     assert effbench.__version__ in done.stdout
 
 
-@pytest.mark.parametrize("command", [[], ["list"], ["run"], ["leaderboard"], ["doctor"]])
+@pytest.mark.parametrize("command", [[], ["list"], ["run"], ["leaderboard"], ["paper"], ["doctor"]])
 def test_every_help_has_examples(command: list[str]) -> None:
     result = effbench_(*command, "--help")
     assert result.exit_code == 0
@@ -163,3 +165,43 @@ def test_a_record_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -
     assert result.exit_code == 3
     assert "record.json: is not valid JSON" in result.stderr
     assert result.stdout.startswith("suite,method,variant,scene")
+
+
+def test_papers_are_listed_and_shown() -> None:
+    assert effbench_("paper").output.startswith("hsm          Efficient NeRF Optimization")
+    assert "| bonsai" in effbench_("paper", "hsm").output
+    table = effbench_("paper", "hsm", "--format", "csv").output
+    assert table.startswith("scene,minutes,psnr_hsm")
+    mistyped = effbench_("paper", "hms")
+    assert mistyped.exit_code == 2
+    assert "unknown paper 'hms': did you mean hsm" in mistyped.stderr
+
+
+def test_results_are_held_against_a_papers_claims(tmp_path: Path) -> None:
+    nothing = effbench_("paper", "hsm", str(tmp_path))
+    assert nothing.exit_code == 0
+    assert "No row of these records is compared with a baseline." in nothing.output
+    (tmp_path / "cells/bad").mkdir(parents=True)
+    (tmp_path / "cells/bad/record.json").write_text("{", encoding="utf-8")
+    broken = effbench_("paper", "hsm", str(tmp_path), "--format", "csv")
+    assert broken.exit_code == 3
+    assert broken.stdout.startswith("suite,scene,budget,device,method,variant,baseline,measure")
+    assert "record.json: is not valid JSON" in broken.stderr
+    assert effbench_("paper", "hsm", str(tmp_path / "nowhere")).exit_code == 2
+
+
+def test_a_suite_with_a_paper_ends_with_the_verdict(tmp_path: Path) -> None:
+    (tmp_path / "suites").mkdir()
+    suite = 'name = "mine"\npaper = "hsm"\n[[entry]]\nmethod = "fake"\n'
+    (tmp_path / "suites/mine.toml").write_text(suite, encoding="utf-8")
+    out = tmp_path / "out"
+    result = effbench_(
+        *("run", "--suite", "mine", *TOY, "--plugins", str(tmp_path), "--out", str(out))
+    )
+    assert result.exit_code == 0, result.output
+    assert "no instant-ngp compaction=none under the same conditions" in (
+        (out / "verdict.md").read_text(encoding="utf-8")
+    )
+    assert "hsm: toy/grey, 5it" in result.output
+    assert str(out / "verdict.md") in result.output
+    assert effbench_("paper", "hsm", str(out)).output == (out / "verdict.md").read_text()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from effbench import plugins, suites
 from effbench.errors import ConfigError
+from effbench.planner import Request, make_plan
 from effbench.suites import Entry
 
 FAKES = Path(__file__).parent / "fakes"
@@ -51,6 +53,7 @@ def test_what_a_suite_leaves_out_has_defaults(tmp_path: Path) -> None:
         ("name = 'a'\nscene = []\nentry = []", "unknown key of a suite 'scene': .*scenes"),
         ("name = 'a'\nscenes = 'x/y'\nentry = []", "'scenes' is 'x/y': write a list"),
         ("name = 'a'\nseeds = 0\nentry = []", "'seeds' is 0: write a positive"),
+        ("name = 'a'\npaper = 'hms'\nentry = []", "unknown paper 'hms': did you mean hsm"),
         ("name = 'a'\nentry = []\n[budget]\ncuda = '5m'", "names no cpu budget"),
         ("name = 'a'\nentry = []\n[budget]\ncpu = 'soon'", "cannot read budget 'soon'"),
         ("name = 'a'\n[[entry]]\nparams = {}", "'method' is missing"),
@@ -91,3 +94,21 @@ def test_the_pruning_suite_compares_neurons_widths_and_inheritance() -> None:
     inherit, scratch = suite.entries[1:3]
     assert (inherit.params["init"], scratch.params["init"]) == ("inherit", "scratch")
     assert inherit.grid == {"selection": ["uniform", "w_out", "coreset"], "width": [128, 64]}
+
+
+def test_the_hsm_suite_has_the_papers_baseline_and_the_originals() -> None:
+    suite = suites.find("hsm", plugins.discover())
+    assert (suite.paper, suite.seeds, suite.scenes) == ("hsm", 3, ("procedural/blocks",))
+    assert suite.entries[0] == Entry("instant-ngp", grid={"compaction": ["none", "transmittance"]})
+    methods = {entry.method for entry in suite.entries}
+    assert methods == {"instant-ngp", "hsm", "low-weight", "error-map", "proposal", "nerf"}
+
+
+@pytest.mark.parametrize("name", ["hsm", "hsm-ablation"])
+def test_every_row_of_the_hsm_suites_is_a_cell_of_its_own(name: str) -> None:
+    request = Request(suite=name, seeds=1, device="cpu")
+    cells = make_plan(request, plugins.discover()).cells
+    suite = suites.find(name, plugins.discover())
+    rows = sum(math.prod(map(len, entry.grid.values())) for entry in suite.entries)
+    assert len(cells) == rows
+    assert make_plan(request, plugins.discover()).paper == "hsm"

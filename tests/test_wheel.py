@@ -60,6 +60,7 @@ def test_wheel_carries_data_files_and_plugins(wheel: Path) -> None:
     assert {"effbench/py.typed", "effbench/record.schema.json"} <= names
     for source, target in (
         ("effbench/suites/*.toml", "effbench/suites"),
+        ("effbench/papers/*", "effbench/papers"),
         ("methods/*.py", "effbench/_bundled/methods"),
         ("scenes/*.py", "effbench/_bundled/scenes"),
         ("scenes/manifests/*.json", "effbench/_bundled/scenes/manifests"),
