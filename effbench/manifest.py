@@ -10,12 +10,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from effbench.errors import SceneError
+from effbench.lazy import Lazy
 from effbench.scene import Views
 from effbench.scene_io import fail
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Lazy("numpy")
 
 Files = Mapping[str, str]  # relative path -> SHA-256 in hexadecimal
 

@@ -10,6 +10,7 @@ import ast
 import functools
 import importlib.util
 import inspect
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -197,7 +198,4 @@ def _missing_packages(tree: ast.Module) -> str:
 
 @functools.cache
 def _exists(package: str) -> bool:
-    try:
-        return importlib.util.find_spec(package) is not None
-    except ValueError:  # a module without a spec, put into sys.modules by hand
-        return True
+    return package in sys.modules or importlib.util.find_spec(package) is not None

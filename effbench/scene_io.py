@@ -8,12 +8,16 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from effbench.errors import SceneError
+from effbench.lazy import Lazy
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    np = Lazy("numpy")
 
 MIN_SIDE = 8  # pixels; smaller views say nothing about a method
 MAX_FACTOR = 128  # 2 · 255 · 255 · factor², the largest sum when downscaling, fits into 32 bits

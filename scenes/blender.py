@@ -13,12 +13,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from effbench import manifest
+from effbench.lazy import Lazy
 from effbench.scene import Intrinsics, Scene, SceneEntry, SceneSource, Views
 from effbench.scene_io import (
     box_downscale,
@@ -30,6 +28,12 @@ from effbench.scene_io import (
     read_bytes,
     require,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    np = Lazy("numpy")
 
 STANDARD = ("chair", "drums", "ficus", "hotdog", "lego", "materials", "mic", "ship")
 NEAR, FAR = 2.0, 6.0

@@ -13,17 +13,21 @@ import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, NamedTuple
 
 from effbench import manifest
 from effbench.errors import EffbenchError
 from effbench.files import write_bytes
+from effbench.lazy import Lazy
 from effbench.raytrace.designs import DESIGNS
 from effbench.scene import Intrinsics, Scene, SceneEntry, SceneSource, Views
 from effbench.scene_io import box_downscale, check_downscale, fail
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    np = Lazy("numpy")
 
 VERSION = 1  # of the generator: increase it whenever a pixel or a pose changes
 NEAR, FAR, BOX = 2.0, 6.0, 1.5  # world units

@@ -64,7 +64,7 @@ def test_listing_imports_nothing_slow() -> None:
     code = (
         "import sys; from effbench.plugins import discover; found = discover()\n"
         "for family in ('procedural', 'nerf_synthetic'): found.source(family).entries(None)\n"
-        "print(sorted({'numba', 'PIL', 'torch'} & sys.modules.keys()))"
+        "print(sorted({'numba', 'numpy', 'PIL', 'torch'} & sys.modules.keys()))"
     )
     listing = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (listing.stdout.strip(), listing.stderr) == ("[]", "")

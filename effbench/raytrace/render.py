@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from effbench.raytrace.compiled import compiled
-from effbench.raytrace.shapes import Shape, Vector, pack
+from effbench.raytrace.packing import pack
+from effbench.raytrace.shapes import Shape, Vector
 from effbench.raytrace.solids import (
     along,
     blocked,

@@ -2,7 +2,7 @@
 
 Notation: points and directions are tuples (x, y, z); a ray is o + t·d with |d| = 1; an interval
 of t is a pair (near, far), empty when near > far. All shapes are convex: one interval each.
-`shape` is a record of `shapes.SHAPE`, `shapes` an array of them.
+`shape` is a record of `packing.SHAPE`, `shapes` an array of them.
 """
 
 from __future__ import annotations
