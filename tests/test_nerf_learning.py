@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch.nn import functional
 
@@ -11,7 +9,7 @@ from effbench.kernels.hash_encoding import HashLayout
 from effbench.kernels.marching import Samples
 from effbench.nerf.fields import HashField
 from effbench.nerf.hierarchical import HierarchicalSampler
-from effbench.nerf.learning import Batch, FullLearner, encode, evaluate
+from effbench.nerf.learning import Batch, FullLearner, evaluate
 from effbench.nerf.rays import Rays, UnitCube
 from effbench.nerf.sampling import Placed
 
@@ -69,13 +67,3 @@ def test_without_samples_the_background_is_seen_and_nothing_is_learnt() -> None:
     assert torch.equal(outcome.color, full.background)
     assert outcome.loss == 1
     assert all(parameter.grad is None for parameter in model.parameters())
-
-
-def test_a_selection_is_encoded_as_part_of_the_whole() -> None:
-    model, data = field(), batch()
-    kept = torch.tensor([3, 3, 8])
-    whole = encode(model, data)
-    known = replace(data, placed=replace(data.placed, encoded=whole[0]))
-    for part in (encode(model, data, kept), encode(model, known, kept)):
-        for some, everything in zip(part, whole, strict=True):
-            torch.testing.assert_close(some, everything[kept])

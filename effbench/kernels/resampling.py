@@ -12,38 +12,59 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_ROUNDS = 6  # with the spread of real gradients four leave less than 0.1 % undrawn
+from effbench.kernels.backends import resolve
+
+_ROUNDS = 8  # at the spread of real gradients four leave less than 0.1 % undrawn
 
 
-def systematic(expected: Tensor, shift: Tensor) -> Tensor:
-    """Return how often each sample is drawn, as whole numbers in float64 [N].
+def systematic(expected: Tensor, shift: Tensor, backend: str = "auto") -> tuple[Tensor, Tensor]:
+    """Return the samples drawn (int64 [n], ascending) and how often each is (float32 [n], ≥ 1).
 
-    expected: [N] ≥ 0, the mean of each count; shift: 0-d in [0, 1), uniform. The counts add up to
-    the sum of `expected`, rounded up or down. What expects nothing is never drawn; from the first
-    NaN on, counts are NaN.
+    expected: float32 [N] ≥ 0, the mean count of each sample; shift: float64, 0-d in [0, 1),
+    uniform. The counts add up to the sum of `expected`, rounded up or down. What expects nothing
+    is never drawn, nor is anything from the first NaN on. The number n has to be read from the
+    device.
     """
+    if resolve(backend, expected.device) == "cpu":
+        from effbench.kernels.cpu import resampling as cpu
+
+        kept = torch.empty(len(expected), dtype=torch.int64)
+        counts = torch.empty(len(expected))
+        drawn = cpu.systematic(expected.numpy(), float(shift), kept.numpy(), counts.numpy())
+        return kept[:drawn], counts[:drawn]
     line = torch.cumsum(expected, 0, dtype=torch.float64)
-    teeth = torch.ceil(line - shift)  # in [0, line): at shift, shift + 1, …
+    teeth = torch.ceil(line - shift)  # of those at shift, shift + 1, … the ones below `line`
     counts = torch.diff(teeth, prepend=teeth.new_zeros(1))
     # a parallel prefix sum need not stay exactly level where zeros are added
-    return torch.where(expected == 0, 0.0, counts)
+    kept = ((counts > 0) & (expected > 0)).nonzero()[:, 0]
+    return kept, counts.index_select(0, kept).float()
 
 
-def inclusion_probabilities(weights: Tensor, total: Tensor) -> Tensor:
-    """Return min(1, λ·weights) with the λ that makes them add up to `total`.
+def inclusion_probabilities(weights: Tensor, total: Tensor, backend: str = "auto") -> Tensor:
+    """Return min(1, λ·weights), float32 [N], with the λ that makes them add up to `total`.
 
-    weights: float [N] ≥ 0; total: 0-d, at most N. Where fewer than `total` weights are positive,
+    weights: float32 [N] ≥ 0; total: 0-d, at most N. Where fewer than `total` weights are positive,
     these get 1. As expectations of `systematic` they draw `total` samples without replacement,
     each with exactly this probability.
 
-    λ is found by Newton's method on Σ min(1, λ·w), which is concave and piecewise linear: the steps
-    only grow and end at the solution. A fixed number of them needs no look at the result; what
-    they leave undone lowers the sum, not the truth of the probabilities.
+    λ is found by Newton's method on Σ min(1, λ·w), which is concave and piecewise linear: λ only
+    grows and arrives after some steps. Their number is bounded; what is left undone lowers the sum
+    and not the truth of the probabilities.
     """
+    if resolve(backend, weights.device) == "cpu":
+        from effbench.kernels.cpu import resampling as cpu
+
+        scale = torch.tensor(cpu.capping_scale(weights.numpy(), float(total), _ROUNDS))
+    else:
+        scale = _capping_scale(weights, total)
+    return torch.where(weights > 0, (weights * scale).clamp_max(1), weights)
+
+
+def _capping_scale(weights: Tensor, total: Tensor) -> Tensor:
     scale = total / weights.sum()
     for _ in range(_ROUNDS):
         capped = weights * scale >= 1
         rest = torch.where(capped, 0.0, weights).sum()
         # 0 / 0 where nothing is left below 1, which fmax passes over
         scale = torch.fmax(scale, (total - capped.sum()) / rest)
-    return torch.where(weights > 0, (weights * scale).clamp_max(1), 0.0)
+    return scale

@@ -10,7 +10,7 @@ mean; b the samples to draw.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -64,16 +64,16 @@ class HardSampleLearner(Learner):
         with torch.no_grad():
             encoded, directions = encode(model, batch)
             outputs = _outputs(model, encoded, directions)
-        batch = replace(batch, placed=replace(batch.placed, encoded=encoded))
         value, color, gradients = self._through_rendering(outputs, sampler, batch, loss)
         hard = hardness(*gradients)
         fraction = self.observe(hard)
         kept, factor = self.draw(hard, fraction)
         if len(kept):
-            hard_outputs = _outputs(model, *encode(model, batch, kept))
+            positions = batch.placed.samples.positions.index_select(0, kept)
+            known = model.encode(positions, encoded.index_select(0, kept))
+            outputs = _outputs(model, known, directions.index_select(0, kept))
             d_log_density, d_logits = (g.index_select(0, kept) for g in gradients)
-            cached = (d_log_density * factor, d_logits * factor[:, None])
-            torch.autograd.backward(hard_outputs, cached)
+            torch.autograd.backward(outputs, (d_log_density * factor, d_logits * factor[:, None]))
         # a gradient that is not finite draws nothing, then and later: the loss must say so
         value = torch.where(self.mean_tau.isfinite(), value, math.nan)
         figures = {
@@ -90,18 +90,17 @@ class HardSampleLearner(Learner):
         Returns the samples to learn from (int64 [n], ascending; its size is the one thing that is
         read from the device) and the factors of their gradients (float32 [n]).
         """
-        expected = hard * fraction  # b·p
-        if not self.config.replacement:
-            expected = inclusion_probabilities(expected, fraction * len(hard))
+        if self.config.replacement:
+            expected = hard * fraction  # b·p
+        else:
+            expected = inclusion_probabilities(hard, fraction * len(hard), self.backend)
         # b = B: no draw, every sample that has a gradient
         expected = torch.where(fraction < 1, expected, (hard > 0).float())
         device = hard.device
         shift = torch.rand((), generator=self.generator, device=device, dtype=torch.float64)
-        counts = systematic(expected, shift)
-        kept = (counts > 0).nonzero()[:, 0]
-        factor = counts.index_select(0, kept).float()
+        kept, factor = systematic(expected, shift, self.backend)
         if self.config.reweight:
-            factor /= expected.index_select(0, kept)
+            factor = factor / expected.index_select(0, kept)
         return kept, factor
 
     def _through_rendering(
@@ -129,8 +128,8 @@ class HardSampleLearner(Learner):
 
 
 def hardness(d_log_density: Tensor, d_logits: Tensor) -> Tensor:
-    """Return B·p [B] of gradients [B] and [B, 3]: 0 throughout where all of them are 0, NaN
-    throughout where one is not finite."""
+    """Return B·p [B] of gradients [B] and [B, 3]: 0 if all of them are 0, with a NaN if one is not
+    finite."""
     norms = (d_log_density.square() + d_logits.square().sum(1)).sqrt()
     return norms / norms.mean().clamp_min(_TINY)
 
@@ -139,7 +138,7 @@ def skewness(values: Tensor) -> Tensor:
     """Return the third standardised moment of values [N]; 0 where they are all the same."""
     deviations = values - values.mean()
     squares = deviations.square()
-    return (squares * deviations).mean() / squares.mean().clamp_min(_TINY).pow(1.5)
+    return (squares @ deviations) / len(values) / squares.mean().clamp_min(_TINY).pow(1.5)
 
 
 def _outputs(model: NetworkField, encoded: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:

@@ -64,16 +64,12 @@ class FullLearner(Learner):
         return Outcome(value.detach(), pixels.detach())
 
 
-def encode(model: RadianceField, batch: Batch, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Return the encoded positions [N, E] and directions [N, D] of a batch's samples, or of those
-    at index `kept`."""
-    samples, encoded = batch.placed.samples, batch.placed.encoded
-    positions, ray = samples.positions, samples.rays
-    if kept is not None:
-        positions, ray = positions.index_select(0, kept), ray.index_select(0, kept)
-        encoded = None if encoded is None else encoded.index_select(0, kept)
+def encode(model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return the encoded positions [N, E] and directions [N, D] of a batch's samples."""
+    samples = batch.placed.samples
     directions = model.encode_directions(batch.rays.directions)
-    return model.encode(positions, encoded), directions.index_select(0, ray)
+    encoded = model.encode(samples.positions, batch.placed.encoded)
+    return encoded, directions.index_select(0, samples.rays)
 
 
 def evaluate(model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
