@@ -13,7 +13,6 @@ from effbench.kernels.rays import generate_rays
 from effbench.kernels.volume_rendering import composite
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.hierarchical import HierarchicalSampler
-from effbench.nerf.histograms import sample_pdf
 from effbench.nerf.occupancy import OccupancyGrid
 from effbench.nerf.rays import Rays, TrainingPixels, UnitCube, camera_rays
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
@@ -217,21 +216,6 @@ class TestOccupancySampler:
 
 
 class TestHierarchicalSampler:
-    def test_fine_samples_fall_where_the_weight_is(self) -> None:
-        edges = torch.tensor([[0.0, 1.0, 2.0, 3.0]])
-        weights = torch.tensor([[0.0, 3.0, 1.0]])
-        uniform = (torch.arange(1000)[None] + 0.5) / 1000
-        drawn = sample_pdf(edges, weights, uniform)[0]
-        counts = torch.histc(drawn, bins=3, min=0, max=3)
-        assert counts.tolist() == pytest.approx([0, 750, 250], abs=2)
-        assert drawn.diff().min() >= 0
-
-    def test_a_ray_without_weight_is_sampled_evenly(self) -> None:
-        edges = torch.linspace(0, 1, 5)[None]
-        uniform = torch.tensor([[0.1, 0.5, 0.9]])
-        drawn = sample_pdf(edges, torch.zeros(1, 4), uniform)
-        assert drawn[0].tolist() == pytest.approx([0.1, 0.5, 0.9], abs=1e-5)
-
     def test_samples_are_sorted_and_fill_the_ray_from_near_to_far(self) -> None:
         sampler = HierarchicalSampler(16, 32, CUBE, "auto")
         samples = sampler.place(ball_rays(50), Ball(), generator()).samples

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from effbench.kernels.inverse_cdf import sample_pdf
 from effbench.kernels.marching import Samples
 from effbench.nerf.fields import RadianceField
-from effbench.nerf.histograms import Chords, edges_between, rendering_weights, sample_pdf, shade
+from effbench.nerf.histograms import Chords, edges_between, rendering_weights, shade
 from effbench.nerf.rays import Rays, UnitCube
 from effbench.nerf.sampling import Placed, Sampler
 
@@ -42,7 +43,7 @@ class HierarchicalSampler(Sampler):
                 density = field.density(field.encode(chords.positions(t)))[0]
                 weights = rendering_weights(density.view_as(t) * _deltas(t, leave))
             spread = _strata(len(chords), self.fine, generator, enter.device)
-            drawn = sample_pdf(edges_between(t, enter, leave), weights, spread)
+            drawn = sample_pdf(edges_between(t, enter, leave), weights, spread, self.backend)
             t = torch.cat([t, drawn], 1).sort(1)[0]
         return chords.pack(t, _deltas(t, leave))
 

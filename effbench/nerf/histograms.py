@@ -41,8 +41,8 @@ class Chords:
 
     def positions(self, t: Tensor) -> Tensor:
         """Return the points [H·K, 3] at distances `t` [H, K]."""
-        points = self.rays.origins[:, None] + t[..., None] * self.rays.directions[:, None]
-        return points.clamp_(0, 1).flatten(0, 1)
+        origins, directions = self.rays.origins[:, None], self.rays.directions[:, None]
+        return torch.addcmul(origins, t[..., None], directions).clamp_(0, 1).flatten(0, 1)
 
     def pack(self, t: Tensor, deltas: Tensor) -> Samples:
         """Return samples at `t` that stand for the lengths `deltas`, both [H, K]."""
@@ -59,21 +59,6 @@ class Histogram:
 
     edges: Tensor
     weights: Tensor
-
-
-def sample_pdf(edges: Tensor, weights: Tensor, uniform: Tensor) -> Tensor:
-    """Draw from the piecewise constant density `weights` [H, K] over bins `edges` [H, K + 1].
-
-    uniform: [H, M] in [0, 1), mapped through the inverse distribution. Bins keep a floor of 1e-5
-    of weight, so that no ray is without a distribution.
-    """
-    weights = weights + 1e-5
-    cdf = torch.cumsum(weights / weights.sum(1, keepdim=True), 1)
-    cdf = torch.cat([torch.zeros_like(cdf[:, :1]), cdf], 1)
-    above = torch.searchsorted(cdf, uniform.contiguous(), right=True).clamp(1, weights.shape[1])
-    low, high = cdf.gather(1, above - 1), cdf.gather(1, above)
-    left, right = edges.gather(1, above - 1), edges.gather(1, above)
-    return left + (right - left) * ((uniform - low) / (high - low).clamp_min(1e-12)).clamp(0, 1)
 
 
 def edges_between(t: Tensor, first: Tensor, last: Tensor) -> Tensor:

@@ -16,13 +16,13 @@ from torch.nn import functional
 
 from effbench.errors import ConfigError
 from effbench.kernels.hash_encoding import HashLayout, hash_encode
+from effbench.kernels.inverse_cdf import sample_pdf
 from effbench.nerf.fields import RadianceField, TruncatedExp
 from effbench.nerf.histograms import (
     Chords,
     Histogram,
     edges_between,
     rendering_weights,
-    sample_pdf,
     shade,
 )
 from effbench.nerf.rays import Rays, UnitCube
@@ -161,9 +161,9 @@ class ProposalSampler(Sampler):
         shift = torch.full((len(edges), 1), 0.5, device=edges.device)
         if generator is not None:
             shift = torch.rand(len(edges), 1, generator=generator, device=edges.device)
-            weights = weights**self._power
+            weights = weights if self._power == 1 else weights**self._power
         uniform = (torch.arange(count, device=edges.device) + shift) / count
-        return sample_pdf(edges, weights, uniform)
+        return sample_pdf(edges, weights, uniform, self.backend)
 
     def parameters(self) -> Iterable[Tensor]:
         return self.networks.parameters()
