@@ -29,7 +29,7 @@ class Proposal(HashMethod):
             "hidden": 32,
             "samples": 24576,
             "lr": 0.03,
-            "proposal_samples": (64, 32),
+            "proposal_samples": (64,),
             "field_samples": 16,
             "proposal_levels": 4,
             "proposal_log2_table": 15,
