@@ -17,6 +17,7 @@ import pandas as pd
 
 from effbench import files, record
 from effbench.errors import RecordError
+from effbench.outcome import CURVE
 from effbench.record import Record
 
 # Column to the group of the record that holds the figure, in the leaderboard's order.
@@ -48,6 +49,7 @@ COLUMNS = (
     *("device", "backend"),
 )
 EXTRA_COLUMNS = ("role", "reason")
+CELL = ("suite", "method", "variant", "scene", "repetition", "seed")
 _COUNTS = ("n", "iterations", "params", "nonzero")
 
 # What one row is about. Cells that failed early may not know their device or the scene's hash.
@@ -139,18 +141,28 @@ def curves(folder: str | Path, records: Sequence[Record]) -> pd.DataFrame:
     iteration, psnr (dB), loss, budget, device, then what the methods' diagnostics add.
     Raises RecordError for a curve that cannot be read; a cell without one has no rows.
     """
-    about = ["suite", "method", "variant", "scene", "repetition", "seed"]
-    fixed = [*about, "fraction", "train_s", "iteration", "psnr", "loss", "budget", "device"]
-    paths = {p.parent.name: p for p in sorted(Path(folder).rglob("cells/*/curve.csv"))}
+    return join(folder, records, CURVE, ["fraction", "train_s", "iteration", "psnr", "loss"])
+
+
+def join(
+    folder: str | Path, records: Sequence[Record], file: str, first: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return the CSV files called `file` in the folders of the finished cells below `folder`, with
+    CELL columns in front, then `first`, budget, device and whatever else the files have.
+
+    Raises RecordError for a file that cannot be read; a cell without one has no rows.
+    """
+    fixed = [*CELL, *first, "budget", "device"]
+    depth = len(Path(file).parts) - 1
+    found = {p.parents[depth].name: p for p in sorted(Path(folder).rglob(f"cells/*/{file}"))}
     parts = [pd.DataFrame(columns=fixed)]
     for cell in latest(records):
-        if cell.status != "ok" or cell.cell_id not in paths:
+        if cell.status != "ok" or cell.cell_id not in found:
             continue
-        part = read_curve(paths[cell.cell_id])
-        known = {name: getattr(cell, name) for name in [*about, "budget", "device"]}
+        known = {name: getattr(cell, name) for name in [*CELL, "budget", "device"]}
+        part = read_csv(found[cell.cell_id])
         parts.append(part.assign(**{**known, "scene": record.scene_label(cell)}))
-    found = [part for part in parts if len(part)] or parts
-    frame = pd.concat(found, ignore_index=True)
+    frame = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
     return frame[[*fixed, *(name for name in frame if name not in fixed)]]
 
 
@@ -237,9 +249,9 @@ def _varying_params(settings: pd.Series[Any]) -> pd.DataFrame:
     return pd.DataFrame(table, index=settings.index, dtype=object)
 
 
-def read_curve(path: Path) -> pd.DataFrame:
-    """Return a cell's curve.csv. Raises RecordError when it cannot be read."""
+def read_csv(path: Path) -> pd.DataFrame:
+    """Return a cell's curve or table. Raises RecordError when it cannot be read."""
     try:
         return pd.read_csv(path)
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise RecordError(f"{path}: is not a valid curve ({error}): run the cell again") from error
+        raise RecordError(f"{path}: is not a valid table ({error}): run the cell again") from error

@@ -76,7 +76,7 @@ def load(
     for folder in found:
         try:
             if (folder / CURVE).exists():
-                curves.append(tables.read_curve(folder / CURVE).assign(cell=str(folder)))
+                curves.append(tables.read_csv(folder / CURVE).assign(cell=str(folder)))
         except RecordError as error:
             if skipped is not None:
                 skipped.append(error)
@@ -116,7 +116,7 @@ def judge(measure: str, found: Summary, claimed: Published | None, budget: str) 
     if measure == "psnr_gain" and budget.endswith("it"):
         return "cannot tell", "budgets are iterations, not time"
     if found.n < LEAST_PAIRS:
-        return "cannot tell", f"{found.n} pairs of repetitions, {LEAST_PAIRS} are needed"
+        return "cannot tell", f"n = {found.n}, {LEAST_PAIRS} pairs are needed"
     if found.bound == "not reached":
         if found.unreached < found.n:
             return "cannot tell", f"not reached in {found.unreached} of {found.n} repetitions"

@@ -74,7 +74,7 @@ def table(paper: Paper, rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]
         cells.append([method, _spaced(variant), _spaced(baseline), str(n), *figures])
     claimed = {claim.measure: claim for claim in paper.claims}
     own_figures = [
-        reported(m, published(paper, claimed[m])) if m in claimed else "" for m in MEASURES
+        averaged(m, published(paper, claimed[m])) if m in claimed else "" for m in MEASURES
     ]
     return headings, [*cells, ["the paper", "", "its baseline", "", *own_figures]]
 
@@ -98,17 +98,19 @@ def claim_text(paper: Paper, claim: Claim) -> str:
 
 
 def reported(measure: str, found: Published) -> str:
-    """Return a paper's own figures: mean, range over its scenes, and after its times."""
+    """Return a paper's own figures: mean, after each of its times, and range over its scenes."""
     if math.isclose(found.low, found.high):
-        return _value(measure, found.mean)
-    span = f"{_number(measure, found.low)} to {_value(measure, found.high)}"
-    scenes = f"{found.scenes} scenes: {span}"
-    if not found.by_minutes:
-        return f"mean {_value(measure, found.mean)}, {scenes}"
-    means = " / ".join(_number(measure, mean) for _, mean in found.by_minutes)
+        return averaged(measure, found)
     minutes = " / ".join(f"{time:g}" for time, _ in found.by_minutes)
-    unit = MEASURES[measure].unit
-    return f"mean {means}{unit} after {minutes} min, {scenes}"
+    when = f" after {minutes} min" if minutes else ""
+    span = f"{_number(measure, found.low)} to {_value(measure, found.high)}"
+    return f"mean {averaged(measure, found)}{when}, {found.scenes} scenes: {span}"
+
+
+def averaged(measure: str, found: Published) -> str:
+    """Return a paper's mean, or its means after each of its times."""
+    means = [mean for _, mean in found.by_minutes] or [found.mean]
+    return " / ".join(_number(measure, mean) for mean in means) + MEASURES[measure].unit
 
 
 def figure(row: dict[Any, Any]) -> str:

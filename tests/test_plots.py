@@ -15,6 +15,7 @@ from matplotlib.text import Annotation, Text
 from PIL import Image
 
 from effbench import labels, plots, record, strip, tables
+from effbench.panels import Looks
 from effbench.record import Record
 
 VARIANTS = {
@@ -65,8 +66,8 @@ def run(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def looks() -> plots.Looks:
-    return plots.Looks(VARIANTS)
+def looks() -> Looks:
+    return Looks(VARIANTS)
 
 
 def test_three_pictures_are_written(run: Path) -> None:
@@ -95,10 +96,10 @@ def test_without_anything_to_show_nothing_is_written(tmp_path: Path) -> None:
 
 def test_a_method_has_one_family_of_colours_and_a_variant_one_marker() -> None:
     entries = [("a", ""), ("b", ""), ("a", "w=64"), ("b", "w=64")]
-    chosen = plots.Looks(entries)
+    chosen = Looks(entries)
     assert len(set(chosen.colour.values())) == 4
     assert chosen.marker["a", "w=64"] == chosen.marker["b", "w=64"] != chosen.marker["a", ""]
-    assert plots.Looks(reversed(entries)).colour == chosen.colour
+    assert Looks(reversed(entries)).colour == chosen.colour
 
 
 class TestPsnrOverTime:

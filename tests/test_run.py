@@ -46,7 +46,7 @@ def run_quietly(
     stream = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         if not summary:
-            patch.setattr("effbench.run.summarise", lambda _, *done: Result(*done, [], []))
+            patch.setattr("effbench.run.summarise", lambda _, out, done: Result(out, done, [], []))
         return run(plan, out, Console(file=stream), fresh=fresh), stream.getvalue()
 
 

@@ -245,7 +245,7 @@ class TestWriteTables:
 
     def test_a_curve_that_cannot_be_read_is_named(self, tmp_path: Path) -> None:
         write_cell(tmp_path, cell(), "")
-        with pytest.raises(RecordError, match=r"curve\.csv: is not a valid curve"):
+        with pytest.raises(RecordError, match=r"curve\.csv: is not a valid table"):
             tables.write_tables(tmp_path)
 
     def test_three_files_and_a_note_on_what_could_not_be_read(self, tmp_path: Path) -> None:

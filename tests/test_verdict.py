@@ -212,6 +212,7 @@ class TestPage:
         assert "## hsm · procedural/blocks" in text
         assert "+1.10 ± 0.10 dB" in text
         assert "mean +0.83 / +0.54 / +0.53 dB after 2 / 5 / 8 min" in text
+        assert "7 scenes: 0.53 to 0.62×" in text
         line = "against instant-ngp compaction=transmittance: 0.75 ± 0.00× – **differ**: better"
         assert line in text
         assert "other scenes and other hardware" in " ".join(text.split())
