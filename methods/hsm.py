@@ -1,30 +1,35 @@
 """Hard sample mining (Korhonen et al., *Efficient NeRF Optimization – Not All Samples Remain
-Equally Hard*): an inexpensive look at all samples, gradients through the hard ones only."""
+Equally Hard*): a look at all samples, gradients through the hard ones only."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
+from effbench.errors import ConfigError
 from effbench.method import Method
 from effbench.nerf.fields import resolve_precision
 from effbench.nerf.hash_method import HashConfig, HashMethod
 from effbench.nerf.hsm import HardSampleLearner, MiningConfig
 from effbench.nerf.mlp_field import MLPField, MLPShape
 from effbench.nerf.mlp_method import MLPConfig, MLPMethod
+from effbench.nerf.proposal import ProposalOptions, ProposalSampler
+from effbench.nerf.sampling import Sampler
+from effbench.nerf.training import RadianceFieldMethod
 
 
 @dataclass(frozen=True)
 class HSMConfig(MiningConfig, HashConfig):
     base: Literal["instant-ngp", "nerf"] = "instant-ngp"  # whose field, sampler and optimiser
+    sampler: Literal["occupancy", "proposal"] = "occupancy"  # where on the rays; instant-ngp's
     compaction: Literal["transmittance", "low-weight", "none"] = "none"  # before mining
 
 
 class HSM(HashMethod):
-    """Hard sample mining: backpropagates through samples drawn by the size of their gradient."""
+    """Instant-NGP that differentiates through samples drawn by the size of their gradient."""
 
     name = "hsm"
     Config = HSMConfig
@@ -32,22 +37,65 @@ class HSM(HashMethod):
 
     @classmethod
     def specialised(cls, params: Mapping[str, Any]) -> type[Method]:
-        return HSMOnNeRF if params.get("base") == "nerf" else cls
+        proposal = params.get("sampler") == "proposal"
+        if params.get("base") == "nerf":
+            if proposal:
+                raise ConfigError(
+                    "hsm has no sampler=proposal with base=nerf: use sampling=hierarchical there"
+                )
+            return HSMOnNeRF
+        return HSMOnProposal if proposal else HSM
 
     def build_learner(self) -> HardSampleLearner:
-        images = len(self.context.scene.train)
-        return HardSampleLearner(self.config, images, self.generator, self.backend)
+        return learner(self)
+
+
+# The variants below have names that are not literals, so that they are not listed on their own,
+# and leave the defaults of `base` and `sampler` alone, so that records show what was chosen.
+
+
+@dataclass(frozen=True)
+class HSMOnProposalConfig(HSMConfig, ProposalOptions):
+    def __post_init__(self) -> None:
+        HSMConfig.__post_init__(self)
+        ProposalOptions.__post_init__(self)
+
+
+class HSMOnProposal(HashMethod):
+    """Hard sample mining over the samples of proposal networks."""
+
+    name = HSM.name
+    Config = HSMOnProposalConfig
+    config: HSMOnProposalConfig
+    device_defaults: ClassVar[dict[str, dict[str, Any]]] = {
+        "cpu": HashMethod.device_defaults["cpu"]
+        | {  # as `proposal` has them
+            "proposal_samples": (64,),
+            "field_samples": 16,
+            "proposal_levels": 4,
+            "proposal_log2_table": 15,
+            "proposal_resolution": 64,
+            "proposal_warmup": 100,
+        }
+    }
+
+    def build_sampler(self) -> Sampler:
+        seed = self.context.seed
+        return ProposalSampler(self.config, self.cube, self.device, self.backend, seed)
+
+    def build_learner(self) -> HardSampleLearner:
+        return learner(self)
 
 
 @dataclass(frozen=True)
 class HSMOnNeRFConfig(MiningConfig, MLPConfig):
-    base: Literal["instant-ngp", "nerf"] = "nerf"
+    base: Literal["instant-ngp", "nerf"] = "instant-ngp"
 
 
 class HSMOnNeRF(MLPMethod):
     """Hard sample mining with the vanilla MLP."""
 
-    name = HSM.name  # not a literal: this class is not listed on its own
+    name = HSM.name
     Config = HSMOnNeRFConfig
     config: HSMOnNeRFConfig
 
@@ -56,5 +104,9 @@ class HSMOnNeRF(MLPMethod):
         return MLPField(MLPShape(), precision, generator)
 
     def build_learner(self) -> HardSampleLearner:
-        images = len(self.context.scene.train)
-        return HardSampleLearner(self.config, images, self.generator, self.backend)
+        return learner(self)
+
+
+def learner(method: RadianceFieldMethod) -> HardSampleLearner:
+    images = len(method.context.scene.train)
+    return HardSampleLearner(method.config, images, method.generator, method.backend)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import cache
 from typing import Any
 
@@ -10,10 +11,12 @@ import torch
 
 from effbench import plugins
 from effbench.clock import Budget, Clock
-from effbench.errors import Diverged
+from effbench.config import changes
+from effbench.errors import ConfigError, Diverged
 from effbench.measure import saved_bytes
 from effbench.method import Method
 from effbench.nerf.mlp_field import MLPField
+from effbench.nerf.proposal import ProposalOptions, ProposalSampler
 from effbench.nerf.training import RadianceFieldMethod
 from effbench.planner import resolve
 from effbench.plugins import Registry
@@ -75,6 +78,43 @@ def test_on_nerf_it_trains_the_vanilla_mlp() -> None:
     for _ in range(3):
         assert method.step(0.0).isfinite()
     assert 0 < method.diagnostics()["inv_tau"] < 1
+
+
+def test_on_proposal_networks_it_trains_them_too() -> None:
+    method = build(sampler="proposal", proposal_samples=(16,), field_samples=8)
+    assert isinstance(method.sampler, ProposalSampler)
+    before = [parameter.detach().clone() for parameter in method.sampler.parameters()]
+    for _ in range(3):
+        assert method.step(0.0).isfinite()
+    after = list(method.sampler.parameters())
+    assert all(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
+    assert 0 < method.diagnostics()["inv_tau"] < 1
+
+
+def test_its_proposal_networks_have_the_cpu_defaults_of_proposal() -> None:
+    ours, _ = resolve(registry().method("hsm"), {"sampler": "proposal"}, "cpu")
+    theirs, _ = resolve(registry().method("proposal"), {}, "cpu")
+    names = [field.name for field in fields(ProposalOptions)] + ["samples", "lr", "levels"]
+    assert [getattr(ours, name) for name in names] == [getattr(theirs, name) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("params", "named"),
+    [
+        ({"base": "nerf", "sampler": "proposal"}, "hierarchical"),
+        ({"sampler": "proposal", "field_samples": 1}, "field_samples"),
+        ({"sampler": "proposal", "min_fraction": 2}, "min_fraction"),
+    ],
+)
+def test_what_does_not_go_together_is_an_error(params: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        resolve(registry().method("hsm"), params, "cpu")
+
+
+@pytest.mark.parametrize("choice", [{"base": "nerf"}, {"sampler": "proposal"}])
+def test_a_record_shows_the_base_and_the_sampler(choice: dict[str, str]) -> None:
+    config, defaults = resolve(registry().method("hsm"), choice, "cpu")
+    assert changes(config, defaults) == choice
 
 
 def test_the_cpu_defaults_are_those_of_the_base() -> None:

@@ -95,7 +95,7 @@ class HardSampleLearner(Learner):
         else:
             expected = inclusion_probabilities(hard, fraction * len(hard), self.backend)
         # b = B: no draw, every sample that has a gradient
-        expected = torch.where(fraction < 1, expected, (hard > 0).float())
+        expected = torch.where(fraction < 1, expected, hard.sign())
         device = hard.device
         shift = torch.rand((), generator=self.generator, device=device, dtype=torch.float64)
         kept, factor = systematic(expected, shift, self.backend)
@@ -130,7 +130,8 @@ class HardSampleLearner(Learner):
 def hardness(d_log_density: Tensor, d_logits: Tensor) -> Tensor:
     """Return B·p [B] of gradients [B] and [B, 3]: 0 if all of them are 0, with a NaN if one is not
     finite."""
-    norms = (d_log_density.square() + d_logits.square().sum(1)).sqrt()
+    # a product with ones: sums along a short last axis are slow on a CPU
+    norms = (d_log_density.square() + d_logits.square() @ d_logits.new_ones(3)).sqrt()
     return norms / norms.mean().clamp_min(_TINY)
 
 
