@@ -37,7 +37,7 @@ class Selector:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Which rows are compared with which baselines; no subjects: all that others leave."""
+    """Which rows are compared with which baselines; without subjects: all rows."""
 
     baselines: tuple[Selector, ...]
     subjects: tuple[Selector, ...] = ()
@@ -69,14 +69,12 @@ class Paper:
     rows: tuple[Mapping[str, Any], ...]
 
     def comparison(self, method: str, params: Mapping[str, Any]) -> Comparison | None:
-        """Return the comparison that has this row as a subject; None: it is only a baseline."""
+        """Return the first comparison that this row is a subject of, if there is one."""
         for comparison in self.comparisons:
-            if any(subject.matches(method, params) for subject in comparison.subjects):
+            subjects = comparison.subjects
+            if not subjects or any(subject.matches(method, params) for subject in subjects):
                 return comparison
-        named = [s for c in self.comparisons for s in c.baselines if c.subjects]
-        if any(baseline.matches(method, params) for baseline in named):
-            return None
-        return next((c for c in self.comparisons if not c.subjects), None)
+        return None
 
 
 def names() -> list[str]:

@@ -55,6 +55,7 @@ def test_each_row_has_its_baselines() -> None:
     both = ["instant-ngp compaction=none", "instant-ngp compaction=transmittance"]
     assert baselines("hsm", base="instant-ngp") == both
     assert baselines("hsm", base="nerf") == ["nerf"]
+    assert baselines("hsm", base="instant-ngp", sampler="proposal") == ["proposal"]
     assert baselines("nerf") == []
     assert baselines("a-method-of-ones-own") == both
 
