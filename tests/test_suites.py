@@ -101,10 +101,10 @@ def test_the_hsm_suite_has_the_papers_baseline_and_the_originals() -> None:
     assert (suite.paper, suite.seeds, suite.scenes) == ("hsm", 3, ("procedural/blocks",))
     assert suite.entries[0] == Entry("instant-ngp", grid={"compaction": ["none", "transmittance"]})
     methods = {entry.method for entry in suite.entries}
-    assert methods == {"instant-ngp", "hsm", "low-weight", "error-map", "proposal", "nerf"}
+    assert methods == {"instant-ngp", "hsm", "low-weight", "error-map", "proposal"}
 
 
-@pytest.mark.parametrize("name", ["hsm", "hsm-ablation"])
+@pytest.mark.parametrize("name", ["hsm", "hsm-ablation", "hsm-nerf"])
 def test_every_row_of_the_hsm_suites_is_a_cell_of_its_own(name: str) -> None:
     request = Request(suite=name, seeds=1, device="cpu")
     cells = make_plan(request, plugins.discover()).cells
