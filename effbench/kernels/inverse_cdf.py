@@ -23,8 +23,8 @@ def sample_pdf(edges: Tensor, weights: Tensor, uniform: Tensor, backend: str = "
         from effbench.kernels.cpu import inverse_cdf as cpu
 
         drawn = torch.empty(uniform.shape)
-        arrays = [x.detach().numpy() for x in (edges, weights, uniform)]
-        cpu.draw(*arrays, _FLOOR, drawn.numpy())
+        e, w, u = (x.detach().numpy() for x in (edges, weights, uniform))
+        cpu.draw(e, w, u, _FLOOR, drawn.numpy())
         return drawn
     return sample_pdf_reference(edges, weights, uniform)
 
