@@ -76,16 +76,14 @@ def run_cell(
     The record is written last: a cell without one was interrupted.
     """
     began = time.perf_counter()
-    # Adam's averages of table entries that no ray meets any more decay into subnormal numbers,
-    # which a CPU multiplies twenty times slower.
-    torch.set_flush_denormal(True)
     device = torch.device(cell.device)
     provenance = machine.provenance(device, command)
     measured = _Measured(scene_facts(cell))
     status: Status = "ok"
     reason = ""
     try:
-        _Run(cell, out, measured, report).measure(method(), scene())
+        with devices.subnormals_flushed():
+            _Run(cell, out, measured, report).measure(method(), scene())
     except Exception as error:  # a failed cell is a result; the others go on
         traceback.print_exc()
         status, reason = diagnose(error)

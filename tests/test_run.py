@@ -248,6 +248,8 @@ class Running:
         command = [sys.executable, "-m", "effbench", "run", "--method", "fake", "--set", setting]
         options = ["--scene", "toy/grey", "--budget", "5it", "--device", "cpu"]
         places = ["--plugins", str(FAKES), "--out", str(out)]
+        # a shell's background job ignores Ctrl-C, and so would its children
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(
             [*command, *options, *places],
             stdout=subprocess.DEVNULL,

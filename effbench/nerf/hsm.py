@@ -22,7 +22,7 @@ from effbench.nerf.fields import NetworkField, RadianceField, trunc_exp
 from effbench.nerf.learning import Batch, Learner, Loss, Outcome, encode
 from effbench.nerf.sampling import Sampler
 
-_TINY = 1e-30  # keeps 0 / 0 away where no sample has a gradient
+_TINY = 1e-20  # keeps 0 / 0 away where no sample has a gradient; its powers are normal numbers
 
 
 @dataclass(frozen=True)
