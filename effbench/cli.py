@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -216,9 +216,7 @@ def _run(planned: Plan, out: Path, console: Console, fresh: bool) -> None:
     sys.exit(SOME_FAILED if result.failed else 0)
 
 
-@main.command()
-@click.argument("results", nargs=-1, required=True, type=_FOLDER)
-@click.option(
+_format_option = click.option(
     "--format",
     "form",
     type=click.Choice(["csv", "md", "json"]),
@@ -226,6 +224,18 @@ def _run(planned: Plan, out: Path, console: Console, fresh: bool) -> None:
     show_default=True,
     help="Form of the table.",
 )
+
+
+def _name_unreadable(unreadable: list[RecordError]) -> NoReturn:
+    """End the command, naming the records that could not be read."""
+    for error in unreadable:
+        click.echo(f"error: {error}", err=True)
+    sys.exit(SOME_FAILED if unreadable else 0)
+
+
+@main.command()
+@click.argument("results", nargs=-1, required=True, type=_FOLDER)
+@_format_option
 def leaderboard(results: tuple[Path, ...], form: str) -> None:
     """Print the leaderboard of the records below one or more RESULTS folders.
 
@@ -242,22 +252,13 @@ def leaderboard(results: tuple[Path, ...], form: str) -> None:
     frame = tables.leaderboard(record.load(results, errors="skip", skipped=unreadable))
     write = {"csv": tables.to_csv, "md": tables.to_markdown, "json": tables.to_json}[form]
     click.echo(write(frame), nl=False)
-    for error in unreadable:
-        click.echo(f"error: {error}", err=True)
-    sys.exit(SOME_FAILED if unreadable else 0)
+    _name_unreadable(unreadable)
 
 
 @main.command()
 @click.argument("name", required=False)
 @click.argument("results", nargs=-1, type=_FOLDER)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["csv", "md", "json"]),
-    default="md",
-    show_default=True,
-    help="Form of the table.",
-)
+@_format_option
 def paper(name: str | None, results: tuple[Path, ...], form: str) -> None:
     """List papers, print the table of paper NAME, or hold RESULTS against its claims.
 
@@ -292,9 +293,7 @@ def paper(name: str | None, results: tuple[Path, ...], form: str) -> None:
         click.echo(verdict_text.to_markdown(chosen, frame, problems), nl=False)
     else:
         click.echo(verdict_text.own_table(chosen), nl=False)
-    for error in unreadable:
-        click.echo(f"error: {error}", err=True)
-    sys.exit(SOME_FAILED if unreadable else 0)
+    _name_unreadable(unreadable)
 
 
 @main.command()

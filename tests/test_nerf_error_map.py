@@ -127,9 +127,12 @@ def test_errors_in_one_cell_are_averaged_and_every_step_starts_afresh() -> None:
 def test_new_errors_tell_from_the_next_refresh_on() -> None:
     pixels = error_map(map_size=64, map_every=2)
     draw(pixels, 50)
+    observe(pixels, [1.0] * 50)
     pixels.error = torch.zeros(2, 35)
     pixels.error[0, 0] = 1
+    draw(pixels, 50)  # a look without an observation brings the refresh no nearer
     assert len(draw(pixels, 50).unique(dim=0)) > 10
+    observe(pixels, [0.0] * 50)
     assert draw(pixels, 50).unique(dim=0).tolist() == [[0, 0, 0]]
 
 

@@ -57,7 +57,8 @@ class ErrorMapPixels(TrainingPixels):
         self.error = torch.ones(len(self._images), area.numel(), device=device)  # [V, C]
         self._sum, self._hits = torch.zeros_like(self.error), torch.zeros_like(self.error)
         self._cell = torch.empty(0, dtype=torch.int64, device=device)  # drawn last, of V·C
-        self._draws = 0
+        self._observed = 0
+        self._stale = True  # whether the next draw is to see the errors as they are then
 
     def probability(self) -> Tensor:
         """Return the probability (float64 [V, C]) of drawing one particular pixel of a cell."""
@@ -71,9 +72,9 @@ class ErrorMapPixels(TrainingPixels):
 
         Returns their rays and colours (float32 [R, 3] or [R, 4] with straight alpha, in [0, 1]).
         """
-        if self._draws % self.options.map_every == 0:  # in doubles: 10⁶ cells add up
+        if self._stale:  # in doubles: 10⁶ cells add up
             self._below = (self.probability() * self._area).flatten().cumsum(0)
-        self._draws += 1
+            self._stale = False
         device = self._below.device
         at, y, x = torch.rand(3, count, generator=generator, device=device, dtype=torch.float64)
         cell = torch.searchsorted(self._below, at * self._below[-1], right=True)
@@ -94,6 +95,8 @@ class ErrorMapPixels(TrainingPixels):
         mean = total.index_select(0, cell) / hits.index_select(0, cell)
         known[cell] = torch.lerp(mean, known.index_select(0, cell), self.options.map_decay)
         total[cell] = hits[cell] = 0
+        self._observed += 1  # not in `sample`: a look at a batch must not change when this happens
+        self._stale |= self._observed % self.options.map_every == 0
 
 
 def _cell_edges(side: int, size: int, device: torch.device) -> Tensor:
