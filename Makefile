@@ -10,7 +10,7 @@ help:  ## list these commands
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup:  ## make .venv with the pinned dependencies
-	@$(PYTHON) tools/bootstrap.py
+	@$(PYTHON) tools/bootstrap.py --extras export
 
 setup-dev:
 	@$(PYTHON) tools/bootstrap.py --extras dev

@@ -2,7 +2,7 @@
 
 import os
 
-from effbench.environment import openmp_settings
+from effbench import environment
 
-for variable, value in openmp_settings().items():  # before torch and numba are imported
+for variable, value in environment.settings().items():  # before torch and numba are imported
     os.environ.setdefault(variable, value)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO
 
 import effbench
+from effbench import environment
 from effbench.cell import Report
-from effbench.environment import openmp_settings
 
 _GRACE_S = (5.0, 3.0)  # after an interrupt, after a request to terminate
 _TICK_S = 0.25
@@ -61,7 +61,7 @@ def run_worker(out: Path, cell_id: str, log: Path, report: Report, tick: Callabl
 def _environment() -> dict[str, str]:
     root = str(Path(effbench.__file__).resolve().parents[1])
     path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
-    return {**openmp_settings(), **os.environ, "PYTHONPATH": path}
+    return {**environment.settings(), **os.environ, "PYTHONPATH": path}
 
 
 def _read(stream: IO[bytes], report: Report) -> None:

@@ -6,10 +6,18 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from effbench.kernels.hash_encoding import HashLayout
 from effbench.nerf.encodings import frequency_encode, frequency_width
-from effbench.nerf.fields import HashField, TruncatedExp, resolve_precision
+from effbench.nerf.fields import (
+    HashField,
+    RadianceField,
+    TruncatedExp,
+    padded_rows,
+    resolve_precision,
+)
 from effbench.nerf.mlp_field import DEPTH, MLPField, MLPShape
 
 
@@ -106,3 +114,40 @@ def test_bf16_networks_stay_close_to_fp32() -> None:
     torch.testing.assert_close(
         rough.density(encoded)[0], exact.density(encoded)[0], rtol=0.1, atol=0.05
     )
+
+
+@pytest.mark.parametrize("count", [0, 1, 255, 256, 4095, 24576, 60001])
+def test_rows_are_padded_to_few_sizes_with_little_waste(count: int) -> None:
+    padded = padded_rows(count)
+    assert count <= padded <= max(count * 17 / 16, count + 255)
+    assert padded_rows(padded) == padded
+
+
+def test_an_octave_has_sixteen_padded_sizes() -> None:
+    assert len({padded_rows(count) for count in range(16385, 32769)}) == 16
+
+
+def field_gradients(field: RadianceField, count: int) -> list[Tensor]:
+    positions = torch.rand(count, 3, generator=generator(3))
+    directions = field.encode_directions(functional.normalize(positions + 0.1, dim=1))
+    density, geometry = field.density(field.encode(positions))
+    color = field.color(geometry, directions)
+    assert len(density) == len(geometry) == len(color) == count
+    return list(torch.autograd.grad(density.sum() + color.sum(), list(field.parameters())))
+
+
+@pytest.mark.parametrize("count", [0, 1, 300])
+@pytest.mark.parametrize("network", ["hash", "mlp"])
+def test_padding_changes_neither_outputs_nor_gradients(
+    network: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = HashLayout(levels=4, log2_table=10, base=4, finest=64)
+    field: RadianceField = (
+        HashField(layout, 32, 15, "bf16", "auto", generator())
+        if network == "hash"
+        else MLPField(MLPShape(), "bf16", generator())
+    )
+    padded = field_gradients(field, count)
+    monkeypatch.setattr(field, "_padded", lambda x: x)
+    for one, other in zip(padded, field_gradients(field, count), strict=True):
+        torch.testing.assert_close(one, other, rtol=0.02, atol=0.02 * float(other.abs().max()))

@@ -42,6 +42,23 @@ class RadianceField(nn.Module):
     def _autocast(self, device: torch.device) -> AbstractContextManager[Any]:
         return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
+    def _padded(self, x: Tensor) -> Tensor:
+        """Return x [N, K] with rows of zeros below, where that makes networks faster.
+
+        On a CPU bf16 products are compiled for every new shape: with as many samples as each
+        step happens to have, that cost 11 of an iteration's 36 ms.
+        """
+        if self.precision != "bf16" or x.device.type != "cpu":
+            return x
+        return functional.pad(x, (0, 0, 0, padded_rows(len(x)) - len(x)))
+
+
+def padded_rows(count: int) -> int:
+    """Return the next of 16 sizes per octave, so that few are in use and at most 6 % is wasted
+    (below 4096: at most 255 rows)."""
+    step = max(256, 1 << max(count.bit_length() - 5, 0))
+    return -(-count // step) * step
+
 
 def resolve_precision(requested: str, device: torch.device) -> str:
     """Return "fp32" or "bf16" for "auto", "fp32" or "bf16".
@@ -140,7 +157,7 @@ class HashField(NetworkField):
 
     def log_density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         with self._autocast(encoded.device):
-            output = _mlp(encoded, self.density_layers)
+            output = _mlp(self._padded(encoded), self.density_layers)[: len(encoded)]
         return output[:, 0].float(), output[:, 1:]
 
     def encode_directions(self, directions: Tensor) -> Tensor:
@@ -148,10 +165,9 @@ class HashField(NetworkField):
 
     def color_logits(self, geometry: Tensor, directions: Tensor) -> Tensor:
         with self._autocast(geometry.device):
-            output = _mlp(
-                torch.cat([directions.to(geometry.dtype), geometry], 1), self.color_layers
-            )
-        return output.float()
+            inputs = self._padded(torch.cat([directions.to(geometry.dtype), geometry], 1))
+            output = _mlp(inputs, self.color_layers)
+        return output[: len(geometry)].float()
 
 
 def _mlp(x: Tensor, layers: nn.ParameterList) -> Tensor:

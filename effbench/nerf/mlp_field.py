@@ -76,23 +76,23 @@ class MLPField(NetworkField):
 
     def log_density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         with self._autocast(encoded.device):
-            x = encoded
+            x = padded = self._padded(encoded)
             for index, layer in enumerate(self.hidden):
                 x = functional.relu(layer(x), inplace=True)
                 if index == SKIP:
-                    x = torch.cat([encoded.to(x.dtype), x], -1)
+                    x = torch.cat([padded.to(x.dtype), x], -1)
             log_density = self.density_head(x)[:, 0]
-        return log_density.float(), x
+        return log_density[: len(encoded)].float(), x[: len(encoded)]
 
     def encode_directions(self, directions: Tensor) -> Tensor:
         return frequency_encode(directions, DIRECTION_OCTAVES)
 
     def color_logits(self, geometry: Tensor, directions: Tensor) -> Tensor:
         with self._autocast(geometry.device):
-            feature = self.feature(geometry)
-            x = torch.cat([feature, directions.to(feature.dtype)], -1)
+            feature = self.feature(self._padded(geometry))
+            x = torch.cat([feature, self._padded(directions).to(feature.dtype)], -1)
             output: Tensor = self.color_head(functional.relu(self.view(x), inplace=True))
-        return output.float()
+        return output[: len(geometry)].float()
 
     def linear(self, name: str) -> nn.Linear:
         """Return the layer called `name` in the state dict, such as "hidden.3" or "feature"."""
