@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import torch
 
-from bench import encodings, iteration
+from bench import encodings, iteration, restart_with_allocator
 from effbench import machine
 from effbench.config import build
 from effbench.files import write_json
@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="timed turns per contender")
     parser.add_argument("--iterations", type=int, default=150, help="timed training steps")
     arguments = parser.parse_args()
+    restart_with_allocator()
     results: dict[str, Any] = {"encoding": {}, "iteration": {}}
     for log2_table in (19, 15):
         times = encodings.compare(log2_table, rounds=arguments.rounds)
@@ -40,12 +41,12 @@ def main() -> None:
 def print_encoding(log2_table: int, times: dict[str, dict[str, float]]) -> None:
     """Print one table: milliseconds, and how many times longer than effbench each takes."""
     print(f"\nhash encoding, 65,536 points, L=16, F=2, T=2^{log2_table} (median ms)")
-    print(f"{'':22}{'forward':>9}{'backward':>10}{'both':>9}{'ratio':>9}")
+    print(f"{'':28}{'forward':>9}{'backward':>10}{'both':>9}{'ratio':>9}")
     ours = sum(direction[encodings.OURS] for direction in times.values())
     for name in times["forward"]:
         forward, backward = times["forward"][name], times["backward"][name]
         both = forward + backward
-        print(f"{name:22}{forward:9.1f}{backward:10.1f}{both:9.1f}{both / ours:8.2f}×", flush=True)
+        print(f"{name:28}{forward:9.1f}{backward:10.1f}{both:9.1f}{both / ours:8.2f}×", flush=True)
 
 
 def measure_iteration(iterations: int) -> dict[str, float]:

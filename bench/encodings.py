@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import json
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from bench import plain_environment
 from bench.timing import alternate
 from effbench.kernels.hash_encoding import PRIMES, HashLayout, hash_encode
 
@@ -107,12 +110,26 @@ class Native:
 def compare(log2_table: int, count: int = 65536, rounds: int = 9) -> dict[str, dict[str, float]]:
     """Return {"forward", "backward"} → contender → median ms, at L = 16 and T = 2^log2_table.
 
-    Every contender's result is checked against effbench's before it is timed.
+    Eager formulations are timed twice: with the memory allocator that effbench gives its cells,
+    and, in a process of their own, as torch comes.
     """
+    times = in_this_process(log2_table, count, rounds)
+    command = [sys.executable, "-m", "bench.encodings", str(log2_table), str(count), str(rounds)]
+    plain = subprocess.run(
+        command, env=plain_environment(), check=True, stdout=subprocess.PIPE, text=True
+    )
+    for direction, others in json.loads(plain.stdout.splitlines()[-1]).items():
+        times[direction] |= {f"{name}, plain": others[name] for name in (PER_LEVEL, BAG)}
+    return times
+
+
+def in_this_process(log2_table: int, count: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Time every contender in this process, each checked against effbench's result before."""
     layout = HashLayout(16, log2_table, 16, 2048)
     points = ray_points(count)
-    table = torch.randn(layout.rows, 2, requires_grad=True)
-    upstream = torch.randn(count, layout.width)
+    random = torch.Generator().manual_seed(0)
+    table = torch.randn(layout.rows, 2, generator=random).requires_grad_()
+    upstream = torch.randn(count, layout.width, generator=random)
     forwards: dict[str, Callable[[], Tensor]] = {
         OURS: lambda: hash_encode(points, table, layout),
         PER_LEVEL: lambda: per_level(points, table, layout),
@@ -153,3 +170,7 @@ def compare(log2_table: int, count: int = 65536, rounds: int = 9) -> dict[str, d
             "forward": alternate(forwards, rounds),
             "backward": alternate(backwards, rounds),
         }
+
+
+if __name__ == "__main__":  # by `compare`
+    print(json.dumps(in_this_process(*map(int, sys.argv[1:4]))))

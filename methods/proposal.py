@@ -24,7 +24,7 @@ class Proposal(HashMethod):
     device_defaults: ClassVar[dict[str, dict[str, Any]]] = {
         "cpu": {
             "levels": 8,
-            "log2_table": 17,
+            "log2_table": 18,
             "finest_resolution": 512,
             "hidden": 32,
             "samples": 24576,

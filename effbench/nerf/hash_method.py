@@ -48,7 +48,7 @@ class HashMethod(RadianceFieldMethod):
         # Small tables stay in the cache of a CPU core; docs/performance.md has the measurements.
         "cpu": {
             "levels": 8,
-            "log2_table": 17,
+            "log2_table": 18,
             "finest_resolution": 512,
             "hidden": 32,
             "samples": 24576,
