@@ -28,6 +28,7 @@ from effbench.scene_io import (
     read_bytes,
     require,
 )
+from effbench.visual_hull import hull_box
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +38,7 @@ else:
 
 STANDARD = ("chair", "drums", "ficus", "hotdog", "lego", "materials", "mic", "ship")
 NEAR, FAR = 2.0, 6.0
-BOX = 1.5  # half side, world units: holds all eight standard scenes
+BOX = 1.5  # half side, world units: holds all eight standard scenes; alpha tells a smaller box
 _MANIFESTS = Path(__file__).parent / "manifests"
 _SET_ROOT = "set EFFBENCH_SCENES or pass --scenes-root"
 
@@ -97,7 +98,7 @@ class Blender(SceneSource):
             test=test,
             near=NEAR,
             far=FAR,
-            box=np.array([[-BOX] * 3, [BOX] * 3], np.float32),
+            box=hull_box(train, np.array([[-BOX] * 3, [BOX] * 3], np.float32)),
             manifest=manifest.digest(loader.files),
             verified=manifest.verify(_MANIFESTS, scene, width, height, loader.files, folder),
         )
