@@ -22,6 +22,8 @@ from bench import plain_environment
 from bench.timing import alternate
 from effbench.kernels.hash_encoding import PRIMES, HashLayout, hash_encode
 
+Times = dict[str, dict[str, float]]  # "forward", "backward" → formulation → median ms
+
 OURS, PER_LEVEL, BAG, NATIVE = "effbench", "torch per level", "torch embedding_bag", "C++/OpenMP"
 
 
@@ -107,24 +109,27 @@ class Native:
         getattr(self._library, name)(count, levels, *pointers, *tensors)
 
 
-def compare(log2_table: int, count: int = 65536, rounds: int = 9) -> dict[str, dict[str, float]]:
-    """Return {"forward", "backward"} → contender → median ms, at L = 16 and T = 2^log2_table.
+def as_torch_comes(log2_table: int, count: int = 65536, rounds: int = 9) -> Times:
+    """Time the eager formulations in a process whose memory allocator is the system's.
 
-    Eager formulations are timed twice: with the memory allocator that effbench gives its cells,
-    and, in a process of their own, as torch comes.
+    To be called before this process computes anything: its idle threads would spin beside.
     """
-    times = in_this_process(log2_table, count, rounds)
     command = [sys.executable, "-m", "bench.encodings", str(log2_table), str(count), str(rounds)]
     plain = subprocess.run(
         command, env=plain_environment(), check=True, stdout=subprocess.PIPE, text=True
     )
-    for direction, others in json.loads(plain.stdout.splitlines()[-1]).items():
-        times[direction] |= {f"{name}, plain": others[name] for name in (PER_LEVEL, BAG)}
-    return times
+    times = json.loads(plain.stdout.splitlines()[-1])
+    return {
+        direction: {f"{name}, plain": each[name] for name in (PER_LEVEL, BAG)}
+        for direction, each in times.items()
+    }
 
 
-def in_this_process(log2_table: int, count: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Time every contender in this process, each checked against effbench's result before."""
+def compare(log2_table: int, count: int = 65536, rounds: int = 9) -> Times:
+    """Return the times of all formulations at L = 16 and T = 2^log2_table.
+
+    Each is checked against effbench's result before it is timed.
+    """
     layout = HashLayout(16, log2_table, 16, 2048)
     points = ray_points(count)
     random = torch.Generator().manual_seed(0)
@@ -172,5 +177,5 @@ def in_this_process(log2_table: int, count: int, rounds: int) -> dict[str, dict[
         }
 
 
-if __name__ == "__main__":  # by `compare`
-    print(json.dumps(in_this_process(*map(int, sys.argv[1:4]))))
+if __name__ == "__main__":  # by `as_torch_comes`
+    print(json.dumps(compare(*map(int, sys.argv[1:4]))))
