@@ -26,12 +26,15 @@ def main() -> None:
     arguments = parser.parse_args()
     restart_with_allocator()
     results: dict[str, Any] = {"encoding": {}, "iteration": {}}
-    plain = {size: encodings.as_torch_comes(size, rounds=arguments.rounds) for size in (19, 15)}
-    for log2_table, others in plain.items():
-        times = encodings.compare(log2_table, rounds=arguments.rounds)
+    plain = {
+        layout: encodings.as_torch_comes(layout, rounds=arguments.rounds)
+        for layout in encodings.LAYOUTS
+    }
+    for layout, others in plain.items():
+        times = encodings.compare(layout, rounds=arguments.rounds)
         times = {direction: times[direction] | others[direction] for direction in times}
-        results["encoding"][f"T=2^{log2_table}"] = times
-        print_encoding(log2_table, times)
+        results["encoding"][layout] = times
+        print_encoding(layout, times)
     results["iteration"] = measure_iteration(arguments.iterations)
     print_iteration(results["iteration"])
     if arguments.out:
@@ -40,12 +43,12 @@ def main() -> None:
         print(f"\nwritten to {arguments.out}")
 
 
-def print_encoding(log2_table: int, times: encodings.Times) -> None:
+def print_encoding(layout: str, times: encodings.Times) -> None:
     """Print one table: milliseconds, and how many times longer than effbench each takes.
 
     "plain": with the memory allocator as torch comes; the others with that of effbench's cells.
     """
-    print(f"\nhash encoding, 65,536 points, L=16, F=2, T=2^{log2_table} (median ms)")
+    print(f"\nhash encoding, 65,536 points, {layout}, F=2 (median ms)")
     print(f"{'':28}{'forward':>9}{'backward':>10}{'both':>9}{'ratio':>9}")
     ours = sum(direction[encodings.OURS] for direction in times.values())
     for name in times["forward"]:

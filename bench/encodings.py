@@ -23,6 +23,11 @@ from bench.timing import alternate
 from effbench.kernels.hash_encoding import PRIMES, HashLayout, hash_encode
 
 Times = dict[str, dict[str, float]]  # "forward", "backward" → formulation → median ms
+LAYOUTS = {  # the paper's; its small table; what `instant-ngp` has on a CPU
+    "L=16, T=2^19": HashLayout(16, 19, 16, 2048),
+    "L=16, T=2^15": HashLayout(16, 15, 16, 2048),
+    "L=8, T=2^18": HashLayout(8, 18, 16, 512),
+}
 
 OURS, PER_LEVEL, BAG, NATIVE = "effbench", "torch per level", "torch embedding_bag", "C++/OpenMP"
 
@@ -109,12 +114,12 @@ class Native:
         getattr(self._library, name)(count, levels, *pointers, *tensors)
 
 
-def as_torch_comes(log2_table: int, count: int = 65536, rounds: int = 9) -> Times:
+def as_torch_comes(layout: str, count: int = 65536, rounds: int = 9) -> Times:
     """Time the eager formulations in a process whose memory allocator is the system's.
 
     To be called before this process computes anything: its idle threads would spin beside.
     """
-    command = [sys.executable, "-m", "bench.encodings", str(log2_table), str(count), str(rounds)]
+    command = [sys.executable, "-m", "bench.encodings", layout, str(count), str(rounds)]
     plain = subprocess.run(
         command, env=plain_environment(), check=True, stdout=subprocess.PIPE, text=True
     )
@@ -125,12 +130,12 @@ def as_torch_comes(log2_table: int, count: int = 65536, rounds: int = 9) -> Time
     }
 
 
-def compare(log2_table: int, count: int = 65536, rounds: int = 9) -> Times:
-    """Return the times of all formulations at L = 16 and T = 2^log2_table.
+def compare(name: str, count: int = 65536, rounds: int = 9) -> Times:
+    """Return the times of all formulations at the layout called `name`.
 
     Each is checked against effbench's result before it is timed.
     """
-    layout = HashLayout(16, log2_table, 16, 2048)
+    layout = LAYOUTS[name]
     points = ray_points(count)
     random = torch.Generator().manual_seed(0)
     table = torch.randn(layout.rows, 2, generator=random).requires_grad_()
@@ -178,4 +183,4 @@ def compare(log2_table: int, count: int = 65536, rounds: int = 9) -> Times:
 
 
 if __name__ == "__main__":  # by `as_torch_comes`
-    print(json.dumps(compare(*map(int, sys.argv[1:4]))))
+    print(json.dumps(compare(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))
