@@ -1,78 +1,136 @@
-"""`python -m bench`: measure on an idle machine; `--out` keeps figures and provenance."""
+"""`python -m bench [PART …]`: measure on an idle machine; `--out` keeps figures and provenance."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-
-from bench import encodings, iteration, restart_with_allocator
-from effbench import machine
-from effbench.config import build
+from bench import restart_with_allocator
 from effbench.files import write_json
-from effbench.method import Context
-from effbench.nerf.training import RadianceFieldMethod
-from effbench.plugins import discover
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; default all")
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
-    parser.add_argument("--rounds", type=int, default=9, help="timed turns per contender")
-    parser.add_argument("--iterations", type=int, default=150, help="timed training steps")
+    parser.add_argument("--rounds", type=int, default=9, help="encoding: turns per contender")
+    parser.add_argument("--iterations", type=int, default=150, help="iteration: timed steps")
+    parser.add_argument("--checks", type=int, default=2000, help="gate: simulated checks")
+    parser.add_argument("--records", type=int, default=100_000, help="records: how many")
     arguments = parser.parse_args()
     restart_with_allocator()
-    results: dict[str, Any] = {"encoding": {}, "iteration": {}}
-    plain = {
-        layout: encodings.as_torch_comes(layout, rounds=arguments.rounds)
-        for layout in encodings.LAYOUTS
-    }
-    for layout, others in plain.items():
-        times = encodings.compare(layout, rounds=arguments.rounds)
-        times = {direction: times[direction] | others[direction] for direction in times}
-        results["encoding"][layout] = times
-        print_encoding(layout, times)
-    results["iteration"] = measure_iteration(arguments.iterations)
-    print_iteration(results["iteration"])
+    if unknown := set(arguments.parts) - PARTS.keys():
+        parser.error(f"no such part: {', '.join(sorted(unknown))} (there are {', '.join(PARTS)})")
+    chosen = arguments.parts or list(PARTS)
+    results = {name: PARTS[name](arguments) for name in chosen}
     if arguments.out:
+        import torch
+
+        from effbench import machine
+
         device, command = torch.device("cpu"), ["python", "-m", "bench", *sys.argv[1:]]
         write_json(arguments.out, results | {"provenance": machine.provenance(device, command)})
         print(f"\nwritten to {arguments.out}")
 
 
-def print_encoding(layout: str, times: encodings.Times) -> None:
+def measure_encoding(arguments: argparse.Namespace) -> dict[str, Any]:
+    from bench import encodings
+
+    rounds, results = arguments.rounds, {}
+    plain = {name: encodings.as_torch_comes(name, rounds=rounds) for name in encodings.LAYOUTS}
+    for layout, others in plain.items():
+        times = encodings.compare(layout, rounds=rounds)
+        times = {direction: times[direction] | others[direction] for direction in times}
+        results[layout] = times
+        print_encoding(layout, times, encodings.OURS)
+    return results
+
+
+def print_encoding(layout: str, times: dict[str, dict[str, float]], own: str) -> None:
     """Print one table: milliseconds, and how many times longer than effbench each takes.
 
     "plain": with the memory allocator as torch comes; the others with that of effbench's cells.
     """
     print(f"\nhash encoding, 65,536 points, {layout}, F=2 (median ms)")
     print(f"{'':28}{'forward':>9}{'backward':>10}{'both':>9}{'ratio':>9}")
-    ours = sum(direction[encodings.OURS] for direction in times.values())
+    ours = sum(direction[own] for direction in times.values())
     for name in times["forward"]:
         forward, backward = times["forward"][name], times["backward"][name]
         both = forward + backward
         print(f"{name:28}{forward:9.1f}{backward:10.1f}{both:9.1f}{both / ours:8.2f}×", flush=True)
 
 
-def measure_iteration(iterations: int) -> dict[str, float]:
+def measure_iteration(arguments: argparse.Namespace) -> dict[str, float]:
     """Break down Instant-NGP's step with the CPU defaults on the procedural blocks."""
+    import torch
+
+    from bench import iteration
+    from effbench.config import build
+    from effbench.method import Context
+    from effbench.nerf.training import RadianceFieldMethod
+    from effbench.plugins import discover
+
     registry = discover([])
     source = registry.source("procedural")
     scene = source.load("blocks", None, source.Config())
     method_class = registry.method("instant-ngp")
     config = build(method_class.Config, method_class.device_defaults["cpu"], "instant-ngp")
     method = method_class(config, Context(scene, torch.device("cpu"), seed=0))
-    return iteration.measure(cast(RadianceFieldMethod, method), 300, iterations)
-
-
-def print_iteration(parts: dict[str, float]) -> None:
+    parts = iteration.measure(cast(RadianceFieldMethod, method), 300, arguments.iterations)
     print("\ninstant-ngp, one iteration on procedural/blocks (ms, % of the iteration)")
     for name, milliseconds in parts.items():
         print(f"{name:22}{milliseconds:9.2f}{100 * milliseconds / parts['total']:9.0f} %")
+    return parts
 
+
+def measure_gate(arguments: argparse.Namespace) -> dict[str, Any]:
+    from bench import gate
+
+    print(f"\nregression gate, {arguments.checks:,} checks of identical runs per line, a quarter")
+    print("with one row, or all, 0.3 dB worse (shares of checks)")
+    print(
+        f"{'test':11}{'PSNR std':>12}{'rows':>6}{'seeds':>7}{'false alarm':>13}"
+        f"{'power':>8}{'all rows':>10}"
+    )
+    rows = gate.measure(arguments.checks)
+    for row in rows:
+        spread = f"{row['psnr_std']:.2f} dB{'*' if row['differ'] else ' '}"
+        print(
+            f"{row['test']:11}{spread:>12}{row['rows']:6}{row['seeds']:7}"
+            f"{row['false_alarm']:13.2%}{row['power']:8.0%}{row['power_all']:10.0%}"
+        )
+    print("* in the middle of the rows, whose deviations differ by factors of exp(± 0.5)")
+    covered = gate.coverage(arguments.checks)
+    print("\n95 % intervals of the mean that hold it (shares of samples)")
+    for found in covered:
+        print(
+            f"n = {found['n']:<4}bootstrap {found['bootstrap']:.1%}   "
+            f"Student's t {found['student']:.1%}"
+        )
+    return {"checks": arguments.checks, "gate": rows, "intervals": covered}
+
+
+def measure_records(arguments: argparse.Namespace) -> dict[str, float]:
+    from bench import records
+
+    found = records.measure(arguments.records)
+    kilobytes = found["bytes"] / arguments.records / 1e3
+    print(f"\n{arguments.records:,} records of {kilobytes:.1f} kB, {found['rows']:,} rows (s)")
+    for name, seconds in found.items():
+        if name not in ("rows", "bytes"):
+            print(f"{name:22}{seconds:9.2f}")
+    return found
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
+    "encoding": measure_encoding,
+    "iteration": measure_iteration,
+    "gate": measure_gate,
+    "records": measure_records,
+}
 
 if __name__ == "__main__":
     main()

@@ -7,9 +7,10 @@ what each one means.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from effbench.outcome import CURVE
 from effbench.record import Record
 
 # Column to the group of the record that holds the figure, in the leaderboard's order.
-_FIGURES = {
+FIGURES = {
     "psnr": "quality",
     "ssim": "quality",
     "lpips_vgg": "quality",
@@ -45,7 +46,7 @@ _FIGURES = {
 }
 COLUMNS = (
     *("suite", "method", "variant", "scene", "n", "budget", "status", "psnr", "psnr_std"),
-    *(name for name in _FIGURES if name != "psnr"),
+    *(name for name in FIGURES if name != "psnr"),
     *("device", "backend"),
 )
 EXTRA_COLUMNS = ("role", "reason")
@@ -55,23 +56,18 @@ _COUNTS = ("n", "iterations", "params", "nonzero")
 # What one row is about. Cells that failed early may not know their device or the scene's hash.
 _IDENTITY = ["suite", "method", "variant", "scene", "budget", "settings"]
 _LATE_IDENTITY = ["device", "manifest"]
+_RUN = ["seed", "started"]
 
 
 def latest(records: Sequence[Record]) -> list[Record]:
     """Return the records in order, of a cell that was run more than once only the last run."""
-    by_start = sorted(records, key=lambda r: str(r.provenance.get("started") or ""))
-    last = {(*_identity(r).values(), r.device, r.seed): r for r in by_start}
-    keep = {id(r) for r in last.values()}
-    return [r for r in records if id(r) in keep]
+    return [records[i] for i in _latest(pd.DataFrame([_cell(r) for r in records])).index]
 
 
 def cells(records: Sequence[Record]) -> pd.DataFrame:
     """Return a row per record: suite, method, variant, scene, budget, settings (all parameters, as
     JSON), repetition, device, manifest, backend, role, status, reason, and every figure."""
-    frame = pd.DataFrame([_cell(r) for r in records])
-    for column in _LATE_IDENTITY:  # a failed seed belongs to the row of the seeds that finished
-        frame[column] = frame.groupby(_IDENTITY)[column].transform(_adopt_only_known)
-    return frame
+    return _adopt(pd.DataFrame([_cell(r) for r in records])).drop(columns=_RUN)
 
 
 def leaderboard(records: Sequence[Record]) -> pd.DataFrame:
@@ -81,16 +77,13 @@ def leaderboard(records: Sequence[Record]) -> pd.DataFrame:
     standard deviation (ddof = 1), empty for n = 1. `status` is ok or like "ok 2/3, oom 1/3".
     Sorted by suite, scene, budget and device, then the best PSNR first.
     """
-    records = latest(records)
     columns = [*COLUMNS, *EXTRA_COLUMNS]
     if not records:
         return pd.DataFrame(columns=columns)
-    rows = [_row(g) for _, g in cells(records).groupby([*_IDENTITY, *_LATE_IDENTITY], dropna=False)]
-    frame = pd.DataFrame(rows)
-    frame[list(_FIGURES)] = frame[list(_FIGURES)].astype(float)
+    frame = _rows(_adopt(_latest(pd.DataFrame([_cell(r) for r in records]))))
     for name in _COUNTS:
         frame[name] = frame[name].astype(float).round().astype("Int64")
-    varying = _varying_params(frame.pop("settings").map(json.loads))
+    varying = _varying_params(frame.pop("settings"))
     frame = pd.concat([frame[columns], varying], axis=1)
     order = ["suite", "scene", "budget", "device", "psnr"]
     return frame.sort_values(order, ascending=[True] * 4 + [False], ignore_index=True)
@@ -101,7 +94,7 @@ def suite_means(frame: pd.DataFrame) -> pd.DataFrame:
 
     Empty for suites of a single scene.
     """
-    figures = [name for name in _FIGURES if name not in _COUNTS]
+    figures = [name for name in FIGURES if name not in _COUNTS]
     means = []
     for (suite, budget, device), group in frame.groupby(["suite", "budget", "device"]):
         scenes = set(group["scene"])
@@ -154,16 +147,28 @@ def join(
     """
     fixed = [*CELL, *first, "budget", "device"]
     depth = len(Path(file).parts) - 1
-    found = {p.parents[depth].name: p for p in sorted(Path(folder).rglob(f"cells/*/{file}"))}
+    found: dict[str, list[Path]] = {}
+    for path in sorted(Path(folder).rglob(f"cells/*/{file}")):
+        found.setdefault(path.parents[depth].name, []).append(path)
     parts = [pd.DataFrame(columns=fixed)]
     for cell in latest(records):
         if cell.status != "ok" or cell.cell_id not in found:
             continue
         known = {name: getattr(cell, name) for name in [*CELL, "budget", "device"]}
-        part = read_csv(found[cell.cell_id])
+        part = read_csv(_own(found[cell.cell_id], cell, depth))
         parts.append(part.assign(**{**known, "scene": record.scene_label(cell)}))
     frame = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
     return frame[[*fixed, *(name for name in frame if name not in fixed)]]
+
+
+def _own(paths: Sequence[Path], cell: Record, depth: int) -> Path:
+    """Return the one of several files that is beside the cell's record: cells of several machines,
+    or of several runs below one folder, may have the same id."""
+    for path in paths[1:]:
+        with contextlib.suppress(RecordError):
+            if record.read(path.parents[depth] / record.FILE) == cell:
+                return path
+    return paths[0]
 
 
 def write_tables(out_dir: str | Path) -> list[Path]:
@@ -201,35 +206,70 @@ def _cell(cell: Record) -> dict[str, Any]:
     return {
         **_identity(cell),
         "repetition": cell.repetition,
+        "seed": cell.seed,
+        "started": str(cell.provenance.get("started") or ""),
         "device": cell.device,
         "manifest": cell.scene.get("manifest") or "",
         "backend": cell.backend,
         "role": cell.role,
         "status": cell.status,
         "reason": cell.reason,
-        **{name: getattr(cell, group).get(name) for name, group in _FIGURES.items()},
+        **{name: getattr(cell, group).get(name) for name, group in FIGURES.items()},
     }
 
 
-def _adopt_only_known(values: pd.Series[str]) -> pd.Series[str]:
-    known = {value for value in values if value}
-    return values.mask(values == "", known.pop()) if len(known) == 1 else values
+def _latest(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of _cell in order, without cells that were run again later."""
+    if frame.empty:
+        return frame
+    by_start = frame.sort_values("started", kind="stable")
+    last = by_start.drop_duplicates([*_IDENTITY, "device", "seed"], keep="last")
+    return frame.loc[last.index.sort_values()]
 
 
-def _row(cells: pd.DataFrame) -> dict[str, Any]:
-    done = cells[cells["status"] == "ok"]
-    figures = done[list(_FIGURES)].astype(float)
-    same = {name: cells[name].iloc[0] for name in [*_IDENTITY, "device"]}
-    return {
-        **same,
-        "n": len(done),
-        "status": _status(cells["status"]),
-        **figures.mean(),
-        "psnr_std": figures["psnr"].std(ddof=1),
-        "backend": ", ".join(sorted({b for b in cells["backend"] if b})),
-        "role": "row" if (cells["role"] == "row").any() else "parent",
-        "reason": "; ".join(dict.fromkeys(r for r in cells["reason"] if r)),
-    }
+def _adopt(frame: pd.DataFrame) -> pd.DataFrame:
+    """Give failed seeds that do not know these the only value that their row's others have."""
+    for column in _LATE_IDENTITY:
+        blank = frame[column] == ""
+        if not blank.any():
+            continue
+        row = frame.groupby(_IDENTITY).ngroup()
+        known = frame[column].where(~blank).groupby(row).agg(["nunique", "first"])
+        only = known["first"].where(known["nunique"] == 1)
+        frame = frame.assign(**{column: frame[column].mask(blank, row.map(only).fillna(""))})
+    return frame
+
+
+def _rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per group of cells that are one experiment: what each column of the
+    leaderboard says of them. Whole columns at a time: there may be 100,000 cells."""
+    identity = [*_IDENTITY, *_LATE_IDENTITY]
+    row = frame.groupby(identity, dropna=False).ngroup()
+    first = frame.groupby(row)[[*_IDENTITY, "device"]].first()
+    done = frame["status"] == "ok"
+    figures = frame.loc[done, list(FIGURES)].astype(float).groupby(row[done])
+    is_row = (frame["role"] == "row").groupby(row).any()
+    return first.assign(
+        n=done.groupby(row).sum(),
+        status=_merged(frame["status"], row, _status),
+        **figures.mean().reindex(first.index),
+        psnr_std=figures["psnr"].std(ddof=1).reindex(first.index),
+        backend=_merged(frame["backend"], row, lambda v: ", ".join(sorted({b for b in v if b}))),
+        role=is_row.map({True: "row", False: "parent"}),
+        reason=_merged(frame["reason"], row, lambda v: "; ".join(dict.fromkeys(r for r in v if r))),
+    )
+
+
+def _merged(
+    values: pd.Series[str], row: pd.Series[int], merge: Callable[[pd.Series[str]], str]
+) -> pd.Series[str]:
+    """Return per row the value that its cells share, or what `merge` makes of several."""
+    groups = values.groupby(row)
+    shared = groups.first()
+    several = groups.nunique() > 1
+    for number in several.index[several]:
+        shared[number] = merge(values[row == number])
+    return shared
 
 
 def _status(statuses: pd.Series[str]) -> str:
@@ -239,13 +279,15 @@ def _status(statuses: pd.Series[str]) -> str:
     return ", ".join(f"{name} {count}/{len(statuses)}" for name, count in counts.items())
 
 
-def _varying_params(settings: pd.Series[Any]) -> pd.DataFrame:
+def _varying_params(settings: pd.Series[str]) -> pd.DataFrame:
     """Return `param.<name>` for each parameter that takes more than one value, as JSON text."""
-    table: dict[str, list[str | None]] = {}
-    for name in dict.fromkeys(name for params in settings for name in params):
-        values = [json.dumps(p[name]).strip('"') if name in p else None for p in settings]
-        if len({value for value in values if value is not None}) > 1:
-            table[f"param.{name}"] = values
+    known = {text: json.loads(text) for text in settings.unique()}
+    table: dict[str, pd.Series[str]] = {}
+    for name in dict.fromkeys(name for params in known.values() for name in params):
+        shown = {text: json.dumps(p[name]).strip('"') for text, p in known.items() if name in p}
+        if len(set(shown.values())) > 1:
+            values = [shown.get(text) for text in settings]
+            table[f"param.{name}"] = pd.Series(values, settings.index, dtype=object)
     return pd.DataFrame(table, index=settings.index, dtype=object)
 
 
