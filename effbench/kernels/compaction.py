@@ -12,6 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from effbench.kernels.backends import resolve
 from effbench.kernels.samples import TAIL_POSITION, Samples, offsets_of, ray_of_slot
 
 
@@ -21,7 +22,14 @@ def keep_prefix(
     """Keep the first `counts` (int64 [R]) samples of each ray."""
     if capacity is not None and not len(samples):
         return _nothing(samples, capacity)
-    return keep_prefix_reference(samples, counts, capacity)
+    if resolve(backend, counts.device) != "triton":
+        return keep_prefix_reference(samples, counts, capacity)
+    from effbench.kernels.gpu import compaction as gpu
+
+    offsets = offsets_of(counts)
+    to, kept = _slots(offsets, offsets[-1], capacity)
+    gpu.copy_prefixes(samples, to, kept)
+    return to, kept
 
 
 def keep_selected(
@@ -30,7 +38,24 @@ def keep_selected(
     """Keep the samples where `mask` (bool [N]) holds, each with the length it stood for."""
     if capacity is not None and not len(samples):
         return _nothing(samples, capacity)
-    return keep_selected_reference(samples, mask, capacity)
+    if resolve(backend, mask.device) != "triton":
+        return keep_selected_reference(samples, mask, capacity)
+    from effbench.kernels.gpu import compaction as gpu
+
+    before = offsets_of(mask)
+    offsets = before.index_select(0, samples.offsets)
+    to, kept = _slots(offsets, offsets[-1], capacity)
+    gpu.copy_selected(samples, mask, before, to, kept)
+    return to, kept
+
+
+def _slots(offsets: Tensor, wanted: Tensor, capacity: int | None) -> tuple[Samples, Tensor]:
+    """Return the samples to be written, as many as there are or `capacity`, and their indices."""
+    from effbench.kernels.gpu import compaction as gpu
+
+    if capacity is None:
+        return gpu.make_slots(int(wanted), offsets, None, filled=False)
+    return gpu.make_slots(capacity, offsets.clamp_max(capacity), wanted, filled=True)
 
 
 def keep_prefix_reference(
@@ -57,20 +82,26 @@ def keep_selected_reference(
 ) -> tuple[Samples, Tensor]:
     """The definition in eager torch: a sample moves to the number of kept ones before it."""
     if capacity is None:
-        kept = mask.nonzero()[:, 0]
         offsets = offsets_of(mask).index_select(0, samples.offsets)
+        kept = mask[: _end(samples)].nonzero()[:, 0]
         return _gather(samples, kept, samples.rays.index_select(0, kept), offsets), kept
     index = torch.arange(len(mask), device=mask.device)
     mask = mask & (index < samples.offsets[-1])
     before = offsets_of(mask)
-    offsets = before.index_select(0, samples.offsets).clamp_max(capacity)
+    offsets = before.index_select(0, samples.offsets)
+    wanted, offsets = offsets[-1], offsets.clamp_max(capacity)
     # what is not kept, or not any more, goes to one slot behind the last
     slot = before[:-1].clamp_max(capacity).masked_fill(~mask, capacity)
     kept = index.new_zeros(capacity + 1).scatter_(0, slot, index)[:-1]
     tail = torch.arange(capacity, device=kept.device) >= offsets[-1]
     kept = kept.masked_fill(tail, 0)
     rays = samples.rays.index_select(0, kept).masked_fill(tail, 0)
-    return replace(_gather(samples, kept, rays, offsets, tail), wanted=before[-1]), kept
+    return replace(_gather(samples, kept, rays, offsets, tail), wanted=wanted), kept
+
+
+def _end(samples: Samples) -> int | None:
+    """Return where the tail begins; None where there is none."""
+    return None if samples.wanted is None else int(samples.offsets[-1])
 
 
 def _nothing(samples: Samples, capacity: int) -> tuple[Samples, Tensor]:

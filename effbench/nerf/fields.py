@@ -161,7 +161,7 @@ class HashField(NetworkField):
         return output[:, 0].float(), output[:, 1:]
 
     def encode_directions(self, directions: Tensor) -> Tensor:
-        return spherical_harmonics(directions)
+        return spherical_harmonics(directions, self.backend)
 
     def color_logits(self, geometry: Tensor, directions: Tensor) -> Tensor:
         with self._autocast(geometry.device):
