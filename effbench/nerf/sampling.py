@@ -88,7 +88,7 @@ class OccupancySampler(Sampler):
         self.options, self.cube, self.backend = options, cube, backend
         self.step = math.sqrt(3) / options.steps
         self.render_step = math.sqrt(3) / options.render_steps
-        self.grid = OccupancyGrid(options.resolution, self.step, device)
+        self.grid = OccupancyGrid(options.resolution, self.step, device, backend)
 
     def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:
         if iteration == 0 or iteration % self.options.every:

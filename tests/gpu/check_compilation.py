@@ -18,10 +18,12 @@ from triton.runtime.driver import driver
 from triton.runtime.jit import JITFunction
 
 from effbench.kernels import backends
+from effbench.kernels.adam import FusedAdam
 from effbench.kernels.compaction import keep_prefix, keep_selected
 from effbench.kernels.hash_encoding import HashLayout, hash_encode
 from effbench.kernels.marching import march
 from effbench.kernels.mlp import mlp
+from effbench.kernels.occupancy import pack_bits, raise_to
 from effbench.kernels.rays import generate_rays, spherical_harmonics
 from effbench.kernels.samples import Samples
 from effbench.kernels.volume_rendering import composite, visible_counts
@@ -136,3 +138,21 @@ def test_fused_networks(compiled: Compiled, shape: tuple[int, ...], precision: s
     for (binary,) in compiled.values():
         assert "wgmma" in ptx(binary) or "mma.sync" in ptx(binary)
         assert binary.metadata.shared <= 227 << 10  # bytes of a multiprocessor
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_adam(compiled: Compiled, on_device: bool) -> None:
+    parameter = torch.zeros(8192, requires_grad=True)
+    parameter.grad = torch.zeros(8192)
+    optimizer = FusedAdam([parameter], torch.tensor(0.1) if on_device else 0.1, backend="triton")
+    optimizer.copy_of(parameter, torch.float16)
+    optimizer.step()
+    (binary,) = compiled["step"]
+    assert ptx(binary).count("ld.global.v4.b32") >= 4  # parameter, gradient and two moments
+
+
+def test_occupancy(compiled: Compiled) -> None:
+    cells = torch.zeros(4096)
+    raise_to(cells, torch.zeros(100, dtype=torch.int64), torch.zeros(100), "triton")
+    pack_bits(cells, torch.tensor(0.1), "triton")
+    assert set(compiled) == {"raise_to", "pack_bits"}

@@ -17,30 +17,30 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from effbench.kernels.backends import interpreting
 from effbench.kernels.gpu import blocks, launch, power_of_two
 
-_ROWS = 128  # of a block
 _LEAST = 16  # the tensor cores' smallest extent
 _KINDS = {torch.bfloat16: tl.bfloat16, torch.float16: tl.float16}
 
 
 def forward(x: Tensor, weights: Sequence[Tensor], out: Tensor) -> None:
     """Write the outputs of [N, I] `x` into `out` [N, O], whose type is that of the activations."""
-    grid = (min(blocks(len(x), _ROWS), _programs(x.device, 4)),)
-    constants = _shape(weights) | _effort(weights) | {"KIND": _KINDS[out.dtype]}
-    launch(_forward, grid, x, *_pointers(weights), out, len(x), ROWS=_ROWS, **constants)
+    constants = _constants(weights, out.dtype)
+    grid = (min(blocks(len(x), constants["ROWS"]), _programs(x.device, 4)),)
+    launch(_forward, grid, x, *_pointers(weights), out, len(x), **constants)
 
 
 def backward(
     x: Tensor, weights: Sequence[Tensor], grad: Tensor, kind: torch.dtype, d_x: Tensor | None
 ) -> list[Tensor]:
     """Write the gradient of `x` into `d_x`, where one is wanted, and return those of `weights`."""
-    programs = min(blocks(len(x), _ROWS), _programs(x.device, 1))
+    constants = _constants(weights, kind)
+    programs = min(blocks(len(x), constants["ROWS"]), _programs(x.device, 1))
     sizes = [weight.numel() for weight in weights]
     shares = x.new_empty(programs, sum(sizes), dtype=torch.float32)
-    constants = _shape(weights) | _effort(weights) | {"KIND": _KINDS[kind]}
     arguments = (x, *_pointers(weights), grad, x if d_x is None else d_x, shares, len(x))
-    launch(_backward, (programs,), *arguments, ROWS=_ROWS, WANTED=d_x is not None, **constants)
+    launch(_backward, (programs,), *arguments, WANTED=d_x is not None, **constants)
     gradients = shares.sum(0).split(sizes)
     return [g.view_as(w).to(w.dtype) for g, w in zip(gradients, weights, strict=True)]
 
@@ -59,11 +59,13 @@ def _pointers(weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return first, *[*hidden, first, first][:2], last
 
 
-def _shape(weights: Sequence[Tensor]) -> dict[str, Any]:
-    """Return the sizes as the kernels' constants: hidden layers beyond the first have size 0 where
-    there are none; capitals with a P are padded."""
+def _constants(weights: Sequence[Tensor], kind: torch.dtype) -> dict[str, Any]:
+    """Return the kernels' constants. Hidden layers beyond the first have size 0 where there are
+    none; sizes that end in P are padded. Rows of a block, warps and stages of the loop are what
+    registers and shared memory leave room for."""
     widths = [len(weight) for weight in weights[:-1]]
     inputs, outputs = weights[0].shape[1], len(weights[-1])
+    wide = max(inputs, outputs, *widths) > 64
     return {
         "INPUTS": inputs,
         "A": widths[0],
@@ -73,13 +75,22 @@ def _shape(weights: Sequence[Tensor]) -> dict[str, Any]:
         "IP": power_of_two(inputs, _LEAST),
         "HP": power_of_two(max(widths), _LEAST),
         "OP": power_of_two(outputs, _LEAST),
+        "KIND": _KINDS[kind],
+        "UPCAST": interpreting(),
+        "ROWS": 64 if wide else 128,
+        "num_warps": 8 if wide else 4,
+        "num_stages": 1 if wide else 2,
     }
 
 
-def _effort(weights: Sequence[Tensor]) -> dict[str, int]:
-    """Return warps per program and stages of the loop, which shared memory bounds."""
-    wide = max(max(weight.shape) for weight in weights) > 64
-    return {"num_warps": 8 if wide else 4, "num_stages": 1 if wide else 2}
+@triton.jit
+def _dot(a, b, UPCAST: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Return a·b, summed in float32. UPCAST: Triton's interpreter multiplies the bit patterns of
+    bfloat16, so it gets the same numbers as float32."""
+    if UPCAST:
+        return tl.dot(a.to(tl.float32), b.to(tl.float32), input_precision="ieee")
+    else:  # noqa: RET505 - the compiler wants one branch or the other
+        return tl.dot(a, b)
 
 
 @triton.jit
@@ -119,15 +130,15 @@ def _store_share(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _layer(x, weight, KIND: tl.constexpr):  # type: ignore[no-untyped-def]
+def _layer(x, weight, KIND: tl.constexpr, UPCAST: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return max(0, x·Wᵀ)."""
-    return tl.maximum(tl.dot(x, tl.trans(weight)), 0.0).to(KIND)
+    return tl.maximum(_dot(x, tl.trans(weight), UPCAST), 0.0).to(KIND)
 
 
 @triton.jit
-def _through(slope, weight, activation, KIND: tl.constexpr):  # type: ignore[no-untyped-def]
+def _through(slope, weight, activation, KIND: tl.constexpr, UPCAST: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return the slope before a layer's ReLU from the one behind the next matrix."""
-    return tl.where(activation > 0.0, tl.dot(slope, weight), 0.0).to(KIND)
+    return tl.where(activation > 0.0, _dot(slope, weight, UPCAST), 0.0).to(KIND)
 
 
 @triton.jit
@@ -135,7 +146,7 @@ def _forward(  # type: ignore[no-untyped-def]
     x, first, second, third, last, out, count,
     ROWS: tl.constexpr, INPUTS: tl.constexpr, A: tl.constexpr, B: tl.constexpr, C: tl.constexpr,
     OUTPUTS: tl.constexpr, IP: tl.constexpr, HP: tl.constexpr, OP: tl.constexpr,
-    KIND: tl.constexpr,
+    KIND: tl.constexpr, UPCAST: tl.constexpr,
 ):  # fmt: skip
     end: tl.constexpr = C if C > 0 else (B if B > 0 else A)
     w_first = _matrix(first, A, INPUTS, HP, IP, KIND)
@@ -146,12 +157,12 @@ def _forward(  # type: ignore[no-untyped-def]
     w_last = _matrix(last, OUTPUTS, end, OP, HP, KIND)
     for start in range(tl.program_id(0) * ROWS, count, tl.num_programs(0) * ROWS):
         row = start + tl.arange(0, ROWS)
-        h = _layer(_rows(x, row, count, INPUTS, IP, KIND), w_first, KIND)
+        h = _layer(_rows(x, row, count, INPUTS, IP, KIND), w_first, KIND, UPCAST)
         if B > 0:
-            h = _layer(h, w_second, KIND)
+            h = _layer(h, w_second, KIND, UPCAST)
         if C > 0:
-            h = _layer(h, w_third, KIND)
-        _store_rows(out, tl.dot(h, tl.trans(w_last)), row, count, OUTPUTS, OP)
+            h = _layer(h, w_third, KIND, UPCAST)
+        _store_rows(out, _dot(h, tl.trans(w_last), UPCAST), row, count, OUTPUTS, OP)
 
 
 @triton.jit
@@ -159,7 +170,7 @@ def _backward(  # type: ignore[no-untyped-def]
     x, first, second, third, last, grad, d_x, shares, count,
     ROWS: tl.constexpr, INPUTS: tl.constexpr, A: tl.constexpr, B: tl.constexpr, C: tl.constexpr,
     OUTPUTS: tl.constexpr, IP: tl.constexpr, HP: tl.constexpr, OP: tl.constexpr,
-    KIND: tl.constexpr, WANTED: tl.constexpr,
+    KIND: tl.constexpr, UPCAST: tl.constexpr, WANTED: tl.constexpr,
 ):  # fmt: skip
     end: tl.constexpr = C if C > 0 else (B if B > 0 else A)
     w_first = _matrix(first, A, INPUTS, HP, IP, KIND)
@@ -175,25 +186,25 @@ def _backward(  # type: ignore[no-untyped-def]
     for start in range(tl.program_id(0) * ROWS, count, tl.num_programs(0) * ROWS):
         row = start + tl.arange(0, ROWS)
         inputs = _rows(x, row, count, INPUTS, IP, KIND)
-        a = _layer(inputs, w_first, KIND)
+        a = _layer(inputs, w_first, KIND, UPCAST)
         h = a
         if B > 0:
-            b = _layer(a, w_second, KIND)
+            b = _layer(a, w_second, KIND, UPCAST)
             h = b
         if C > 0:
-            h = _layer(b, w_third, KIND)
+            h = _layer(b, w_third, KIND, UPCAST)
         slope = _rows(grad, row, count, OUTPUTS, OP, KIND)
-        d_last += tl.dot(tl.trans(slope), h)
-        slope = _through(slope, w_last, h, KIND)
+        d_last += _dot(tl.trans(slope), h, UPCAST)
+        slope = _through(slope, w_last, h, KIND, UPCAST)
         if C > 0:
-            d_third += tl.dot(tl.trans(slope), b)
-            slope = _through(slope, w_third, b, KIND)
+            d_third += _dot(tl.trans(slope), b, UPCAST)
+            slope = _through(slope, w_third, b, KIND, UPCAST)
         if B > 0:
-            d_second += tl.dot(tl.trans(slope), a)
-            slope = _through(slope, w_second, a, KIND)
-        d_first += tl.dot(tl.trans(slope), inputs)
+            d_second += _dot(tl.trans(slope), a, UPCAST)
+            slope = _through(slope, w_second, a, KIND, UPCAST)
+        d_first += _dot(tl.trans(slope), inputs, UPCAST)
         if WANTED:
-            _store_rows(d_x, tl.dot(slope, w_first), row, count, INPUTS, IP)
+            _store_rows(d_x, _dot(slope, w_first, UPCAST), row, count, INPUTS, IP)
     share = shares + tl.program_id(0) * (A * INPUTS + B * A + C * B + OUTPUTS * end)
     _store_share(share, d_first, A, INPUTS, HP, IP)
     if B > 0:
