@@ -7,8 +7,6 @@ import math
 import pytest
 import torch
 
-from effbench.errors import ConfigError
-from effbench.kernels import backends
 from effbench.kernels.rays import generate_rays, spherical_harmonics
 from effbench.scene import Intrinsics
 
@@ -57,19 +55,3 @@ def test_spherical_harmonics_are_orthonormal_on_the_sphere() -> None:
     area = (weights[:, None] * (2 * math.pi / 8)).expand(4, 8).reshape(-1, 1)
     gram = harmonics.T @ (area * harmonics)
     torch.testing.assert_close(gram, torch.eye(16).double(), rtol=0, atol=1e-6)
-
-
-class TestBackends:
-    def test_auto_takes_numba_on_a_cpu(self) -> None:
-        assert backends.resolve("auto", torch.device("cpu")) == "cpu"
-
-    def test_auto_takes_the_reference_elsewhere(self) -> None:
-        assert backends.resolve("auto", torch.device("meta")) == "reference"
-
-    def test_an_unknown_backend_names_the_valid_ones(self) -> None:
-        with pytest.raises(ConfigError, match=r"'refrence': did you mean reference"):
-            backends.resolve("refrence", torch.device("cpu"))
-
-    def test_numba_is_refused_off_the_cpu(self) -> None:
-        with pytest.raises(ConfigError, match="cannot run on meta"):
-            backends.resolve("cpu", torch.device("meta"))

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 
 import torch
 
 from effbench.errors import ConfigError, unknown
 
-BACKENDS = ("reference", "cpu")
+BACKENDS = ("reference", "cpu", "triton")
+
+
+def available() -> dict[str, str]:
+    """Map every backend to "" where it works on this machine, else to the reason why not."""
+    return {name: reason(name) for name in BACKENDS}
 
 
 @cache
-def available() -> dict[str, str]:
-    """Map every backend to "" where it works on this machine, else to the reason why not."""
-    try:
-        import numba  # noqa: F401
-    except ImportError as error:  # pragma: no cover - numba is a declared dependency
-        return {"reference": "", "cpu": f"numba cannot be imported: {error}"}
-    return {"reference": "", "cpu": ""}
+def reason(backend: str) -> str:
+    """Return why `backend` does not work on this machine; "" where it does."""
+    if backend == "cpu":
+        return _import_error("numba")
+    if backend == "triton":
+        failed = _import_error("triton")
+        if failed or interpreting() or torch.cuda.is_available():
+            return failed
+        return "torch sees no GPU (TRITON_INTERPRET=1 runs the kernels slowly without one)"
+    return ""
+
+
+def interpreting() -> bool:
+    """Return whether Triton interprets its kernels on the CPU, which is for tests."""
+    return os.environ.get("TRITON_INTERPRET", "0").lower() in ("1", "true", "on", "yes", "y")
 
 
 def resolve(requested: str, device: torch.device) -> str:
@@ -27,11 +41,24 @@ def resolve(requested: str, device: torch.device) -> str:
     Raises ConfigError for an unknown backend and for one that cannot run on `device`.
     """
     if requested == "auto":
-        return "cpu" if device.type == "cpu" and not available()["cpu"] else "reference"
+        fastest = {"cpu": "cpu", "cuda": "triton"}.get(device.type, "reference")
+        return "reference" if reason(fastest) else fastest
     if requested not in BACKENDS:
         raise unknown("kernel backend", requested, ("auto", *BACKENDS))
     if requested == "cpu" and device.type != "cpu":
         raise ConfigError(f"kernel backend 'cpu' cannot run on {device}: use 'auto'")
-    if available()[requested]:
-        raise ConfigError(f"kernel backend '{requested}': {available()[requested]}")
+    if reason(requested):
+        raise ConfigError(f"kernel backend '{requested}': {reason(requested)}")
+    if requested == "triton" and device.type != "cuda" and not interpreting():
+        raise ConfigError(
+            f"kernel backend 'triton' cannot run on {device}: use 'auto', or --device cuda"
+        )
     return requested
+
+
+def _import_error(module: str) -> str:
+    try:
+        __import__(module)
+    except ImportError as error:
+        return f"{module} cannot be imported ({error}): pip install {module}"
+    return ""

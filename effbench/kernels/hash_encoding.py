@@ -83,43 +83,72 @@ def hash_encode(
     layout: HashLayout,
     backend: str = "auto",
     encoded: Tensor | None = None,
+    half: Tensor | None = None,
 ) -> Tensor:
-    """Encode `positions` (float32 [N, 3] in [0, 1]) with `table` (float32 [S, F]) as [N, L·F].
+    """Encode `positions` (float32 [N, 3] in [0, 1]) with `table` ([S, F]) as [N, L·F].
 
     Differentiable in `table` only. `encoded` may hold the result of an earlier call for the same
     positions and table: the forward pass then costs nothing and the gradient is the same.
+
+    half: a copy of the table in fewer bits that is read instead; the gradient is that of `table`.
+    The features have the type of what is read: float32, float16 or bfloat16. Gradients are summed
+    in float32.
     """
-    if resolve(backend, positions.device) == "cpu":
-        return _CpuHashEncode.apply(positions, table, layout, encoded)  # type: ignore[no-any-return, no-untyped-call]
-    return hash_encode_reference(positions, table, layout)
+    chosen = resolve(backend, positions.device)
+    if chosen == "reference":
+        read = table if half is None else table + (half.to(table.dtype) - table).detach()
+        features = hash_encode_reference(positions, read, layout)
+        return features if half is None else features.to(half.dtype)
+    return _HashEncode.apply(positions, table, half, layout, encoded, chosen)  # type: ignore[no-any-return, no-untyped-call]
 
 
-class _CpuHashEncode(torch.autograd.Function):
-    """The numba kernels as one differentiable operation."""
+class _HashEncode(torch.autograd.Function):
+    """The kernels as one differentiable operation."""
 
     @staticmethod
     def forward(
-        ctx: Any, positions: Tensor, table: Tensor, layout: HashLayout, encoded: Tensor | None
+        ctx: Any,
+        positions: Tensor,
+        table: Tensor,
+        half: Tensor | None,
+        layout: HashLayout,
+        encoded: Tensor | None,
+        backend: str,
     ) -> Tensor:
-        from effbench.kernels.cpu import hash_encoding as cpu
-
+        positions = positions.contiguous()
         ctx.save_for_backward(positions)
-        ctx.layout, ctx.rows = layout, table.shape
+        ctx.layout, ctx.rows, ctx.type, ctx.backend = layout, table.shape, table.dtype, backend
         if encoded is not None:
             return encoded.view_as(encoded)
-        features = torch.empty(len(positions), layout.width)
-        cpu.forward(positions.numpy(), table.detach().numpy(), layout, features.numpy())
+        read = (table if half is None else half).detach()
+        features = read.new_empty(len(positions), layout.width)
+        if backend == "cpu":
+            from effbench.kernels.cpu import hash_encoding as cpu
+
+            exact = features.float()  # the same memory, unless there are fewer bits
+            cpu.forward(positions.numpy(), read.float().numpy(), layout, exact.numpy())
+            return exact.to(read.dtype)
+        from effbench.kernels.gpu import hash_encoding as gpu
+
+        gpu.forward(positions, read, layout, features)
         return features
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, None, None]:
-        from effbench.kernels.cpu import hash_encoding as cpu
-
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (positions,) = ctx.saved_tensors
-        table_grad = torch.zeros(ctx.rows)
-        gradient = grads[0].contiguous().float()
-        cpu.backward(positions.numpy(), gradient.numpy(), ctx.layout, table_grad.numpy())
-        return None, table_grad, None, None
+        table_grad = torch.zeros(ctx.rows, device=positions.device)
+        gradient = grads[0].contiguous()
+        if ctx.backend == "cpu":
+            from effbench.kernels.cpu import hash_encoding as cpu
+
+            cpu.backward(
+                positions.numpy(), gradient.float().numpy(), ctx.layout, table_grad.numpy()
+            )
+        else:
+            from effbench.kernels.gpu import hash_encoding as gpu
+
+            gpu.backward(positions, gradient, ctx.layout, table_grad)
+        return None, table_grad.to(ctx.type), None, None, None, None
 
 
 def hash_encode_reference(positions: Tensor, table: Tensor, layout: HashLayout) -> Tensor:

@@ -1,59 +1,26 @@
 """Ray marching through an occupancy grid (Müller et al. 2022, appendix E.1).
 
-Notation: R rays, N samples in all, G³ cells. Rays live in the unit cube; sample k of a ray lies at
-t = t₀ + (k + jitter)·step, where t₀ is where the ray enters the cube (or `near`, if later), and is
-kept when its cell is occupied. Cell (x, y, z) is bit (z·G + y)·G + x of the grid, lowest bit first.
+Notation: R rays, N samples in all, C cascades of G³ cells. Cascade c covers the cube of side 2^c
+around (½, ½, ½), so that C = 1 is the unit cube, where rays of a bounded scene live. Cell (x, y, z)
+of cascade c is bit ((c·G + z)·G + y)·G + x of the grid, lowest bit first.
+
+Sample k of a ray lies at t = t₀ + (k + jitter)·step, where t₀ is where the ray enters the
+outermost cube (or `near`, if later), and is kept when its cell is occupied. With a `cone` the step
+at t is clamp(cone·t, step, step_max): t_{k+1} = t_k + step(t_k), beginning at t₀ + jitter·step(t₀).
+Its cell is that of the finest cascade that contains the sample and whose cells are no shorter than
+the step.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from effbench.errors import ConfigError
 from effbench.kernels.backends import resolve
-
-
-@dataclass(frozen=True)
-class Samples:
-    """The samples of R rays, packed ray after ray and front to back.
-
-    positions: float32 [N, 3]; t: float32 [N], distance along the unit direction; rays: int64 [N],
-    the ray a sample belongs to; offsets: int64 [R + 1], ray r owns [offsets[r], offsets[r + 1]);
-    deltas: float32 [N], the length a sample stands for.
-    """
-
-    positions: Tensor
-    t: Tensor
-    rays: Tensor
-    offsets: Tensor
-    deltas: Tensor
-
-    def __len__(self) -> int:
-        return len(self.t)
-
-    def prefix(self, counts: Tensor) -> tuple[Samples, Tensor]:
-        """Keep the first `counts` (int64 [R]) samples of each ray; also return their indices."""
-        offsets = torch.zeros_like(self.offsets)
-        torch.cumsum(counts, 0, out=offsets[1:])
-        rays = torch.repeat_interleave(counts, output_size=int(offsets[-1]))
-        shift = self.offsets[:-1] - offsets[:-1]
-        kept = torch.arange(len(rays), device=rays.device) + shift.index_select(0, rays)
-        positions = self.positions.index_select(0, kept)
-        t, deltas = self.t.index_select(0, kept), self.deltas.index_select(0, kept)
-        return Samples(positions, t, rays, offsets, deltas), kept
-
-    def select(self, mask: Tensor) -> tuple[Samples, Tensor]:
-        """Keep the samples where `mask` (bool [N]) holds, each with the length it stood for; also
-        return their indices."""
-        kept = mask.nonzero()[:, 0]
-        before = torch.zeros(len(self) + 1, dtype=torch.int64, device=mask.device)
-        torch.cumsum(mask, 0, out=before[1:])
-        positions, t = self.positions.index_select(0, kept), self.t.index_select(0, kept)
-        rays, deltas = self.rays.index_select(0, kept), self.deltas.index_select(0, kept)
-        return Samples(positions, t, rays, before.index_select(0, self.offsets), deltas), kept
+from effbench.kernels.samples import TAIL_POSITION, Samples, offsets_of
 
 
 def march(
@@ -67,32 +34,65 @@ def march(
     limit: int,
     far: float = math.inf,
     backend: str = "auto",
+    capacity: int | None = None,
+    cascades: int = 1,
+    cone: float = 0.0,
+    step_max: float = math.inf,
 ) -> Samples:
-    """Place at most `limit` samples per ray in the occupied cells of the unit cube.
+    """Place at most `limit` samples per ray in the occupied cells of the cube.
 
     origins, directions: float32 [R, 3], directions of unit length; near: float32 [R], no sample
-    lies before it; far: nor behind this distance; occupancy: uint8 [G³ / 8] bits;
-    resolution: G; step > 0; jitter: float32 [R] in [0, 1), shifts all samples of a ray.
+    lies before it; far: nor behind this distance; occupancy: uint8 [C·G³ / 8] bits;
+    resolution: G; step > 0; jitter: float32 [R] in [0, 1), shifts all samples of a ray;
+    capacity: the length of the result whatever the number of samples, so that it need not be read
+    from the device; samples beyond it are dropped (`effbench.kernels.samples`); cascades: C;
+    cone ≥ 0, step_max: how steps grow. The CPU kernel knows one cascade and constant steps; the
+    definition takes its place otherwise.
     """
-    if resolve(backend, origins.device) == "cpu":
-        from effbench.kernels.cpu import marching as cpu
-
-        offsets, t, rays, positions = cpu.march(
-            origins.numpy(),
-            directions.numpy(),
-            near.numpy(),
-            far,
-            occupancy.numpy(),
-            resolution,
-            step,
-            jitter.numpy(),
-            limit,
+    if cascades < 1 or cone < 0 or not 0 < step <= step_max:
+        raise ConfigError(
+            f"marching needs cascades ≥ 1, cone ≥ 0 and 0 < step ≤ step_max, not {cascades}, "
+            f"{cone}, {step} and {step_max}"
         )
-        x, distance, ray, offset = map(torch.from_numpy, (positions, t, rays, offsets))
-        return Samples(x, distance, ray, offset, _constant(step, distance))
-    return march_reference(
-        origins, directions, near, occupancy, resolution, step, jitter, limit, far
+    chosen = resolve(backend, origins.device)
+    rest = (capacity, cascades, cone, step_max)
+    rays = (origins, directions, near)
+    if chosen == "triton":
+        from effbench.kernels.gpu import marching as gpu
+
+        return gpu.march(*rays, occupancy, resolution, step, jitter, limit, far, *rest)
+    if chosen == "cpu" and cascades == 1 and not cone:
+        samples = _march_cpu(*rays, occupancy, resolution, step, jitter, limit, far)
+        return samples if capacity is None else samples.with_capacity(capacity)
+    return march_reference(*rays, occupancy, resolution, step, jitter, limit, far, *rest)
+
+
+def _march_cpu(
+    origins: Tensor,
+    directions: Tensor,
+    near: Tensor,
+    occupancy: Tensor,
+    resolution: int,
+    step: float,
+    jitter: Tensor,
+    limit: int,
+    far: float,
+) -> Samples:
+    from effbench.kernels.cpu import marching as cpu
+
+    offsets, t, rays, positions = cpu.march(
+        origins.numpy(),
+        directions.numpy(),
+        near.numpy(),
+        far,
+        occupancy.numpy(),
+        resolution,
+        step,
+        jitter.numpy(),
+        limit,
     )
+    x, distance, ray, offset = map(torch.from_numpy, (positions, t, rays, offsets))
+    return Samples(x, distance, ray, offset, _constant(step, distance))
 
 
 def march_reference(
@@ -105,35 +105,97 @@ def march_reference(
     jitter: Tensor,
     limit: int,
     far: float = math.inf,
+    capacity: int | None = None,
+    cascades: int = 1,
+    cone: float = 0.0,
+    step_max: float = math.inf,
 ) -> Samples:
     """The definition: every lattice point of every ray, then a look at its cell."""
-    enter, leave = cube_interval(origins, directions)
+    half = 0.25 * 2**cascades
+    enter, leave = cube_interval(origins, directions, half)
     enter, leave = torch.maximum(enter, near), leave.clamp_max(far)
-    most = math.ceil(math.sqrt(3) / step) + 1
-    k = torch.arange(most, device=origins.device, dtype=origins.dtype)
-    t = enter[:, None] + (k + jitter[:, None]) * step
+    t, lengths = _lattice(enter, jitter, step, cone, step_max, 2 * half)
     points = origins[:, None] + t[..., None] * directions[:, None]
-    kept = (t < leave[:, None]) & _occupied(points, occupancy, resolution)
+    occupied = _occupied(points, lengths, occupancy, resolution, cascades)
+    kept = (t < leave[:, None]) & occupied
     kept &= kept.cumsum(1) <= limit
-    rays = kept.nonzero()[:, 0]
-    offsets = torch.zeros(len(origins) + 1, dtype=torch.int64, device=origins.device)
-    torch.cumsum(kept.sum(1), 0, out=offsets[1:])
-    return Samples(points[kept].clamp(0, 1), t[kept], rays, offsets, _constant(step, t[kept]))
+    offsets = offsets_of(kept.sum(1))
+    low, high = 0.5 - half, 0.5 + half
+    if capacity is None:
+        rays = kept.nonzero()[:, 0]
+        return Samples(points[kept].clamp(low, high), t[kept], rays, offsets, lengths[kept])
+    index, tail = _slots(kept, offsets, capacity)
+    rays = (index // t.shape[1]).masked_fill(tail, 0)
+    positions = points.flatten(0, 1)[index].clamp(low, high)
+    return Samples(
+        positions.masked_fill(tail[:, None], TAIL_POSITION),
+        t.flatten()[index].masked_fill(tail, 0),
+        rays,
+        offsets.clamp_max(capacity),
+        lengths.flatten()[index].masked_fill(tail, 0),
+        offsets[-1],
+    )
+
+
+def _slots(kept: Tensor, offsets: Tensor, capacity: int) -> tuple[Tensor, Tensor]:
+    """Return which element of `kept` [R, K] each slot takes (int64 [M]), and which are the tail."""
+    slot = (kept.flatten().cumsum(0) - 1).clamp_max(capacity)
+    slot = slot.masked_fill(~kept.flatten(), capacity)  # one slot behind the last
+    index = torch.zeros(capacity + 1, dtype=torch.int64, device=kept.device)
+    index.scatter_(0, slot, torch.arange(kept.numel(), device=kept.device))
+    tail = torch.arange(capacity, device=kept.device) >= offsets[-1]
+    return index[:-1].masked_fill(tail, 0), tail
+
+
+def _lattice(
+    enter: Tensor, jitter: Tensor, step: float, cone: float, step_max: float, side: float
+) -> tuple[Tensor, Tensor]:
+    """Return distances and steps, both [R, K], that reach through a cube with sides of `side`."""
+    chord = math.sqrt(3) * side
+    if not cone:
+        most = math.ceil(chord / step) + 1
+        k = torch.arange(most, device=enter.device, dtype=enter.dtype)
+        t = enter[:, None] + (k + jitter[:, None]) * step
+        return t, _constant(step, t)
+
+    def grow(t: Tensor) -> Tensor:
+        return (t * cone).clamp(step, step_max)
+
+    most, reached = 2, 0.0  # steps are shortest, and most, where a ray starts at 0
+    while reached < chord:
+        most, reached = most + 1, reached + min(max(reached * cone, step), step_max)
+    points = [enter + jitter * grow(enter)]
+    for _ in range(most - 1):
+        points.append(points[-1] + grow(points[-1]))
+    t = torch.stack(points, 1)
+    return t, grow(t)
 
 
 def _constant(value: float, like: Tensor) -> Tensor:
     """Return `value` in the shape of `like` without storing it for every element."""
-    return torch.tensor(value, dtype=like.dtype, device=like.device).expand_as(like)
+    # full, not tensor: that would copy from the host, which a CUDA graph cannot hold
+    return torch.full((), value, dtype=like.dtype, device=like.device).expand_as(like)
 
 
-def cube_interval(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where each ray enters (≥ 0) and leaves the unit cube; leave ≤ enter: it misses."""
+def cube_interval(origins: Tensor, directions: Tensor, half: float = 0.5) -> tuple[Tensor, Tensor]:
+    """Return where each ray enters (≥ 0) and leaves the cube that reaches `half` from (½, ½, ½);
+    leave ≤ enter: it misses."""
     inverse = 1 / torch.where(directions == 0, 1e-10, directions)
-    a, b = -origins * inverse, (1 - origins) * inverse
+    a, b = (0.5 - half - origins) * inverse, (0.5 + half - origins) * inverse
     return torch.minimum(a, b).amax(1).clamp_min(0), torch.maximum(a, b).amin(1)
 
 
-def _occupied(points: Tensor, occupancy: Tensor, resolution: int) -> Tensor:
+def _occupied(
+    points: Tensor, lengths: Tensor, occupancy: Tensor, resolution: int, cascades: int
+) -> Tensor:
+    """Return whether the cells of `points` [R, K, 3], with steps `lengths` [R, K], are occupied."""
+    cascade = torch.zeros(points.shape[:-1], dtype=torch.int64, device=points.device)
+    reach = (points - 0.5).abs().amax(-1)
+    for c in range(cascades - 1):
+        cascade += (reach > 0.5 * 2**c) | (lengths * resolution > 2**c)
+    if cascades > 1:
+        points = (points - 0.5) / (2.0**cascade)[..., None] + 0.5
     cell = (points * resolution).long().clamp(0, resolution - 1)
-    index = (cell[..., 2] * resolution + cell[..., 1]) * resolution + cell[..., 0]
+    z = cascade * resolution + cell[..., 2]
+    index = (z * resolution + cell[..., 1]) * resolution + cell[..., 0]
     return (occupancy[index >> 3] >> (index & 7)) & 1 == 1

@@ -23,11 +23,19 @@ def generate_rays(
 
     poses: float32 [V, 3, 4] camera to world, OpenGL axes; view, x, y: int64 [R].
     """
-    if resolve(backend, poses.device) == "cpu":
+    chosen = resolve(backend, poses.device)
+    pinhole = (intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy)
+    if chosen == "triton":
+        from effbench.kernels.gpu import rays as gpu
+
+        origins, directions = poses.new_empty(len(view), 3), poses.new_empty(len(view), 3)
+        pixels = (i.contiguous() for i in (view, x, y))
+        gpu.generate(poses.contiguous(), pinhole, *pixels, origins, directions)
+        return origins, directions
+    if chosen == "cpu":
         from effbench.kernels.cpu import rays as cpu
 
         origins, directions = torch.empty(len(view), 3), torch.empty(len(view), 3)
-        pinhole = (intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy)
         arrays = [tensor.numpy() for tensor in (view, x, y, origins, directions)]
         cpu.generate(poses.numpy(), *pinhole, *arrays)
         return origins, directions
@@ -44,11 +52,19 @@ def generate_rays(
     return pose[:, :, 3], directions / directions.norm(dim=-1, keepdim=True)
 
 
-def spherical_harmonics(directions: Tensor) -> Tensor:
+def spherical_harmonics(directions: Tensor, backend: str = "auto") -> Tensor:
     """Return the real spherical harmonics of degree < 4 of unit `directions`: [R, 3] → [R, 16].
 
-    Order and signs as in Müller et al. 2022 (tiny-cuda-nn's SphericalHarmonics encoding).
+    Order and signs as in Müller et al. 2022 (tiny-cuda-nn's SphericalHarmonics encoding). Only
+    the definition is differentiable, so it is taken where `directions` need a gradient; the CPU has
+    no kernel of its own.
     """
+    if resolve(backend, directions.device) == "triton" and not directions.requires_grad:
+        from effbench.kernels.gpu import rays as gpu
+
+        harmonics = directions.new_empty(len(directions), SH_WIDTH)
+        gpu.spherical_harmonics(directions.contiguous(), harmonics)
+        return harmonics
     x, y, z = directions.unbind(-1)
     xx, yy, zz, xy, yz, xz = x * x, y * y, z * z, x * y, y * z, x * z
     return torch.stack(

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from effbench.errors import ConfigError
 from effbench.kernels.hash_encoding import HashLayout, hash_encode
+from effbench.kernels.mlp import mlp
 from effbench.kernels.rays import SH_WIDTH, spherical_harmonics
 
 
@@ -156,18 +157,21 @@ class HashField(NetworkField):
         return hash_encode(positions, self.table, self.layout, self.backend, encoded)
 
     def log_density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
-        with self._autocast(encoded.device):
-            output = _mlp(self._padded(encoded), self.density_layers)[: len(encoded)]
+        output = self._network(encoded, self.density_layers)
         return output[:, 0].float(), output[:, 1:]
 
     def encode_directions(self, directions: Tensor) -> Tensor:
-        return spherical_harmonics(directions)
+        return spherical_harmonics(directions, self.backend)
 
     def color_logits(self, geometry: Tensor, directions: Tensor) -> Tensor:
-        with self._autocast(geometry.device):
-            inputs = self._padded(torch.cat([directions.to(geometry.dtype), geometry], 1))
-            output = _mlp(inputs, self.color_layers)
-        return output[: len(geometry)].float()
+        inputs = torch.cat([directions.to(geometry.dtype), geometry], 1)
+        return self._network(inputs, self.color_layers).float()
+
+    def _network(self, x: Tensor, layers: nn.ParameterList) -> Tensor:
+        if x.device.type == "cuda":
+            return mlp(x, list(layers), self.precision, self.backend)
+        with self._autocast(x.device):
+            return _mlp(self._padded(x), layers)[: len(x)]
 
 
 def _mlp(x: Tensor, layers: nn.ParameterList) -> Tensor:

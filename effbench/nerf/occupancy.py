@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from effbench.kernels.occupancy import pack_bits, raise_to
+
 _DECAY = 0.95
 _THRESHOLD = 0.01  # optical thickness of one step
 _BATCH = 1 << 17  # cells evaluated at once, which bounds memory
@@ -19,8 +21,10 @@ class OccupancyGrid:
     cell is to be sampled: thickness > min(0.01, mean thickness). All cells start occupied.
     """
 
-    def __init__(self, resolution: int, step: float, device: torch.device) -> None:
-        self.resolution, self.step = resolution, step
+    def __init__(
+        self, resolution: int, step: float, device: torch.device, backend: str = "auto"
+    ) -> None:
+        self.resolution, self.step, self.backend = resolution, step, backend
         cells = resolution**3
         self.thickness = torch.zeros(cells, device=device)
         self.bits = torch.full((cells // 8,), 255, dtype=torch.uint8, device=device)
@@ -44,7 +48,7 @@ class OccupancyGrid:
         self.thickness *= _DECAY
         for part in torch.split(visited, _BATCH):
             thickness = density(self._point_in(part, generator)) * self.step
-            self.thickness[part] = torch.maximum(self.thickness[part], thickness)
+            raise_to(self.thickness, part, thickness, self.backend)
         self._refresh()
 
     def occupied(self) -> Tensor:
@@ -69,9 +73,7 @@ class OccupancyGrid:
 
     def _refresh(self) -> None:
         threshold = self.thickness.mean().clamp_max(_THRESHOLD)
-        occupied = (self.thickness > threshold).view(-1, 8)
-        powers = 1 << torch.arange(8, device=self.bits.device)
-        self.bits = (occupied * powers).sum(1).to(torch.uint8)
+        self.bits.copy_(pack_bits(self.thickness, threshold, self.backend))  # kept by CUDA graphs
 
     def state(self) -> dict[str, Tensor]:
         """Return what rendering needs: the bits."""

@@ -1,0 +1,124 @@
+"""Compaction in Triton: samples move to their new slots, all of their values in one pass.
+
+Offsets come from prefix sums by torch. Slots of the tail keep what they were made with.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from effbench.kernels.gpu import blocks, launch
+from effbench.kernels.samples import TAIL_POSITION, Samples
+
+_CHUNK = 32  # samples of a ray at a time: a warp
+_BLOCK = 512  # samples per program, where rays do not matter
+
+
+def make_slots(
+    count: int, offsets: Tensor, wanted: Tensor | None, filled: bool
+) -> tuple[Samples, Tensor]:
+    """Return `count` slots to be written and their indices; like the tail's where `filled`."""
+    device = offsets.device
+
+    def slots(value: float, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        if filled:
+            return torch.full((count, *shape), value, dtype=dtype, device=device)
+        return torch.empty((count, *shape), dtype=dtype, device=device)
+
+    positions, t, deltas = slots(TAIL_POSITION, 3), slots(0), slots(0)
+    rays, kept = slots(0, dtype=torch.int64), slots(0, dtype=torch.int64)
+    return Samples(positions, t, rays, offsets, deltas, wanted), kept
+
+
+def copy_prefixes(samples: Samples, to: Samples, kept: Tensor) -> None:
+    """Copy the first samples of each ray, as many as `to.offsets` leaves room for."""
+    arguments = (samples.offsets, to.offsets, *_columns(samples), *_columns(to), to.rays, kept)
+    launch(_copy_prefixes, (len(to.offsets) - 1,), *arguments, CHUNK=_CHUNK, num_warps=1)
+
+
+def copy_selected(
+    samples: Samples, mask: Tensor, before: Tensor, to: Samples, kept: Tensor
+) -> None:
+    """Copy the samples where `mask` holds to slot `before` (int64 [N]), those that fit.
+
+    Samples behind the last ray's end are left behind.
+    """
+    count = len(mask)
+    flags, end = mask.contiguous().view(torch.uint8), samples.offsets[-1:]
+    arguments = (flags, before, end, samples.rays, *_columns(samples), *_columns(to), to.rays, kept)
+    grid = (blocks(count, _BLOCK),)
+    launch(_copy_selected, grid, *arguments, count, len(kept), BLOCK=_BLOCK)
+
+
+def _columns(samples: Samples) -> tuple[Tensor, Tensor, Tensor]:
+    return samples.positions.contiguous(), samples.t.contiguous(), samples.deltas.contiguous()
+
+
+@triton.jit
+def _copy(i, slot, where, positions, t, deltas, to_positions, to_t, to_deltas, kept):  # type: ignore[no-untyped-def]
+    axis = tl.arange(0, 4)[None, :]
+    inside = where[:, None] & (axis < 3)
+    point = tl.load(positions + i[:, None] * 3 + axis, mask=inside, other=0.0)
+    tl.store(to_positions + slot[:, None] * 3 + axis, point, mask=inside)
+    tl.store(to_t + slot, tl.load(t + i, mask=where, other=0.0), mask=where)
+    tl.store(to_deltas + slot, tl.load(deltas + i, mask=where, other=0.0), mask=where)
+    tl.store(kept + slot, i, mask=where)
+
+
+@triton.jit
+def _copy_prefixes(  # type: ignore[no-untyped-def]
+    offsets,
+    to_offsets,
+    positions,
+    t,
+    deltas,
+    to_positions,
+    to_t,
+    to_deltas,
+    to_rays,
+    kept,
+    CHUNK: tl.constexpr,
+):
+    ray = tl.program_id(0)
+    start, stop = tl.load(to_offsets + ray), tl.load(to_offsets + ray + 1)
+    shift = tl.load(offsets + ray) - start
+    while start < stop:
+        slot = start + tl.arange(0, CHUNK)
+        inside = slot < stop
+        _copy(slot + shift, slot, inside, positions, t, deltas, to_positions, to_t, to_deltas, kept)
+        tl.store(to_rays + slot, ray, mask=inside)
+        start += CHUNK
+
+
+@triton.jit
+def _copy_selected(  # type: ignore[no-untyped-def]
+    flags,
+    before,
+    end,
+    rays,
+    positions,
+    t,
+    deltas,
+    to_positions,
+    to_t,
+    to_deltas,
+    to_rays,
+    kept,
+    count,
+    room,
+    BLOCK: tl.constexpr,
+):
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = (i < count) & (i < tl.load(end))
+    slot = tl.load(before + i, mask=inside, other=0)
+    chosen = inside & (tl.load(flags + i, mask=inside, other=0) > 0) & (slot < room)
+    _copy(i, slot, chosen, positions, t, deltas, to_positions, to_t, to_deltas, kept)
+    tl.store(to_rays + slot, tl.load(rays + i, mask=chosen, other=0), mask=chosen)
+
+
+KERNELS: tuple[Any, ...] = (_copy_prefixes, _copy_selected)

@@ -1,0 +1,217 @@
+"""Fused networks in Triton: a program takes block after block of rows through all layers.
+
+Weights are read once per program, rounded on the way, and padded with zeros to powers of two: a
+padded neuron is 0 and has no gradient. Backward, a program adds up its share of the weights'
+gradients in registers and writes it at its end; torch adds the shares. No atomics: the same
+inputs give the same gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from effbench.kernels.backends import interpreting
+from effbench.kernels.gpu import blocks, launch, power_of_two
+
+_LEAST = 16  # the tensor cores' smallest extent
+_KINDS = {torch.bfloat16: tl.bfloat16, torch.float16: tl.float16}
+
+
+def forward(x: Tensor, weights: Sequence[Tensor], out: Tensor) -> None:
+    """Write the outputs of [N, I] `x` into `out` [N, O], whose type is that of the activations."""
+    constants = _constants(weights, out.dtype)
+    grid = (min(blocks(len(x), constants["ROWS"]), _programs(x.device, 4)),)
+    launch(_forward, grid, x, *_pointers(weights), out, len(x), **constants)
+
+
+def backward(
+    x: Tensor, weights: Sequence[Tensor], grad: Tensor, kind: torch.dtype, d_x: Tensor | None
+) -> list[Tensor]:
+    """Write the gradient of `x` into `d_x`, where one is wanted, and return those of `weights`."""
+    constants = _constants(weights, kind)
+    programs = min(blocks(len(x), constants["ROWS"]), _programs(x.device, 1))
+    sizes = [weight.numel() for weight in weights]
+    shares = x.new_empty(programs, sum(sizes), dtype=torch.float32)
+    arguments = (x, *_pointers(weights), grad, x if d_x is None else d_x, shares, len(x))
+    launch(_backward, (programs,), *arguments, WANTED=d_x is not None, **constants)
+    gradients = shares.sum(0).split(sizes)
+    return [g.view_as(w).to(w.dtype) for g, w in zip(gradients, weights, strict=True)]
+
+
+@cache
+def _programs(device: torch.device, per_processor: int) -> int:
+    """Return how many programs share the blocks: enough to fill the GPU."""
+    if device.type != "cuda":
+        return 2  # interpreted: more than one, so that shares are added up
+    return per_processor * torch.cuda.get_device_properties(device).multi_processor_count
+
+
+def _pointers(weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Return first matrix, hidden ones, filled up to two with any, and last matrix."""
+    first, *hidden, last = weights
+    return first, *[*hidden, first, first][:2], last
+
+
+def _constants(weights: Sequence[Tensor], kind: torch.dtype) -> dict[str, Any]:
+    """Return the kernels' constants. Hidden layers beyond the first have size 0 where there are
+    none; sizes that end in P are padded. Rows of a block, warps and stages of the loop are what
+    registers and shared memory leave room for."""
+    widths = [len(weight) for weight in weights[:-1]]
+    inputs, outputs = weights[0].shape[1], len(weights[-1])
+    wide = max(inputs, outputs, *widths) > 64
+    return {
+        "INPUTS": inputs,
+        "A": widths[0],
+        "B": widths[1] if len(widths) > 1 else 0,
+        "C": widths[2] if len(widths) > 2 else 0,
+        "OUTPUTS": outputs,
+        "IP": power_of_two(inputs, _LEAST),
+        "HP": power_of_two(max(widths), _LEAST),
+        "OP": power_of_two(outputs, _LEAST),
+        "KIND": _KINDS[kind],
+        "UPCAST": interpreting(),
+        "ROWS": 64 if wide else 128,
+        "num_warps": 8 if wide else 4,
+        "num_stages": 1 if wide else 2,
+    }
+
+
+@triton.jit
+def _dot(a, b, UPCAST: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Return a·b, summed in float32. UPCAST: Triton's interpreter multiplies the bit patterns of
+    bfloat16, so it gets the same numbers as float32."""
+    if UPCAST:
+        return tl.dot(a.to(tl.float32), b.to(tl.float32), input_precision="ieee")
+    else:  # noqa: RET505 - the compiler wants one branch or the other
+        return tl.dot(a, b)
+
+
+@triton.jit
+def _matrix(  # type: ignore[no-untyped-def]
+    weight, ROWS: tl.constexpr, COLS: tl.constexpr, RP: tl.constexpr, CP: tl.constexpr,
+    KIND: tl.constexpr,
+):  # fmt: skip
+    """Return a [ROWS, COLS] matrix, padded to [RP, CP]."""
+    row, col = tl.arange(0, RP)[:, None], tl.arange(0, CP)[None, :]
+    inside = (row < ROWS) & (col < COLS)
+    return tl.load(weight + row * COLS + col, mask=inside, other=0.0).to(KIND)
+
+
+@triton.jit
+def _rows(x, row, count, COLS: tl.constexpr, CP: tl.constexpr, KIND: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Return rows of a [count, COLS] matrix, padded to CP columns."""
+    col = tl.arange(0, CP)[None, :]
+    inside = (row[:, None] < count) & (col < COLS)
+    at = x + row[:, None].to(tl.int64) * COLS + col
+    return tl.load(at, mask=inside, other=0.0).to(KIND)
+
+
+@triton.jit
+def _store_rows(out, values, row, count, COLS: tl.constexpr, CP: tl.constexpr):  # type: ignore[no-untyped-def]
+    col = tl.arange(0, CP)[None, :]
+    inside = (row[:, None] < count) & (col < COLS)
+    at = out + row[:, None].to(tl.int64) * COLS + col
+    tl.store(at, values.to(out.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def _store_share(  # type: ignore[no-untyped-def]
+    out, share, ROWS: tl.constexpr, COLS: tl.constexpr, RP: tl.constexpr, CP: tl.constexpr
+):
+    row, col = tl.arange(0, RP)[:, None], tl.arange(0, CP)[None, :]
+    tl.store(out + row * COLS + col, share, mask=(row < ROWS) & (col < COLS))
+
+
+@triton.jit
+def _layer(x, weight, KIND: tl.constexpr, UPCAST: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Return max(0, x·Wᵀ)."""
+    return tl.maximum(_dot(x, tl.trans(weight), UPCAST), 0.0).to(KIND)
+
+
+@triton.jit
+def _through(slope, weight, activation, KIND: tl.constexpr, UPCAST: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Return the slope before a layer's ReLU from the one behind the next matrix."""
+    return tl.where(activation > 0.0, _dot(slope, weight, UPCAST), 0.0).to(KIND)
+
+
+@triton.jit
+def _forward(  # type: ignore[no-untyped-def]
+    x, first, second, third, last, out, count,
+    ROWS: tl.constexpr, INPUTS: tl.constexpr, A: tl.constexpr, B: tl.constexpr, C: tl.constexpr,
+    OUTPUTS: tl.constexpr, IP: tl.constexpr, HP: tl.constexpr, OP: tl.constexpr,
+    KIND: tl.constexpr, UPCAST: tl.constexpr,
+):  # fmt: skip
+    end: tl.constexpr = C if C > 0 else (B if B > 0 else A)
+    w_first = _matrix(first, A, INPUTS, HP, IP, KIND)
+    if B > 0:
+        w_second = _matrix(second, B, A, HP, HP, KIND)
+    if C > 0:
+        w_third = _matrix(third, C, B, HP, HP, KIND)
+    w_last = _matrix(last, OUTPUTS, end, OP, HP, KIND)
+    for start in range(tl.program_id(0) * ROWS, count, tl.num_programs(0) * ROWS):
+        row = start + tl.arange(0, ROWS)
+        h = _layer(_rows(x, row, count, INPUTS, IP, KIND), w_first, KIND, UPCAST)
+        if B > 0:
+            h = _layer(h, w_second, KIND, UPCAST)
+        if C > 0:
+            h = _layer(h, w_third, KIND, UPCAST)
+        _store_rows(out, _dot(h, tl.trans(w_last), UPCAST), row, count, OUTPUTS, OP)
+
+
+@triton.jit
+def _backward(  # type: ignore[no-untyped-def]
+    x, first, second, third, last, grad, d_x, shares, count,
+    ROWS: tl.constexpr, INPUTS: tl.constexpr, A: tl.constexpr, B: tl.constexpr, C: tl.constexpr,
+    OUTPUTS: tl.constexpr, IP: tl.constexpr, HP: tl.constexpr, OP: tl.constexpr,
+    KIND: tl.constexpr, UPCAST: tl.constexpr, WANTED: tl.constexpr,
+):  # fmt: skip
+    end: tl.constexpr = C if C > 0 else (B if B > 0 else A)
+    w_first = _matrix(first, A, INPUTS, HP, IP, KIND)
+    d_first = tl.zeros([HP, IP], tl.float32)
+    if B > 0:
+        w_second = _matrix(second, B, A, HP, HP, KIND)
+        d_second = tl.zeros([HP, HP], tl.float32)
+    if C > 0:
+        w_third = _matrix(third, C, B, HP, HP, KIND)
+        d_third = tl.zeros([HP, HP], tl.float32)
+    w_last = _matrix(last, OUTPUTS, end, OP, HP, KIND)
+    d_last = tl.zeros([OP, HP], tl.float32)
+    for start in range(tl.program_id(0) * ROWS, count, tl.num_programs(0) * ROWS):
+        row = start + tl.arange(0, ROWS)
+        inputs = _rows(x, row, count, INPUTS, IP, KIND)
+        a = _layer(inputs, w_first, KIND, UPCAST)
+        h = a
+        if B > 0:
+            b = _layer(a, w_second, KIND, UPCAST)
+            h = b
+        if C > 0:
+            h = _layer(b, w_third, KIND, UPCAST)
+        slope = _rows(grad, row, count, OUTPUTS, OP, KIND)
+        d_last += _dot(tl.trans(slope), h, UPCAST)
+        slope = _through(slope, w_last, h, KIND, UPCAST)
+        if C > 0:
+            d_third += _dot(tl.trans(slope), b, UPCAST)
+            slope = _through(slope, w_third, b, KIND, UPCAST)
+        if B > 0:
+            d_second += _dot(tl.trans(slope), a, UPCAST)
+            slope = _through(slope, w_second, a, KIND, UPCAST)
+        d_first += _dot(tl.trans(slope), inputs, UPCAST)
+        if WANTED:
+            _store_rows(d_x, _dot(slope, w_first, UPCAST), row, count, INPUTS, IP)
+    share = shares + tl.program_id(0) * (A * INPUTS + B * A + C * B + OUTPUTS * end)
+    _store_share(share, d_first, A, INPUTS, HP, IP)
+    if B > 0:
+        _store_share(share + A * INPUTS, d_second, B, A, HP, HP)
+    if C > 0:
+        _store_share(share + A * INPUTS + B * A, d_third, C, B, HP, HP)
+    _store_share(share + A * INPUTS + B * A + C * B, d_last, OUTPUTS, end, OP, HP)
+
+
+KERNELS: tuple[Any, ...] = (_forward, _backward)

@@ -1,0 +1,48 @@
+"""Updates of an occupancy grid in Triton."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from effbench.kernels.gpu import blocks, launch
+
+_BLOCK = 256  # visited cells, or bytes, per program
+
+
+def raise_to(cells: Tensor, visited: Tensor, values: Tensor) -> None:
+    """Raise cells to `values`, atomically; see `effbench.kernels.occupancy`."""
+    count = len(visited)
+    grid = (blocks(count, _BLOCK),)
+    launch(_raise_to, grid, cells, visited, values, count, BLOCK=_BLOCK)
+
+
+def pack_bits(cells: Tensor, threshold: Tensor, bits: Tensor) -> None:
+    """Write `bits` [M / 8]; see `effbench.kernels.occupancy`."""
+    count = len(bits)
+    launch(_pack_bits, (blocks(count, _BLOCK),), cells, threshold, bits, count, BLOCK=_BLOCK)
+
+
+@triton.jit
+def _raise_to(cells, visited, values, count, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = i < count
+    cell = tl.load(visited + i, mask=inside, other=0)
+    value = tl.load(values + i, mask=inside, other=0.0)
+    tl.atomic_max(cells + cell, value, mask=inside, sem="relaxed")
+
+
+@triton.jit
+def _pack_bits(cells, threshold, bits, count, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+    byte = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = byte < count
+    bit = tl.arange(0, 8)[None, :]
+    cell = tl.load(cells + byte[:, None] * 8 + bit, mask=inside[:, None], other=0.0)
+    above = (cell > tl.load(threshold)).to(tl.int32)
+    tl.store(bits + byte, tl.sum(above << bit, 1).to(tl.uint8), mask=inside)
+
+
+KERNELS: tuple[Any, ...] = (_raise_to, _pack_bits)

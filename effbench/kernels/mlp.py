@@ -1,0 +1,83 @@
+"""Small networks without biases: linear layers with ReLU between them.
+
+Fused (Müller et al. 2021, Real-time Neural Radiance Caching, §5): a block of rows goes through all
+layers without leaving the chip, so that only inputs and outputs touch memory; backward, the
+activations are computed again instead of stored. That pays while a network is narrow; wider ones
+are the reference's, whose products of matrices are the vendor's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from effbench.errors import unknown
+from effbench.kernels.backends import resolve
+
+TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+WIDEST = 128  # inputs, hidden neurons or outputs of a fused network
+DEEPEST = 4  # matrices
+
+
+def mlp(
+    x: Tensor, weights: Sequence[Tensor], precision: str = "fp32", backend: str = "auto"
+) -> Tensor:
+    """Return the network's outputs [N, O] for `x` [N, I], differentiable in `x` and `weights`.
+
+    weights: [O_k, I_k] each, I_0 = I, I_{k+1} = O_k, at least one. precision: "fp32", or "bf16" or
+    "fp16", in which factors, activations and the result are rounded to that type while sums are
+    float32. float16 gradients need a loss scaled by the caller.
+
+    Triton fuses networks of 2 to 4 matrices, at most 128 wide, in bf16 and fp16; the reference
+    takes the others, and the CPU's.
+    """
+    if precision not in TYPES:
+        raise unknown("precision", precision, TYPES)
+    if resolve(backend, x.device) == "triton" and fusible(weights, precision):
+        return _FusedMLP.apply(x, precision, *weights)  # type: ignore[no-any-return, no-untyped-call]
+    return mlp_reference(x, weights, precision)
+
+
+def fusible(weights: Sequence[Tensor], precision: str) -> bool:
+    """Return whether the Triton kernels take a network of these matrices."""
+    widest = max(max(weight.shape) for weight in weights)
+    return precision != "fp32" and 2 <= len(weights) <= DEEPEST and widest <= WIDEST
+
+
+def mlp_reference(x: Tensor, weights: Sequence[Tensor], precision: str = "fp32") -> Tensor:
+    """The definition in eager torch."""
+    kind = TYPES[precision]
+    x = x.to(kind)
+    *hidden, last = (weight.to(kind) for weight in weights)
+    for weight in hidden:
+        x = functional.relu(functional.linear(x, weight))
+    return functional.linear(x, last)
+
+
+class _FusedMLP(torch.autograd.Function):
+    """The Triton kernels as one differentiable operation."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, precision: str, *weights: Tensor) -> Tensor:
+        from effbench.kernels.gpu import mlp as gpu
+
+        x = x.contiguous()
+        weights = tuple(weight.contiguous() for weight in weights)
+        ctx.save_for_backward(x, *weights)
+        ctx.kind = TYPES[precision]
+        out = torch.empty(len(x), len(weights[-1]), dtype=ctx.kind, device=x.device)
+        gpu.forward(x, weights, out)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        from effbench.kernels.gpu import mlp as gpu
+
+        x, *weights = ctx.saved_tensors
+        d_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        d_weights = gpu.backward(x, weights, grads[0].contiguous(), ctx.kind, d_x)
+        return d_x, None, *d_weights

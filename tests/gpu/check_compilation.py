@@ -1,0 +1,158 @@
+"""Every kernel compiles for a GPU of compute capability 9.0, which need not be there.
+
+The interpreter permits what the compiler refuses; this finds it. Front functions are called with
+tensors on the CPU, and each launch compiles the kernel for the types at hand instead of running it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.runtime.driver import driver
+from triton.runtime.jit import JITFunction
+
+from effbench.kernels import backends
+from effbench.kernels.adam import FusedAdam
+from effbench.kernels.compaction import keep_prefix, keep_selected
+from effbench.kernels.hash_encoding import HashLayout, hash_encode
+from effbench.kernels.marching import march
+from effbench.kernels.mlp import mlp
+from effbench.kernels.occupancy import pack_bits, raise_to
+from effbench.kernels.rays import generate_rays, spherical_harmonics
+from effbench.kernels.samples import Samples
+from effbench.kernels.volume_rendering import composite, visible_counts
+from effbench.scene import Intrinsics
+
+
+class NoDriver:
+    """What Triton asks of a driver before it compiles."""
+
+    def get_current_target(self) -> GPUTarget:
+        return GPUTarget("cuda", 90, 32)
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_current_stream(self, device: int) -> int:
+        return 0
+
+    def get_active_torch_device(self) -> torch.device:
+        return torch.device("cpu")
+
+
+Compiled = dict[str, list[Any]]
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Compiled]:
+    """The kernels compiled by the test so far, by name."""
+    found: Compiled = {}
+
+    def compile_only(kernel: Any, grid: tuple[int, ...]) -> Callable[..., None]:
+        def warm_up(*arguments: Any, **constants: Any) -> None:
+            binary = kernel.warmup(*arguments, grid=grid, **constants)
+            found.setdefault(kernel.__name__.lstrip("_"), []).append(binary)
+
+        return warm_up
+
+    monkeypatch.setattr(JITFunction, "__getitem__", compile_only)
+    monkeypatch.setattr(backends, "interpreting", lambda: True)  # else triton is refused on a CPU
+    backends.reason.cache_clear()
+    driver.set_active(NoDriver())
+    yield found
+    backends.reason.cache_clear()
+
+
+def ptx(binary: Any) -> str:
+    return str(binary.asm["ptx"])
+
+
+def test_the_interpreter_is_off() -> None:
+    assert not triton.knobs.runtime.interpret
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16])
+def test_hash_encoding(compiled: Compiled, kind: torch.dtype) -> None:
+    layout = HashLayout(levels=4, log2_table=10, base=4, finest=60)
+    table = torch.zeros(layout.rows, 2, dtype=kind, requires_grad=True)
+    hash_encode(torch.zeros(1000, 3), table, layout, "triton").sum().backward()
+    (forward,), (backward,) = compiled["forward"], compiled["backward"]
+    assert "atom" in ptx(backward) or "red." in ptx(backward)
+    # a row's two features are one load: of 8 bytes, or of 4 where they are half as wide
+    assert ptx(forward).count("ld.global.v2.b32" if kind == torch.float32 else "ld.global.b32") >= 8
+
+
+def test_volume_rendering(compiled: Compiled) -> None:
+    thickness = torch.zeros(10, requires_grad=True)
+    offsets = torch.tensor([0, 4, 10])
+    color, _ = composite(thickness, torch.zeros(10, 3), offsets, torch.zeros(2, 3), "triton")
+    color.sum().backward()
+    visible_counts(thickness.detach(), offsets, 1e-4, "triton")
+    assert set(compiled) == {"forward", "backward", "visible_counts"}
+
+
+@pytest.mark.parametrize(("cascades", "cone"), [(1, 0.0), (4, 0.004)])
+def test_marching(compiled: Compiled, cascades: int, cone: float) -> None:
+    rays = torch.zeros(40, 3)
+    near, bits = torch.zeros(40), torch.zeros(cascades * 32**3 // 8, dtype=torch.uint8)
+    more = {"capacity": 100, "cascades": cascades, "cone": cone, "step_max": 0.1}
+    march(rays, rays, near, bits, 32, 0.01, near, 1024, backend="triton", **more)
+    assert set(compiled) == {"coarsen", "count", "write"}
+
+
+def test_compaction(compiled: Compiled) -> None:
+    samples = Samples(
+        torch.zeros(9, 3),
+        torch.zeros(9),
+        torch.zeros(9).long(),
+        torch.tensor([0, 4, 9]),
+        torch.zeros(9),
+    )
+    keep_prefix(samples, torch.tensor([1, 2]), 20, "triton")
+    keep_selected(samples, torch.ones(9).bool(), 20, "triton")
+    assert set(compiled) == {"copy_prefixes", "copy_selected"}
+
+
+def test_rays(compiled: Compiled) -> None:
+    pixel = torch.zeros(50, dtype=torch.int64)
+    camera = Intrinsics(20, 30, 25.0, 26.0, 10.0, 15.0)
+    _, directions = generate_rays(torch.zeros(2, 3, 4), camera, pixel, pixel, pixel, "triton")
+    spherical_harmonics(directions, "triton")
+    assert set(compiled) == {"generate", "spherical_harmonics"}
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize(
+    "shape", [(32, 64, 16), (31, 64, 64, 3), (16, 16, 1), (128, 128, 128, 128, 128)]
+)
+def test_fused_networks(compiled: Compiled, shape: tuple[int, ...], precision: str) -> None:
+    weights = [torch.zeros(o, i).requires_grad_() for i, o in itertools.pairwise(shape)]
+    x = torch.zeros(1000, shape[0], requires_grad=True)
+    mlp(x, weights, precision, "triton").float().sum().backward()
+    for (binary,) in compiled.values():
+        assert "wgmma" in ptx(binary) or "mma.sync" in ptx(binary)
+        assert binary.metadata.shared <= 227 << 10  # bytes of a multiprocessor
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_adam(compiled: Compiled, on_device: bool) -> None:
+    parameter = torch.zeros(8192, requires_grad=True)
+    parameter.grad = torch.zeros(8192)
+    optimizer = FusedAdam([parameter], torch.tensor(0.1) if on_device else 0.1, backend="triton")
+    optimizer.copy_of(parameter, torch.float16)
+    optimizer.step()
+    (binary,) = compiled["step"]
+    assert ptx(binary).count("ld.global.v4.b32") >= 4  # parameter, gradient and two moments
+
+
+def test_occupancy(compiled: Compiled) -> None:
+    cells = torch.zeros(4096)
+    raise_to(cells, torch.zeros(100, dtype=torch.int64), torch.zeros(100), "triton")
+    pack_bits(cells, torch.tensor(0.1), "triton")
+    assert set(compiled) == {"raise_to", "pack_bits"}

@@ -1,0 +1,86 @@
+"""Hash encoding in Triton: features and gradients are those of the definition."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from effbench.kernels.hash_encoding import HashLayout, hash_encode
+
+LAYOUT = HashLayout(levels=4, log2_table=10, base=4, finest=60)  # two dense levels, two hashed
+
+
+@pytest.fixture
+def points(device: torch.device, scale: int, generator: torch.Generator) -> torch.Tensor:
+    """Points as a marcher gives them, runs of neighbours, a number that fills no block; corners."""
+    starts = torch.rand(13 * scale, 1, 3, generator=generator, device=device)
+    along = torch.arange(29, device=device)[None, :, None] * 0.003
+    corners = torch.tensor([[0.0, 0, 0], [1, 1, 1], [1, 0, 1]], device=device)
+    return torch.cat([(starts + along).clamp(0, 1).flatten(0, 1), corners])
+
+
+@pytest.fixture
+def table(device: torch.device, generator: torch.Generator) -> torch.Tensor:
+    return torch.randn(LAYOUT.rows, 2, generator=generator, device=device)
+
+
+def exact_gradient(points: torch.Tensor, table: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    table = table.detach().double().requires_grad_()
+    features = hash_encode(points.double(), table, LAYOUT, "reference")
+    return torch.autograd.grad(features, table, up.double())[0]
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16])
+def test_features_and_gradients(
+    points: torch.Tensor, table: torch.Tensor, generator: torch.Generator, kind: torch.dtype
+) -> None:
+    table = table.to(kind).requires_grad_()
+    features = hash_encode(points, table, LAYOUT, "triton")
+    exact = hash_encode(points.double(), table.double(), LAYOUT, "reference")
+    assert features.dtype == kind
+    rounding = torch.finfo(kind).eps
+    torch.testing.assert_close(features.double(), exact, rtol=rounding, atol=max(rounding, 5e-5))
+    upstream = torch.randn(exact.shape, generator=generator, device=exact.device).to(kind)
+    (gradient,) = torch.autograd.grad(features, table, upstream)
+    expected = exact_gradient(points, table, upstream)
+    assert gradient.dtype == kind
+    torch.testing.assert_close(gradient.double(), expected, rtol=max(rounding, 1e-3), atol=2e-3)
+    assert gradient.any()
+
+
+def test_a_half_copy_is_read_and_the_table_gets_the_gradient(
+    points: torch.Tensor, table: torch.Tensor
+) -> None:
+    table.requires_grad_()
+    half = (2 * table.detach()).to(torch.bfloat16)  # so that it is seen which one is read
+    for backend in ("triton", "reference"):
+        features = hash_encode(points, table, LAYOUT, backend, half=half)
+        assert features.dtype == torch.bfloat16
+        expected = hash_encode(points, half.float(), LAYOUT, "reference")
+        torch.testing.assert_close(features.float(), expected, rtol=8e-3, atol=1e-3)
+        upstream = torch.ones_like(features)
+        (gradient,) = torch.autograd.grad(features, table, upstream)
+        assert gradient.dtype == torch.float32
+        exact = exact_gradient(points, table, upstream)
+        torch.testing.assert_close(gradient.double(), exact, rtol=1e-3, atol=2e-3)
+
+
+def test_known_features_keep_their_gradient(points: torch.Tensor, table: torch.Tensor) -> None:
+    table.requires_grad_()
+    fresh = hash_encode(points, table, LAYOUT, "triton")
+    reused = hash_encode(points, table, LAYOUT, "triton", encoded=fresh.detach())
+    assert torch.equal(reused, fresh)
+    (expected,) = torch.autograd.grad(fresh.square().sum(), table)
+    (actual,) = torch.autograd.grad(reused.square().sum(), table)
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_few_points(table: torch.Tensor, count: int) -> None:
+    table.requires_grad_()
+    points = torch.full((count, 3), 0.3, device=table.device)
+    features = hash_encode(points, table, LAYOUT, "triton")
+    assert features.shape == (count, LAYOUT.width)
+    (gradient,) = torch.autograd.grad(features.sum(), table)
+    # the weights of a cell's vertices add up to 1, at every level and for both features
+    assert gradient.sum().item() == pytest.approx(count * LAYOUT.width)

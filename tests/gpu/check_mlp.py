@@ -1,0 +1,75 @@
+"""Fused networks in Triton: outputs are those of double precision, gradients those of the reference,
+within the rounding of the type they compute in."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from effbench.kernels.mlp import fusible, mlp, mlp_reference
+
+# inputs, hidden widths, outputs: Instant-NGP's two networks, a pruned one, the deepest, the widest
+SHAPES = [(32, 64, 16), (31, 64, 64, 3), (10, 23, 17, 5), (16, 16, 16, 16, 1), (40, 128, 128, 3)]
+
+
+def network(
+    shape: tuple[int, ...], rows: int, generator: torch.Generator
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    device = generator.device
+    x = torch.randn(rows, shape[0], generator=generator, device=device).requires_grad_()
+    weights = [
+        (torch.randn(o, i, generator=generator, device=device) * (2 / i) ** 0.5).requires_grad_()
+        for i, o in itertools.pairwise(shape)
+    ]
+    return x, weights
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_outputs_and_gradients(
+    generator: torch.Generator, scale: int, shape: tuple[int, ...], precision: str
+) -> None:
+    x, weights = network(shape, 300 * scale, generator)
+    assert fusible(weights, precision)
+    out = mlp(x, weights, precision, "triton")
+    exact = x.detach().double()
+    for weight in weights[:-1]:
+        exact = (exact @ weight.detach().double().T).relu()
+    exact = exact @ weights[-1].detach().double().T
+    rounding = 0.02 if precision == "bf16" else 0.003
+    assert relative_error(out.detach(), exact) < rounding
+    upstream = torch.randn(out.shape, generator=generator, device=out.device).to(out.dtype)
+    gradients = torch.autograd.grad(out, (x, *weights), upstream)
+    # not in double precision: there, other neurons are 0 than with rounded activations
+    rounded = mlp_reference(x, weights, precision)
+    slopes = torch.autograd.grad(rounded, (x, *weights), upstream)
+    for ours, theirs in zip(gradients, slopes, strict=True):
+        assert ours.dtype == torch.float32
+        assert relative_error(ours, theirs) < rounding
+
+
+def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    return float((ours.double() - theirs.double()).norm() / theirs.double().norm())
+
+
+@pytest.mark.parametrize("rows", [0, 1, 128, 129])
+def test_rows_that_fill_no_block(generator: torch.Generator, rows: int) -> None:
+    x, weights = network((20, 32, 3), rows, generator)
+    x = x.detach()  # nothing wants its gradient: encodings of directions
+    out = mlp(x, weights, "bf16", "triton")
+    expected = mlp_reference(x, weights, "bf16")
+    torch.testing.assert_close(out, expected, rtol=0.02, atol=0.02)
+    gradients = torch.autograd.grad(out.float().square().sum(), weights)
+    slopes = torch.autograd.grad(expected.float().square().sum(), weights)
+    for ours, theirs in zip(gradients, slopes, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0.05, atol=0.05)
+
+
+def test_what_cannot_be_fused_is_the_references(generator: torch.Generator) -> None:
+    x, weights = network((8, 200, 3), 10, generator)
+    assert not fusible(weights, "bf16")
+    assert torch.equal(mlp(x, weights, "bf16", "triton"), mlp_reference(x, weights, "bf16"))
+    x, weights = network((8, 16, 3), 10, generator)
+    assert torch.equal(mlp(x, weights, "fp32", "triton"), mlp_reference(x, weights))
