@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from effbench.kernels.marching import Samples, cube_interval, march
+from effbench.kernels.marching import cube_interval, march
+from effbench.kernels.samples import Samples
 
 FULL = torch.full((8 // 8,), 255, dtype=torch.uint8)  # a grid of 2³ cells, all occupied
 
@@ -98,38 +99,31 @@ def test_the_cube_is_entered_and_left_where_planes_are_crossed() -> None:
     assert leave.tolist() == pytest.approx([2.0, 0.5])
 
 
-def five_samples() -> Samples:
-    """Return three samples on ray 0, none on ray 1 and two on ray 2."""
-    return Samples(
-        positions=torch.arange(15.0).view(5, 3),
-        t=torch.arange(5.0),
-        rays=torch.tensor([0, 0, 0, 2, 2]),
-        offsets=torch.tensor([0, 3, 3, 5]),
-        deltas=torch.arange(5.0) / 10,
-    )
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+@pytest.mark.parametrize("capacity", [1500, 5000])  # fewer and more than there are
+def test_a_capacity_fixes_the_length(backend: str, capacity: int) -> None:
+    origins, directions, jitter = random_rays(60)
+    bits = torch.full((64,), 0b10110111, dtype=torch.uint8)
+    arguments = (origins, directions, torch.zeros(60), bits, 8, math.sqrt(3) / 100, jitter, 1000)
+    free = march(*arguments, backend=backend)
+    fixed = march(*arguments, backend=backend, capacity=capacity)
+    assert 1500 < len(free) < 5000
+    real = min(len(free), capacity)
+    assert torch.equal(fixed.offsets, free.offsets.clamp_max(capacity))
+    assert fixed.wanted == len(free)
+    assert len(fixed) == capacity
+    for name in ("positions", "t", "rays", "deltas"):
+        values = getattr(fixed, name)
+        torch.testing.assert_close(values[:real], getattr(free, name)[:real], rtol=0, atol=1e-6)
+        assert len(values) == capacity
+    assert not fixed.deltas[real:].any()
+    assert not fixed.t[real:].any()
+    assert not fixed.rays[real:].any()
+    assert (fixed.positions[real:] == 0.5).all()
 
 
-def test_a_selection_out_of_the_middle_keeps_the_others_lengths() -> None:
-    kept, index = five_samples().select(torch.tensor([True, False, True, False, True]))
-    assert index.tolist() == [0, 2, 4]
-    assert kept.rays.tolist() == [0, 0, 2]
-    assert kept.offsets.tolist() == [0, 2, 2, 3]
-    assert kept.t.tolist() == [0, 2, 4]
-    assert kept.deltas.tolist() == pytest.approx([0.0, 0.2, 0.4])
-    assert kept.positions.tolist() == [[0, 1, 2], [6, 7, 8], [12, 13, 14]]
-
-
-def test_a_selection_may_be_empty() -> None:
-    kept, index = five_samples().select(torch.zeros(5, dtype=torch.bool))
-    assert len(kept) == len(index) == 0
-    assert kept.offsets.tolist() == [0, 0, 0, 0]
-
-
-def test_prefix_keeps_the_first_samples_of_each_ray() -> None:
-    samples = five_samples()
-    kept, index = samples.prefix(torch.tensor([2, 0, 1]))
-    assert index.tolist() == [0, 1, 3]
-    assert kept.rays.tolist() == [0, 0, 2]
-    assert kept.offsets.tolist() == [0, 2, 2, 3]
-    assert kept.t.tolist() == [0, 1, 3]
-    assert kept.positions[-1].tolist() == [9, 10, 11]
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_a_ray_that_starts_at_infinity_has_no_samples(backend: str) -> None:
+    samples = along_x(FULL, near=torch.tensor([math.inf]), backend=backend, capacity=4)
+    assert samples.offsets.tolist() == [0, 0]
+    assert samples.positions.tolist() == [[0.5] * 3] * 4

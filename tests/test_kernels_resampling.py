@@ -114,3 +114,14 @@ def test_inclusion_probabilities_draw_the_total_without_replacement(backend: str
     assert drawn.max() == 1
     assert drawn.sum() == pytest.approx(1000, abs=1)
     assert (drawn[~free] == 1).all()
+
+
+@pytest.mark.parametrize("capacity", [3, 9])
+def test_a_capacity_fixes_how_many_are_returned(capacity: int) -> None:
+    expected = torch.tensor([0.5, 2.5, 0.0, 1.0, 1.0, 0.75, 0.25])
+    shift = torch.tensor(0.25, dtype=torch.float64)
+    kept, counts = systematic(expected, shift)
+    fixed, times = systematic(expected, shift, capacity=capacity)
+    assert 3 < len(kept) < 9
+    assert fixed.tolist() == [*kept.tolist(), *[0] * 9][:capacity]
+    assert times.tolist() == [*counts.tolist(), *[0] * 9][:capacity]

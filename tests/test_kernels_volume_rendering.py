@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from effbench.kernels.volume_rendering import composite, ray_of_sample, visible_counts
+from effbench.kernels.volume_rendering import composite, visible_counts
 
 OFFSETS = torch.tensor([0, 3, 3, 7, 8])  # ray 1 is empty
 
@@ -78,5 +78,25 @@ def test_visible_samples_see_more_than_the_threshold(backend: str) -> None:
     assert visible_counts(thickness, offsets, 0.0, backend).tolist() == [6, 0, 2]
 
 
-def test_ray_of_sample_counts_empty_rays() -> None:
-    assert ray_of_sample(OFFSETS).tolist() == [0, 0, 0, 2, 2, 2, 2, 3]
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_samples_behind_the_last_ray_count_nowhere(backend: str) -> None:
+    thickness, colors, background = packed()
+    shown = []
+    for padding in (0, 3):
+        more = (torch.cat([x, torch.ones_like(x)[:padding]]) for x in (thickness, colors))
+        color = composite(*more, OFFSETS, background, backend)[0]
+        shown.append((color, *torch.autograd.grad(color.square().sum(), (thickness, colors))))
+        counts = visible_counts(torch.ones(8 + padding), OFFSETS, 0.5, backend)
+        assert counts.tolist() == [1, 0, 1, 1]
+    for without, padded in zip(*shown, strict=True):
+        assert torch.equal(without, padded)
+
+
+def test_the_tail_gets_no_gradient() -> None:
+    thickness = torch.ones(5, requires_grad=True)
+    colors = torch.rand(5, 3, requires_grad=True)
+    for backend in ("cpu", "reference"):
+        color = composite(thickness, colors, torch.tensor([0, 3]), torch.zeros(1, 3), backend)[0]
+        grads = torch.autograd.grad(color.sum(), (thickness, colors))
+        assert not any(grad[3:].any() for grad in grads)
+        assert all(grad[:3].any() for grad in grads)

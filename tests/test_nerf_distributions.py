@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effbench.kernels.marching import Samples
+from effbench.kernels.samples import Samples
 from effbench.kernels.volume_rendering import composite
 from effbench.nerf import distributions
 from effbench.nerf.fields import RadianceField

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from effbench.errors import ConfigError
 from effbench.kernels.hash_encoding import HashLayout
-from effbench.kernels.marching import Samples
+from effbench.kernels.samples import Samples
 from effbench.measure import saved_bytes
 from effbench.nerf.fields import HashField, trunc_exp
 from effbench.nerf.hierarchical import HierarchicalSampler

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from effbench.kernels.hash_encoding import HashLayout
-from effbench.kernels.marching import Samples
+from effbench.kernels.samples import Samples
 from effbench.nerf.fields import HashField
 from effbench.nerf.hierarchical import HierarchicalSampler
 from effbench.nerf.learning import Batch, FullLearner, evaluate

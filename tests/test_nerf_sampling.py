@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from effbench.kernels.compaction import keep_selected
 from effbench.kernels.marching import march
 from effbench.kernels.rays import generate_rays
 from effbench.kernels.volume_rendering import composite
@@ -181,7 +182,7 @@ class TestOccupancySampler:
         kept = both.place(rays, field, generator(1))
         opaque = field.density(visible.samples.positions)[0] > 0
         assert 0.02 < opaque.float().mean() < 0.5
-        expected = visible.samples.select(opaque)[0]
+        expected = keep_selected(visible.samples, opaque)[0]
         assert torch.equal(kept.samples.positions, expected.positions)
         assert torch.equal(kept.samples.offsets, expected.offsets)
         assert kept.encoded is not None

@@ -8,52 +8,12 @@ kept when its cell is occupied. Cell (x, y, z) is bit (z·G + y)·G + x of the g
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from effbench.kernels.backends import resolve
-
-
-@dataclass(frozen=True)
-class Samples:
-    """The samples of R rays, packed ray after ray and front to back.
-
-    positions: float32 [N, 3]; t: float32 [N], distance along the unit direction; rays: int64 [N],
-    the ray a sample belongs to; offsets: int64 [R + 1], ray r owns [offsets[r], offsets[r + 1]);
-    deltas: float32 [N], the length a sample stands for.
-    """
-
-    positions: Tensor
-    t: Tensor
-    rays: Tensor
-    offsets: Tensor
-    deltas: Tensor
-
-    def __len__(self) -> int:
-        return len(self.t)
-
-    def prefix(self, counts: Tensor) -> tuple[Samples, Tensor]:
-        """Keep the first `counts` (int64 [R]) samples of each ray; also return their indices."""
-        offsets = torch.zeros_like(self.offsets)
-        torch.cumsum(counts, 0, out=offsets[1:])
-        rays = torch.repeat_interleave(counts, output_size=int(offsets[-1]))
-        shift = self.offsets[:-1] - offsets[:-1]
-        kept = torch.arange(len(rays), device=rays.device) + shift.index_select(0, rays)
-        positions = self.positions.index_select(0, kept)
-        t, deltas = self.t.index_select(0, kept), self.deltas.index_select(0, kept)
-        return Samples(positions, t, rays, offsets, deltas), kept
-
-    def select(self, mask: Tensor) -> tuple[Samples, Tensor]:
-        """Keep the samples where `mask` (bool [N]) holds, each with the length it stood for; also
-        return their indices."""
-        kept = mask.nonzero()[:, 0]
-        before = torch.zeros(len(self) + 1, dtype=torch.int64, device=mask.device)
-        torch.cumsum(mask, 0, out=before[1:])
-        positions, t = self.positions.index_select(0, kept), self.t.index_select(0, kept)
-        rays, deltas = self.rays.index_select(0, kept), self.deltas.index_select(0, kept)
-        return Samples(positions, t, rays, before.index_select(0, self.offsets), deltas), kept
+from effbench.kernels.samples import TAIL_POSITION, Samples, offsets_of
 
 
 def march(
@@ -67,12 +27,15 @@ def march(
     limit: int,
     far: float = math.inf,
     backend: str = "auto",
+    capacity: int | None = None,
 ) -> Samples:
     """Place at most `limit` samples per ray in the occupied cells of the unit cube.
 
     origins, directions: float32 [R, 3], directions of unit length; near: float32 [R], no sample
     lies before it; far: nor behind this distance; occupancy: uint8 [G³ / 8] bits;
-    resolution: G; step > 0; jitter: float32 [R] in [0, 1), shifts all samples of a ray.
+    resolution: G; step > 0; jitter: float32 [R] in [0, 1), shifts all samples of a ray;
+    capacity: the length of the result whatever the number of samples, so that it need not be read
+    from the device; samples beyond it are dropped (`effbench.kernels.samples`).
     """
     if resolve(backend, origins.device) == "cpu":
         from effbench.kernels.cpu import marching as cpu
@@ -89,9 +52,10 @@ def march(
             limit,
         )
         x, distance, ray, offset = map(torch.from_numpy, (positions, t, rays, offsets))
-        return Samples(x, distance, ray, offset, _constant(step, distance))
+        samples = Samples(x, distance, ray, offset, _constant(step, distance))
+        return samples if capacity is None else samples.with_capacity(capacity)
     return march_reference(
-        origins, directions, near, occupancy, resolution, step, jitter, limit, far
+        origins, directions, near, occupancy, resolution, step, jitter, limit, far, capacity
     )
 
 
@@ -105,6 +69,7 @@ def march_reference(
     jitter: Tensor,
     limit: int,
     far: float = math.inf,
+    capacity: int | None = None,
 ) -> Samples:
     """The definition: every lattice point of every ray, then a look at its cell."""
     enter, leave = cube_interval(origins, directions)
@@ -115,15 +80,40 @@ def march_reference(
     points = origins[:, None] + t[..., None] * directions[:, None]
     kept = (t < leave[:, None]) & _occupied(points, occupancy, resolution)
     kept &= kept.cumsum(1) <= limit
+    offsets = offsets_of(kept.sum(1))
+    if capacity is not None:
+        return _packed(origins, directions, t, kept, offsets, step, capacity)
     rays = kept.nonzero()[:, 0]
-    offsets = torch.zeros(len(origins) + 1, dtype=torch.int64, device=origins.device)
-    torch.cumsum(kept.sum(1), 0, out=offsets[1:])
     return Samples(points[kept].clamp(0, 1), t[kept], rays, offsets, _constant(step, t[kept]))
+
+
+def _packed(
+    origins: Tensor,
+    directions: Tensor,
+    t: Tensor,
+    kept: Tensor,
+    offsets: Tensor,
+    step: float,
+    capacity: int,
+) -> Samples:
+    """Pack the distances `t` [R, K] that are `kept` into `capacity` slots."""
+    slot = (kept.flatten().cumsum(0) - 1).clamp_max(capacity)
+    slot = slot.masked_fill(~kept.flatten(), capacity)  # one slot behind the last
+    index = torch.zeros(capacity + 1, dtype=torch.int64, device=t.device)
+    index = index.scatter_(0, slot, torch.arange(t.numel(), device=t.device))[:capacity]
+    tail = torch.arange(capacity, device=t.device) >= offsets[-1]
+    rays = (index // t.shape[1]).masked_fill(tail, 0)
+    distance = t.flatten()[index].masked_fill(tail, 0)
+    points = (origins[rays] + distance[:, None] * directions[rays]).clamp(0, 1)
+    points = points.masked_fill(tail[:, None], TAIL_POSITION)
+    deltas = torch.full_like(distance, step).masked_fill(tail, 0)
+    return Samples(points, distance, rays, offsets.clamp_max(capacity), deltas, offsets[-1])
 
 
 def _constant(value: float, like: Tensor) -> Tensor:
     """Return `value` in the shape of `like` without storing it for every element."""
-    return torch.tensor(value, dtype=like.dtype, device=like.device).expand_as(like)
+    # full, not tensor: that would copy from the host, which a CUDA graph cannot hold
+    return torch.full((), value, dtype=like.dtype, device=like.device).expand_as(like)
 
 
 def cube_interval(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,15 +17,18 @@ from effbench.kernels.backends import resolve
 _ROUNDS = 8  # at the spread of real gradients four leave less than 0.1 % undrawn
 
 
-def systematic(expected: Tensor, shift: Tensor, backend: str = "auto") -> tuple[Tensor, Tensor]:
+def systematic(
+    expected: Tensor, shift: Tensor, backend: str = "auto", capacity: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Return the samples drawn (int64 [n], ascending) and how often each is (float32 [n], ≥ 1).
 
     expected: float32 [N] ≥ 0, the mean count of each sample; shift: float64, 0-d in [0, 1),
     uniform. The counts add up to the sum of `expected`, rounded up or down. What expects nothing
     is never drawn, nor is anything from the first NaN on. The number n has to be read from the
-    device.
+    device, unless a `capacity` is given: n is that number then, the slots that nothing fills hold
+    sample 0 and count 0, and samples beyond it are dropped.
     """
-    if resolve(backend, expected.device) == "cpu":
+    if capacity is None and resolve(backend, expected.device) == "cpu":
         from effbench.kernels.cpu import resampling as cpu
 
         kept = torch.empty(len(expected), dtype=torch.int64)
@@ -36,8 +39,15 @@ def systematic(expected: Tensor, shift: Tensor, backend: str = "auto") -> tuple[
     teeth = torch.ceil(line - shift)  # of those at shift, shift + 1, … the ones below `line`
     counts = torch.diff(teeth, prepend=teeth.new_zeros(1))
     # a parallel prefix sum need not stay exactly level where zeros are added
-    kept = ((counts > 0) & (expected > 0)).nonzero()[:, 0]
-    return kept, counts.index_select(0, kept).float()
+    drawn = (counts > 0) & (expected > 0)
+    if capacity is None:
+        kept = drawn.nonzero()[:, 0]
+        return kept, counts.index_select(0, kept).float()
+    slot = torch.where(drawn, torch.cumsum(drawn, 0) - 1, capacity).clamp_max(capacity)
+    index = torch.arange(len(expected), device=slot.device)
+    kept = index.new_zeros(capacity + 1).scatter_(0, slot, index)[:-1]
+    times = counts.new_zeros(capacity + 1).scatter_(0, slot, counts)[:-1]
+    return kept, times.float()
 
 
 def inclusion_probabilities(weights: Tensor, total: Tensor, backend: str = "auto") -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from effbench.kernels.backends import resolve
+from effbench.kernels.samples import ray_of_slot
 
 
 def composite(
@@ -21,7 +22,8 @@ def composite(
 ) -> tuple[Tensor, Tensor]:
     """Return the colour [R, 3] over `background` [R, 3] and the opacity [R] of each ray.
 
-    thickness: float32 [N], τ ≥ 0; colors: float32 [N, 3]; offsets: int64 [R + 1].
+    thickness: float32 [N], τ ≥ 0; colors: float32 [N, 3]; offsets: int64 [R + 1]; samples from
+    offsets[R] on are on no ray and get no gradient.
     The colour is differentiable in `thickness` and `colors`; the opacity is not differentiable.
     """
     if resolve(backend, thickness.device) == "cpu":
@@ -44,8 +46,7 @@ def visible_counts(
         cpu.visible_counts(thickness.numpy(), offsets.numpy(), limit, counts.numpy())
         return counts
     visible = (_thickness_before(thickness, offsets) <= limit).long()
-    counts = torch.zeros(len(offsets) - 1, dtype=torch.int64, device=thickness.device)
-    return counts.index_add_(0, ray_of_sample(offsets), visible)
+    return _add_to_rays(visible, offsets)
 
 
 class _CpuComposite(torch.autograd.Function):
@@ -70,7 +71,7 @@ class _CpuComposite(torch.autograd.Function):
         from effbench.kernels.cpu import volume_rendering as cpu
 
         thickness, colors, offsets, color = ctx.saved_tensors
-        d_thickness, d_colors = torch.empty_like(thickness), torch.empty_like(colors)
+        d_thickness, d_colors = torch.zeros_like(thickness), torch.zeros_like(colors)
         arrays = [x.numpy() for x in (thickness, colors, offsets, color, grads[0].contiguous())]
         cpu.backward(*arrays, d_thickness.numpy(), d_colors.numpy())
         return d_thickness, d_colors, None, None
@@ -81,20 +82,20 @@ def composite_reference(
 ) -> tuple[Tensor, Tensor]:
     """The definition in eager torch. Sums run in double precision over all samples of the batch:
     in float32 a running sum over 10⁵ samples loses the digits that a single ray needs."""
-    rays = ray_of_sample(offsets)
     transmittance = torch.exp(-_thickness_before(thickness, offsets)).to(thickness.dtype)
     weights = transmittance * -torch.expm1(-thickness)
-    color = torch.zeros_like(background).index_add(0, rays, weights[:, None] * colors)
-    opacity = torch.zeros_like(background[:, 0]).index_add(0, rays, weights)
+    color = _add_to_rays(weights[:, None] * colors, offsets)
+    opacity = _add_to_rays(weights, offsets)
     return color + (1 - opacity)[:, None] * background, opacity.detach()
 
 
-def ray_of_sample(offsets: Tensor) -> Tensor:
-    """Return the ray (int64 [N]) that each packed sample belongs to."""
-    return torch.repeat_interleave(offsets.diff())
+def _add_to_rays(values: Tensor, offsets: Tensor) -> Tensor:
+    """Add up `values` [N, …] by ray, [R, …]; what lies behind the last ray's end counts nowhere."""
+    sums = values.new_zeros(len(offsets), *values.shape[1:])
+    return sums.index_add(0, ray_of_slot(offsets, len(values)), values)[:-1]
 
 
 def _thickness_before(thickness: Tensor, offsets: Tensor) -> Tensor:
     """Return Σ_{j<i} τ_j within the ray, float64 [N]."""
     before = torch.cat([thickness.new_zeros(1).double(), thickness.double().cumsum(0)])
-    return before[:-1] - before[offsets[:-1]][ray_of_sample(offsets)]
+    return before[:-1] - before[offsets][ray_of_slot(offsets, len(thickness))]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from effbench.kernels.marching import Samples, cube_interval
+from effbench.kernels.marching import cube_interval
+from effbench.kernels.samples import Samples
 from effbench.kernels.volume_rendering import composite
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.rays import Rays, UnitCube

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from effbench.kernels.marching import Samples, march
+from effbench.kernels.compaction import keep_prefix, keep_selected
+from effbench.kernels.marching import march
+from effbench.kernels.samples import Samples
 from effbench.kernels.volume_rendering import composite, visible_counts
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.occupancy import OccupancyGrid
@@ -117,11 +119,12 @@ class OccupancySampler(Sampler):
         options = self.options
         counts = visible_counts(thickness, samples.offsets, options.early_stop, self.backend)
         if options.compaction == "transmittance":
-            return samples.prefix(counts)
+            return keep_prefix(samples, counts, backend=self.backend)
         end = (samples.offsets[:-1] + counts).index_select(0, samples.rays)
         visible = torch.arange(len(samples), device=end.device) < end
         least = self.grid.thickness.mean().clamp_max(options.alpha_threshold)
-        return samples.select(visible & (-torch.expm1(-thickness) >= least))
+        opaque = -torch.expm1(-thickness) >= least
+        return keep_selected(samples, visible & opaque, backend=self.backend)
 
     @torch.no_grad()
     def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
@@ -156,7 +159,7 @@ class OccupancySampler(Sampler):
         density, geometry = field.density(field.encode(samples.positions))
         thickness = density * samples.deltas
         counts = visible_counts(thickness, samples.offsets, self.options.early_stop, self.backend)
-        seen, kept = samples.prefix(counts)
+        seen, kept = keep_prefix(samples, counts, backend=self.backend)
         colors = field.color(geometry[kept], directions.index_select(0, seen.rays))
         black = torch.zeros(len(left), 3, device=left.device)
         return composite(thickness[kept], colors, seen.offsets, black, self.backend)
