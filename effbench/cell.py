@@ -247,8 +247,21 @@ class _Run:
 
     def _measure_step(self, method: Method) -> None:
         """Measure what one more step keeps for backward; last, since it changes the method."""
-        saved = measure.saved_bytes(lambda: method.step(_LATE))
+        with devices.eager_steps():
+            if self.device.type == "cuda":
+                self._measure_recorded_memory(method)
+            saved = measure.saved_bytes(lambda: method.step(_LATE))
         self.measured.memory["saved_mb"] = saved / 1e6
+
+    def _measure_recorded_memory(self, method: Method) -> None:
+        """Let training's peak cover what a recorded step needs: the allocator counts only what is
+        allocated while it is asked, and a recording brings its memory along."""
+        self.memory.begin("step")
+        method.step(_LATE)
+        self.memory.end()
+        phases, memory = self.memory.phases, self.measured.memory
+        phases["steady"] = max(phases["steady"], phases["step"])
+        memory["peak_mem_mb"] = max(memory["peak_mem_mb"], phases["step"])
 
 
 def load_parents(cell: Cell, out: Path) -> tuple[dict[str, Checkpoint], float]:

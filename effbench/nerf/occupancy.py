@@ -71,11 +71,11 @@ class OccupancyGrid:
         threshold = self.thickness.mean().clamp_max(_THRESHOLD)
         occupied = (self.thickness > threshold).view(-1, 8)
         powers = 1 << torch.arange(8, device=self.bits.device)
-        self.bits = (occupied * powers).sum(1).to(torch.uint8)
+        self.bits.copy_((occupied * powers).sum(1))  # in place: recorded steps know its address
 
     def state(self) -> dict[str, Tensor]:
         """Return what rendering needs: the bits."""
         return {"occupancy.bits": self.bits}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        self.bits = state["occupancy.bits"].to(self.bits.device)
+        self.bits = state["occupancy.bits"].to(self.bits.device, copy=True)
