@@ -38,7 +38,7 @@ from effbench.outcome import (
 from effbench.plan import Cell
 from effbench.record import Record, Status
 from effbench.scene import Intrinsics, Scene
-from effbench.train import Point, TrainLog, train
+from effbench.train import Point, TrainLog, point_fractions, train
 
 _WARM_UP_STEPS = 4
 _WARM_UP_PIXELS = 16  # side of the image that warm-up renders
@@ -190,7 +190,8 @@ class _Run:
         self.report("train", 0.0, "")
         self.memory.begin("warmup")  # until the first point of the curve
         clock = Clock(self.synchronize, meter=self.meter)
-        log = train(method, Budget.parse(self.cell.budget), clock, on_point)
+        budget = Budget.parse(self.cell.budget)
+        log = train(method, budget, clock, on_point, point_fractions(budget))
         self.memory.end()
         self.measured.energy = self.meter.energy()
         self.measured.time |= _step_times(log)

@@ -53,7 +53,9 @@ class Small(RadianceFieldMethod):
     def build_sampler(self) -> Sampler:
         if not self.config.grid:
             return HierarchicalSampler(8, 0, self.cube, self.backend)
-        options = OccupancyOptions(resolution=16, steps=128, compaction=self.config.compaction)
+        options = OccupancyOptions(
+            resolution=16, steps=128, compaction=self.config.compaction, alpha_threshold=1e-3
+        )
         return OccupancySampler(options, self.cube, self.device, self.backend)
 
     def build_learner(self) -> Learner:
@@ -121,7 +123,7 @@ def test_the_same_rays_give_the_same_loss_and_gradients(
     method = trained(compaction=compaction, mining=mining)
     generator = method.generator.clone_state()
     set_rays(method, 256)
-    capacity = Capacity(rays=256, marched=20_000, kept=12_800, drawn=12_800)
+    capacity = Capacity(rays=256, marched=40_000, kept=36_000, drawn=36_000)
     fixed = fixed_of(method)
     ours = gradients(method, lambda: fixed.work(capacity))
     method.set_generator(generator)
@@ -149,7 +151,7 @@ def test_inactive_rays_and_the_tail_contribute_exactly_nothing(
     fixed, generator = fixed_of(method), method.generator.clone_state()
     state = {name: x.clone() for name, x in vars(method.learner).items() if isinstance(x, Tensor)}
     found = []
-    for marched, kept in [(20_000, 10_240), (30_000, 20_480)]:  # the longer tail changes nothing
+    for marched, kept in [(30_000, 20_480), (40_000, 30_000)]:  # the longer tail changes nothing
         method.set_generator(generator.clone_state())
         vars(method.learner).update({name: x.clone() for name, x in state.items()})
         set_rays(method, 100)
@@ -166,7 +168,7 @@ def test_inactive_rays_and_the_tail_contribute_exactly_nothing(
     rays, pixels = method.pixels.sample(256, method.generator)
     target, background = method.matched(pixels, method.generator)
     filled = method.sampler.place_within(  # type: ignore[attr-defined]
-        rays, torch.tensor(100), method.field, method.generator, Capacity(256, 20_000, 10_240, 1)
+        rays, torch.tensor(100), method.field, method.generator, Capacity(256, 30_000, 20_480, 1)
     )
     count = int(filled.placed.samples.offsets[-1])
     samples, encoded = filled.placed.samples, filled.placed.encoded
@@ -192,20 +194,19 @@ def test_what_finds_no_room_is_dropped_with_its_whole_ray(compaction: str) -> No
     method = trained(compaction=compaction)
     fixed, generator = fixed_of(method), method.generator.clone_state()
     set_rays(method, 256)
-    fixed.work(Capacity(256, 30_000, 30_000, 30_000))
-    counts = _per_ray(method, generator, 30_000)
+    counts = _per_ray(method, generator, 40_000)
     kept = int(counts.sum()) // 2
     complete = int((counts.cumsum(0) < kept).sum())
     method.set_generator(generator.clone_state())
     set_rays(method, 256)
-    few = gradients(method, lambda: fixed.work(Capacity(256, 30_000, kept, kept)))
+    few = gradients(method, lambda: fixed.work(Capacity(256, 40_000, kept, kept)))
     reported = dict(zip(fixed.names, fixed._values.tolist(), strict=True))
     assert 0 < complete < 256
     assert reported["dropped"] == pytest.approx(1 - complete / 256)
     assert reported["samples"] == int(counts[:complete].sum())
     method.set_generator(generator.clone_state())
     set_rays(method, complete)
-    alone = gradients(method, lambda: fixed.work(Capacity(256, 30_000, 30_000, 30_000)))
+    alone = gradients(method, lambda: fixed.work(Capacity(256, 40_000, 40_000, 40_000)))
     for mine, expected in zip(few, alone, strict=True):
         torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-7)
 
@@ -239,7 +240,7 @@ def test_mining_draws_no_more_than_there_is_room_for() -> None:
     method = trained(mining=MiningConfig(running_mean=False), compaction="none")
     fixed = fixed_of(method)
     set_rays(method, 256)
-    few = Capacity(256, 20_000, 20_000, 40)
+    few = Capacity(256, 40_000, 40_000, 40)
     assert gradients(method, lambda: fixed.work(few))
     reported = dict(zip(fixed.names, fixed._values.tolist(), strict=True))
     assert reported["drawn"] * reported["samples"] <= 40
@@ -254,7 +255,7 @@ def test_an_error_map_learns_from_active_rays_alone() -> None:
     assert isinstance(pixels, ErrorMapPixels)
     set_rays(method, 64)
     fixed = fixed_of(method)
-    fixed.work(Capacity(256, 30_000, 30_000, 30_000))
+    fixed.work(Capacity(256, 40_000, 40_000, 40_000))
     seen = torch.zeros_like(pixels.error).bool().view(-1)
     seen[pixels._cell[:64]] = True
     assert torch.equal(pixels.error.view(-1) != 1, seen)

@@ -23,7 +23,7 @@ class RayController:
     def __init__(
         self, first: int, target: int, most_marched: int, most_rays: int, device: torch.device
     ) -> None:
-        self.count = torch.tensor(first, device=device)
+        self.count = torch.full((), first, dtype=torch.int64, device=device)
         self._target, self._most_marched, self._most_rays = target, most_marched, most_rays
 
     def steer(self, rays: Tensor, complete: Tensor, marched: Tensor, kept: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import warnings
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -117,7 +118,9 @@ class CudaRecorder:
 
     def rehearse(self, work: Work) -> None:
         before = torch.cuda.get_sync_debug_mode()
-        torch.cuda.set_sync_debug_mode("error")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # once: the mode may not notice everything
+            torch.cuda.set_sync_debug_mode("error")
         try:
             self.eager(work)
         finally:
