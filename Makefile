@@ -4,10 +4,10 @@ BIN := .venv/bin
 DEMO := results/runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint type bench clean
+.PHONY: help setup setup-dev demo test lint type bench gpu-check gpu-bench clean
 
 help:  ## list these commands
-	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup:  ## make .venv with the pinned dependencies
 	@$(PYTHON) tools/bootstrap.py --extras export
@@ -31,6 +31,12 @@ type: setup-dev  ## check types
 
 bench: setup-dev  ## time the kernels against the usual eager formulations
 	$(BIN)/python -m bench $(ARGS)
+
+gpu-check: setup-dev  ## check everything that needs a GPU, on a machine that has one
+	$(BIN)/python -m bench.gpu_check $(ARGS)
+
+gpu-bench: setup-dev  ## time kernels and iterations on a GPU, beside other kernels
+	$(BIN)/python -m bench.gpu_bench $(ARGS)
 
 clean:  ## remove .venv, builds and tools' caches (not results)
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

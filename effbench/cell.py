@@ -17,9 +17,10 @@ import safetensors.torch
 import torch
 
 import effbench
-from effbench import config, devices, evaluate, files, machine, measure, record
+from effbench import config, device_lock, devices, evaluate, files, machine, measure, record
 from effbench.clock import Budget, Clock
 from effbench.curve import Curve
+from effbench.energy import EnergyMeter
 from effbench.errors import Diverged, EffbenchError
 from effbench.growing import GrowingTables
 from effbench.method import Checkpoint, Context, Method
@@ -37,7 +38,7 @@ from effbench.outcome import (
 from effbench.plan import Cell
 from effbench.record import Record, Status
 from effbench.scene import Intrinsics, Scene
-from effbench.train import Point, TrainLog, train
+from effbench.train import Point, TrainLog, point_fractions, train
 
 _WARM_UP_STEPS = 4
 _WARM_UP_PIXELS = 16  # side of the image that warm-up renders
@@ -59,6 +60,7 @@ class _Measured:
     time: dict[str, Any] = field(default_factory=dict)
     memory: dict[str, Any] = field(default_factory=dict)
     size: dict[str, Any] = field(default_factory=dict)
+    energy: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -79,15 +81,20 @@ def run_cell(
     device = torch.device(cell.device)
     provenance = machine.provenance(device, command)
     measured = _Measured(scene_facts(cell))
+    meter = EnergyMeter.of(device)
     status: Status = "ok"
     reason = ""
     try:
-        with devices.subnormals_flushed():
-            _Run(cell, out, measured, report).measure(method(), scene())
+        with device_lock.held(device, lambda: report("wait", 0.0, "")) as alone:
+            provenance["alone"] = alone
+            began = time.perf_counter()
+            with devices.subnormals_flushed():
+                _Run(cell, out, measured, meter, report).measure(method(), scene())
     except Exception as error:  # a failed cell is a result; the others go on
         traceback.print_exc()
         status, reason = diagnose(error)
     measured.time["total_s"] = time.perf_counter() - began
+    provenance["gpu_load"] = meter.load()
     result = Record(
         **identity(cell),
         status=status,
@@ -117,11 +124,14 @@ def diagnose(error: Exception) -> tuple[Status, str]:
 class _Run:
     """The steps of one cell; `measured` is filled as they succeed."""
 
-    def __init__(self, cell: Cell, out: Path, measured: _Measured, report: Report) -> None:
+    def __init__(
+        self, cell: Cell, out: Path, measured: _Measured, meter: EnergyMeter, report: Report
+    ) -> None:
         self.cell = cell
         self.out = out
         self.folder = cell_folder(out, cell.cell_id)
         self.measured = measured
+        self.meter = meter
         self.report = report
         self.device = torch.device(cell.device)
         self.synchronize = devices.synchronizer(self.device)
@@ -179,8 +189,11 @@ class _Run:
 
         self.report("train", 0.0, "")
         self.memory.begin("warmup")  # until the first point of the curve
-        log = train(method, Budget.parse(self.cell.budget), Clock(self.synchronize), on_point)
+        clock = Clock(self.synchronize, meter=self.meter)
+        budget = Budget.parse(self.cell.budget)
+        log = train(method, budget, clock, on_point, point_fractions(budget))
         self.memory.end()
+        self.measured.energy = self.meter.energy()
         self.measured.time |= _step_times(log)
         phases = self.memory.phases
         self.measured.memory["peak_mem_mb"] = max(phases["warmup"], phases["steady"])
@@ -235,8 +248,21 @@ class _Run:
 
     def _measure_step(self, method: Method) -> None:
         """Measure what one more step keeps for backward; last, since it changes the method."""
-        saved = measure.saved_bytes(lambda: method.step(_LATE))
+        with devices.eager_steps():
+            if self.device.type == "cuda":
+                self._measure_recorded_memory(method)
+            saved = measure.saved_bytes(lambda: method.step(_LATE))
         self.measured.memory["saved_mb"] = saved / 1e6
+
+    def _measure_recorded_memory(self, method: Method) -> None:
+        """Let training's peak cover what a recorded step needs: the allocator counts only what is
+        allocated while it is asked, and a recording brings its memory along."""
+        self.memory.begin("step")
+        method.step(_LATE)
+        self.memory.end()
+        phases, memory = self.memory.phases, self.measured.memory
+        phases["steady"] = max(phases["steady"], phases["step"])
+        memory["peak_mem_mb"] = max(memory["peak_mem_mb"], phases["step"])
 
 
 def load_parents(cell: Cell, out: Path) -> tuple[dict[str, Checkpoint], float]:

@@ -119,9 +119,10 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--backend",
             default="auto",
-            metavar="auto|reference|cpu",
+            metavar="NAME",
             show_default=True,
-            help="Backend of the kernels; see `effbench doctor`.",
+            help="Kernels: auto, reference, cpu, triton, or a library's: tcnn, nerfacc; see "
+            "`effbench doctor`.",
         ),
         click.option(
             "--eval-views",

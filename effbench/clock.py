@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from effbench.errors import ConfigError
 
@@ -50,19 +51,30 @@ class Budget:
         return f"{self.iterations}it"
 
 
+class Meter(Protocol):
+    """Something else to be counted while a clock runs, such as energy."""
+
+    def start(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+
 class Clock:
     """A stopwatch that counts only while running and synchronises the device before it reads.
 
     synchronize: called before every reading; `torch.cuda.synchronize` on a GPU, nothing on a CPU.
+    meter: starts and pauses with the clock, itself uncounted, on a device without queued work.
     """
 
     def __init__(
         self,
         synchronize: Callable[[], None] = lambda: None,
         now: Callable[[], float] = time.perf_counter,
+        meter: Meter | None = None,
     ) -> None:
         self._synchronize = synchronize
         self._now = now
+        self._meter = meter
         self._spent = 0.0
         self._started: float | None = None
 
@@ -75,11 +87,15 @@ class Clock:
         if self._started is not None:
             raise RuntimeError("the clock is running already")
         self._synchronize()
+        if self._meter:
+            self._meter.start()
         self._started = self._now()
 
     def pause(self) -> None:
         """Stop counting; work queued on the device before this call is counted."""
         self._spent = self.read()
+        if self._meter and self.running:
+            self._meter.pause()
         self._started = None
 
     def read(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 
@@ -36,6 +37,25 @@ def synchronizer(device: torch.device) -> Callable[[], None]:
     if device.type == "cuda":
         return lambda: torch.cuda.synchronize(device)
     return lambda: None
+
+
+_eager: ContextVar[bool] = ContextVar("eager", default=False)
+
+
+@contextmanager
+def eager_steps() -> Iterator[None]:
+    """Ask methods that replay recorded steps (CUDA graphs) to run them eagerly while this lasts:
+    autograd's hooks and the allocator's statistics see nothing of a replay."""
+    token = _eager.set(True)
+    try:
+        yield
+    finally:
+        _eager.reset(token)
+
+
+def eager_wanted() -> bool:
+    """Return whether `eager_steps` is in force."""
+    return _eager.get()
 
 
 @contextmanager

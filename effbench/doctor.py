@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 import effbench
-from effbench import machine, measure
+from effbench import libraries, machine, measure
 from effbench.errors import EffbenchError
 from effbench.kernels import backends
 from effbench.nerf.fields import resolve_precision
@@ -83,6 +83,9 @@ def _devices() -> Iterator[tuple[str, bool, str]]:
 def _kernels() -> Iterator[tuple[str, bool, str]]:
     for name, reason in backends.available().items():
         yield name, not reason, reason
+    for name in libraries.NAMES:
+        reason = libraries.missing(name)
+        yield f"{name} (optional)", not reason, reason or libraries.covers(name)
 
 
 def _quality() -> Iterator[tuple[str, bool, str]]:

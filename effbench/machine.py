@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 import effbench
+from effbench import nvml
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +26,8 @@ _CHECKOUT = Path(effbench.__file__).resolve().parents[1]
 def provenance(device: torch.device, command: Sequence[str]) -> dict[str, Any]:
     """Return what a record should say of its origin; facts that cannot be had are None.
 
-    ram_mb is in 1e6 bytes; `started` is the time of this call, ISO 8601 in UTC.
+    ram_mb is in 1e6 bytes; `started` is the time of this call, ISO 8601 in UTC; `gpu` has name,
+    UUID, driver, highest clocks and power limit of the CUDA device, None on a CPU.
     """
     return {
         "effbench": effbench.__version__,
@@ -96,12 +98,24 @@ def _version(package: str) -> str | None:
 
 def _cuda(device: torch.device) -> dict[str, Any]:
     if device.type != "cuda":
-        return {"cuda": None, "driver": None}
+        return {"cuda": None, "driver": None, "gpu": None}
     import torch
 
+    properties = torch.cuda.get_device_properties(device)
+    gpu, reason = nvml.find(device)
+    facts = gpu.facts() if gpu else {"uuid": nvml.device_uuid(device), "nvml": reason}
+    facts |= {
+        "index": device.index,
+        "of": torch.cuda.device_count(),
+        "compute_capability": f"{properties.major}.{properties.minor}",
+        "multiprocessors": properties.multi_processor_count,
+    }
+    return {"cuda": torch.version.cuda, "driver": facts.get("driver") or _driver(), "gpu": facts}
+
+
+def _driver() -> str | None:
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    drivers = (_output(query) or "").split()
-    return {"cuda": torch.version.cuda, "driver": drivers[0] if drivers else None}
+    return next(iter((_output(query) or "").split()), None)
 
 
 def _usable_threads() -> int:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from effbench import config, devices, suites
+from effbench import config, devices, libraries, suites
 from effbench.clock import Budget
 from effbench.config import Setting
 from effbench.errors import ConfigError, PluginError, SceneError, unknown
-from effbench.kernels import backends
 from effbench.plan import Cell, Plan, seed
 from effbench.scene import SceneRef
 from effbench.suites import Entry, Suite
@@ -85,7 +84,7 @@ class _Planner:
         self._suite = suite
         self._registry = registry
         self._device = devices.resolve(request.device)
-        self._backend = backends.resolve(request.backend, torch.device(self._device))
+        self._backend = libraries.resolve(request.backend, torch.device(self._device))
         budget = request.budget or suite.budget_for(self._device.partition(":")[0])
         self._budget = str(Budget.parse(budget))
         self._path: list[tuple[str, str]] = []  # from a row through its parents' parents

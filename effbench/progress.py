@@ -13,7 +13,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from effbench.plan import Cell
 from effbench.record import Record
 
-_PHASES = {"load": "loading", "setup": "warming up", "train": "training", "evaluate": "evaluating"}
+_PHASES = {
+    "load": "loading",
+    "wait": "waiting for another run's cell on this device",
+    "setup": "warming up",
+    "train": "training",
+    "evaluate": "evaluating",
+}
 
 
 class Display:

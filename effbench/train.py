@@ -12,6 +12,7 @@ from effbench.errors import Diverged
 from effbench.method import Method
 
 CURVE_FRACTIONS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+CURVE_SECONDS = (5, 10, 20, 30, 60, 120, 300, 480)  # as well, where the budget is longer
 _CHECK_LOSS_EVERY = 16  # reading the loss costs a transfer on a GPU, nothing on a CPU
 
 
@@ -35,6 +36,12 @@ class TrainLog:
     overshoot_s: float = 0.0
     overhead_s: float = 0.0
     step_s: list[float] = field(default_factory=list)
+
+
+def point_fractions(budget: Budget) -> tuple[float, ...]:
+    """Return the fractions of a budget at which a curve gets a point, ascending."""
+    total = budget.seconds or 0
+    return tuple(sorted({*CURVE_FRACTIONS, *(s / total for s in CURVE_SECONDS if s < total)}))
 
 
 def train(

@@ -43,6 +43,7 @@ def observe(pixels: ErrorMapPixels, errors: list[float]) -> None:
     """Report `errors`, as squared errors, of the pixels drawn last."""
     color = torch.tensor(errors).sqrt()[:, None].expand(-1, 3)
     pixels.observe(color, torch.zeros_like(color))
+    pixels.observed()
 
 
 # 7 rows are cut into 0–1, 2–3, 4–6 and 5 columns into 0, 1–2, 3–4
@@ -134,6 +135,18 @@ def test_new_errors_tell_from_the_next_refresh_on() -> None:
     assert len(draw(pixels, 50).unique(dim=0)) > 10
     observe(pixels, [0.0] * 50)
     assert draw(pixels, 50).unique(dim=0).tolist() == [[0, 0, 0]]
+
+
+def test_rays_beyond_the_count_teach_nothing() -> None:
+    every, some = error_map(), error_map()
+    drawn = draw(every, 12)
+    color = torch.rand(12, 3, generator=torch.Generator().manual_seed(1))
+    every._cell = every._cell[:5]
+    every.observe(color[:5], torch.zeros(5, 3))
+    draw(some, 12)
+    some.observe(color, torch.zeros(12, 3), torch.arange(12) < 5)
+    assert len(cell_of(drawn).unique()) > len(cell_of(drawn[:5]).unique())
+    torch.testing.assert_close(some.error, every.error)
 
 
 @pytest.mark.parametrize(

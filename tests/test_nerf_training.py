@@ -82,16 +82,16 @@ def test_a_seed_decides_everything() -> None:
 def test_backgrounds_are_random_per_ray_only_where_images_have_alpha() -> None:
     pixels = torch.tensor([[0.2, 0.4, 0.6, 0.25]]).expand(50, 4)
     random = Small(Config(), context())
-    target, behind = random._target(pixels, random.generator)
+    target, behind = random.matched(pixels, random.generator)
     assert len(torch.unique(behind, dim=0)) == 50
     torch.testing.assert_close(target, 0.25 * pixels[:, :3] + 0.75 * behind)
     fixed = Small(Config(background="scene"), context())
-    target, behind = fixed._target(pixels, fixed.generator)
+    target, behind = fixed.matched(pixels, fixed.generator)
     assert torch.unique(behind).tolist() == [1.0]
     torch.testing.assert_close(target[0], torch.tensor([0.8, 0.85, 0.9]))
     views = replace(ball().train, images=ball().train.images[..., :3])
     opaque = Small(Config(), context(scene=replace(ball(), train=views)))
-    target, behind = opaque._target(pixels[:, :3], opaque.generator)
+    target, behind = opaque.matched(pixels[:, :3], opaque.generator)
     assert torch.unique(behind).tolist() == [1.0]
     assert torch.equal(target, pixels[:, :3])
 

@@ -85,7 +85,7 @@ FULL: dict[str, Any] = {
         "model_bytes": 710000,
         "model_zst_bytes": 660000,
     },
-    "energy": {"energy_j": None},
+    "energy": {"energy_j": None, "reason": "no counter"},
     "device": "AMD EPYC",
     "backend": "cpu",
     "provenance": {"effbench": "0.1.0", "commit": None, "started": "2025-01-01T00:00:00+00:00"},

@@ -15,7 +15,7 @@ from effbench.clock import Budget, Clock
 from effbench.errors import Diverged
 from effbench.method import Method
 from effbench.scene import Intrinsics
-from effbench.train import CURVE_FRACTIONS, Point, TrainLog, train
+from effbench.train import CURVE_FRACTIONS, Point, TrainLog, point_fractions, train
 
 
 class Timer:
@@ -131,6 +131,15 @@ def test_every_fraction_gets_one_point(budget: Budget) -> None:
     assert [point.fraction for point in points] == list(CURVE_FRACTIONS)
     assert [point.iteration for point in points] == [5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100]
     assert [point.train_s for point in points] == [point.iteration for point in points]
+
+
+def test_curves_of_long_budgets_have_points_at_fixed_times() -> None:
+    assert point_fractions(Budget(iterations=400)) == CURVE_FRACTIONS
+    assert point_fractions(Budget(seconds=5)) == CURVE_FRACTIONS
+    minute = point_fractions(Budget(seconds=60))
+    assert {5 / 60, 10 / 60, 20 / 60, 0.5, 1.0} | set(CURVE_FRACTIONS) == set(minute)
+    assert list(minute) == sorted(minute)
+    assert {120 / 600, 300 / 600, 480 / 600} <= set(point_fractions(Budget(seconds=600)))
 
 
 def test_fractions_passed_in_one_step_share_the_last_of_their_points() -> None:

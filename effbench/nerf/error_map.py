@@ -56,6 +56,7 @@ class ErrorMapPixels(TrainingPixels):
         self._area = area.flatten().double()  # pixels of each of the C cells
         self.error = torch.ones(len(self._images), area.numel(), device=device)  # [V, C]
         self._sum, self._hits = torch.zeros_like(self.error), torch.zeros_like(self.error)
+        self._below = torch.zeros(self.error.numel(), dtype=torch.float64, device=device)
         self._cell = torch.empty(0, dtype=torch.int64, device=device)  # drawn last, of V·C
         self._observed = 0
         self._stale = True  # whether the next draw is to see the errors as they are then
@@ -67,14 +68,18 @@ class ErrorMapPixels(TrainingPixels):
         by_error = error / (error * self._area).sum()
         return torch.lerp(by_error, uniform, self.options.map_uniform)
 
+    def refresh(self) -> None:
+        """Let the next draws see the errors as they are now, where it is time for that."""
+        if self._stale:  # in doubles: 10⁶ cells add up; in place: recorded steps know its address
+            torch.cumsum((self.probability() * self._area).flatten(), 0, out=self._below)
+            self._stale = False
+
     def sample(self, count: int, generator: torch.Generator) -> tuple[Rays, Tensor]:
         """Draw `count` pixels, with replacement, by `probability` as it was at the last refresh.
 
         Returns their rays and colours (float32 [R, 3] or [R, 4] with straight alpha, in [0, 1]).
         """
-        if self._stale:  # in doubles: 10⁶ cells add up
-            self._below = (self.probability() * self._area).flatten().cumsum(0)
-            self._stale = False
+        self.refresh()
         device = self._below.device
         at, y, x = torch.rand(3, count, generator=generator, device=device, dtype=torch.float64)
         cell = torch.searchsorted(self._below, at * self._below[-1], right=True)
@@ -85,16 +90,26 @@ class ErrorMapPixels(TrainingPixels):
         x = _within(self._columns, place % columns, x)
         return self._at(view, y, x)
 
-    def observe(self, color: Tensor, target: Tensor) -> None:
+    def observe(self, color: Tensor, target: Tensor, complete: Tensor | None = None) -> None:
         """Blend the squared errors of the pixels drawn last into their cells: into each the mean
         of its own, so that the outcome does not depend on their order."""
         cell, error = self._cell, (color - target).square().mean(1)
+        one = torch.ones_like(error)
+        if complete is not None:
+            error, one = error.masked_fill(~complete, 0), complete.float()
         total, hits, known = self._sum.view(-1), self._hits.view(-1), self.error.view(-1)
         total.index_add_(0, cell, error)
-        hits.index_add_(0, cell, torch.ones_like(error))
+        hits.index_add_(0, cell, one)
         mean = total.index_select(0, cell) / hits.index_select(0, cell)
-        known[cell] = torch.lerp(mean, known.index_select(0, cell), self.options.map_decay)
-        total[cell] = hits[cell] = 0
+        old = known.index_select(0, cell)
+        new = torch.lerp(mean, old, self.options.map_decay)
+        if complete is not None:  # a cell that only rays beyond the count have drawn stays
+            new = new.where(hits.index_select(0, cell) > 0, old)
+        known[cell] = new
+        total.index_fill_(0, cell, 0)
+        hits.index_fill_(0, cell, 0)
+
+    def observed(self) -> None:
         self._observed += 1  # not in `sample`: a look at a batch must not change when this happens
         self._stale |= self._observed % self.options.map_every == 0
 

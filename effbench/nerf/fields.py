@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -39,6 +40,14 @@ class RadianceField(nn.Module):
     @abstractmethod
     def color(self, geometry: Tensor, directions: Tensor) -> Tensor:
         """Return sRGB in [0, 1] (float32 [N, 3]) from features [N, G] and directions [N, D]."""
+
+    def shipped(self) -> dict[str, Tensor]:
+        """Return the weights by name, detached. Default: the parameters."""
+        return {name: tensor.detach() for name, tensor in self.named_parameters()}
+
+    def load_shipped(self, weights: Mapping[str, Tensor]) -> None:
+        """Load what `shipped` returned."""
+        self.load_state_dict(weights)
 
     def _autocast(self, device: torch.device) -> AbstractContextManager[Any]:
         return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16")

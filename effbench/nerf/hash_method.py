@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from effbench.kernels.hash_encoding import HashLayout
-from effbench.nerf.fields import HashField, resolve_precision
+from effbench.nerf.fields import HashField, NetworkField, resolve_precision
 from effbench.nerf.sampling import Sampler
+from effbench.nerf.tcnn_field import TcnnField
 from effbench.nerf.training import RadianceFieldMethod, TrainingOptions
 
 
@@ -39,6 +40,7 @@ class HashConfig:
     background: Literal["random", "scene"] = "random"  # in training, where images have alpha
     ema: float = 0.0  # decay of the weight average; 0 for none
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # of the networks
+    buffers: Literal["auto", "fixed", "exact"] = "auto"  # of a step; auto: fixed on CUDA
 
 
 class HashMethod(RadianceFieldMethod):
@@ -65,14 +67,20 @@ class HashMethod(RadianceFieldMethod):
     def build_options(self) -> TrainingOptions:
         c = self.config
         return TrainingOptions(
-            samples=c.samples, loss=c.loss, background=c.background, decay=c.decay, ema=c.ema
+            samples=c.samples,
+            loss=c.loss,
+            background=c.background,
+            decay=c.decay,
+            ema=c.ema,
+            buffers=c.buffers,
         )
 
-    def build_field(self, generator: torch.Generator) -> HashField:
+    def build_field(self, generator: torch.Generator) -> NetworkField:
         c = self.config
         layout = HashLayout(c.levels, c.log2_table, c.base_resolution, c.finest_resolution)
         precision = resolve_precision(c.precision, self.device)
-        return HashField(layout, c.hidden, c.geometry, precision, self.backend, generator)
+        field = HashField(layout, c.hidden, c.geometry, precision, self.backend, generator)
+        return TcnnField(field) if self.library == "tcnn" else field
 
     def build_sampler(self) -> Sampler:
         return self.occupancy_sampler()

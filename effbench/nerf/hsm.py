@@ -54,20 +54,44 @@ class HardSampleLearner(Learner):
         self.mean_tau = torch.ones((), device=generator.device)
 
     def backward(self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss) -> Outcome:
+        if not len(batch.placed.samples):
+            return Outcome(loss(batch.background, batch.target), batch.background)
+        return self._backward(model, sampler, batch, loss, None)
+
+    def backward_within(
+        self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss, drawn: int
+    ) -> Outcome:
+        """Do as `backward` does without reading anything from the device: b is at most `drawn`."""
+        return self._backward(model, sampler, batch, loss, drawn)
+
+    def set_generator(self, generator: torch.Generator) -> None:
+        self.generator = generator
+
+    def _backward(
+        self,
+        model: RadianceField,
+        sampler: Sampler,
+        batch: Batch,
+        loss: Loss,
+        capacity: int | None,
+    ) -> Outcome:
         if not isinstance(model, NetworkField):
             raise ConfigError(
                 f"hard sample mining cannot train a {type(model).__name__}: it needs outputs "
                 "before activation, which a NetworkField has"
             )
-        if not len(batch.placed.samples):
-            return Outcome(loss(batch.background, batch.target), batch.background)
         with torch.no_grad():
             encoded, directions = encode(model, batch)
             outputs = _outputs(model, encoded, directions)
         value, color, gradients = self._through_rendering(outputs, sampler, batch, loss)
-        hard = hardness(*gradients)
-        fraction = self.observe(hard)
-        kept, factor = self.draw(hard, fraction)
+        count = None if capacity is None else batch.placed.samples.offsets[-1]  # B, without tail
+        hard = hardness(*gradients, count)
+        fraction = self.observe(hard, count)
+        wanted = fraction * (len(hard) if count is None else count)
+        if capacity is not None and capacity < len(hard):
+            assert count is not None
+            fraction = torch.minimum(fraction, (capacity - 1) / count.clamp_min(1))
+        kept, factor = self.draw(hard, fraction, count, capacity)
         if len(kept):
             positions = batch.placed.samples.positions.index_select(0, kept)
             known = model.encode(positions, encoded.index_select(0, kept))
@@ -75,32 +99,43 @@ class HardSampleLearner(Learner):
             d_log_density, d_logits = (g.index_select(0, kept) for g in gradients)
             torch.autograd.backward(outputs, (d_log_density * factor, d_logits * factor[:, None]))
         # a gradient that is not finite draws nothing, then and later: the loss must say so
-        value = torch.where(self.mean_tau.isfinite(), value, math.nan)
+        value = value.masked_fill(~self.mean_tau.isfinite(), math.nan)
+        distinct = torch.full_like(fraction, len(kept)) if count is None else (factor > 0).sum()
         figures = {
             "inv_tau": 1 / self.mean_tau,
             "drawn": fraction,
-            "distinct": torch.full_like(fraction, len(kept) / len(hard)),
-            "skewness": skewness(hard),
+            "distinct": distinct / (len(hard) if count is None else count.clamp_min(1)),
+            "skewness": skewness(hard, count),
         }
-        return Outcome(value, color, figures)
+        return Outcome(value, color, figures, wanted)
 
-    def draw(self, hard: Tensor, fraction: Tensor) -> tuple[Tensor, Tensor]:
+    def draw(
+        self,
+        hard: Tensor,
+        fraction: Tensor,
+        count: Tensor | None = None,
+        capacity: int | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Draw from hardness [B] the given fraction of samples (0-d, b / B).
 
         Returns the samples to learn from (int64 [n], ascending; its size is the one thing that is
-        read from the device) and the factors of their gradients (float32 [n]).
+        read from the device) and the factors of their gradients (float32 [n]). With a `count` B
+        is that (0-d) and `hard` has a tail of zeros; with a `capacity` n is that, nothing is read,
+        and the slots left over have the factor 0.
         """
         if self.config.replacement:
             expected = hard * fraction  # b·p
         else:
-            expected = inclusion_probabilities(hard, fraction * len(hard), self.backend)
+            total = fraction * (len(hard) if count is None else count)
+            expected = inclusion_probabilities(hard, total, self.backend)
         # b = B: no draw, every sample that has a gradient
         expected = torch.where(fraction < 1, expected, hard.sign())
         device = hard.device
         shift = torch.rand((), generator=self.generator, device=device, dtype=torch.float64)
-        kept, factor = systematic(expected, shift, self.backend)
+        kept, factor = systematic(expected, shift, self.backend, capacity)
         if self.config.reweight:
-            factor = factor / expected.index_select(0, kept)
+            odds = expected.index_select(0, kept)
+            factor = factor / (odds if capacity is None else odds.masked_fill(factor == 0, 1))
         return kept, factor
 
     def _through_rendering(
@@ -111,7 +146,8 @@ class HardSampleLearner(Learner):
         log_density, logits = (x.detach().requires_grad_() for x in outputs)
         thickness = trunc_exp(log_density) * samples.deltas
         color = torch.sigmoid(logits)
-        pixels = composite(thickness, color, samples.offsets, batch.background, self.backend)[0]
+        render = self.composite or composite
+        pixels = render(thickness, color, samples.offsets, batch.background, self.backend)[0]
         value = loss(pixels, batch.target)
         gradients = torch.autograd.grad(value, (log_density, logits))
         auxiliary = sampler.loss(batch.placed, thickness.detach())
@@ -119,27 +155,37 @@ class HardSampleLearner(Learner):
             auxiliary.backward()  # type: ignore[no-untyped-call]
         return value.detach(), pixels.detach(), gradients
 
-    def observe(self, hard: Tensor) -> Tensor:
+    def observe(self, hard: Tensor, count: Tensor | None = None) -> Tensor:
         """Update τ̂ and return the fraction b / B to draw."""
         # τ is below 1 only where no sample has a gradient
-        tau = hard.square().mean().sqrt().clamp_min(1)
-        self.mean_tau = torch.lerp(self.mean_tau, tau, self.rate)
+        tau = _mean(hard.square(), count).sqrt().clamp_min(1)
+        self.mean_tau.lerp_(tau, self.rate)  # in place: a recorded step knows it by its address
         return self.mean_tau.pow(-self.config.exponent).clamp_min(self.config.min_fraction)
 
 
-def hardness(d_log_density: Tensor, d_logits: Tensor) -> Tensor:
+def hardness(d_log_density: Tensor, d_logits: Tensor, count: Tensor | None = None) -> Tensor:
     """Return B·p [B] of gradients [B] and [B, 3]: 0 if all of them are 0, with a NaN if one is not
-    finite."""
+    finite. count: B (0-d) where the gradients have a tail of zeros behind the samples'."""
     # a product with ones: sums along a short last axis are slow on a CPU
     norms = (d_log_density.square() + d_logits.square() @ d_logits.new_ones(3)).sqrt()
-    return norms / norms.mean().clamp_min(_TINY)
+    return norms / _mean(norms, count).clamp_min(_TINY)
 
 
-def skewness(values: Tensor) -> Tensor:
-    """Return the third standardised moment of values [N]; 0 where they are all the same."""
-    deviations = values - values.mean()
+def skewness(values: Tensor, count: Tensor | None = None) -> Tensor:
+    """Return the third standardised moment of values [N], the first `count` (0-d) of them if that
+    is given; 0 where they are all the same."""
+    deviations = values - _mean(values, count)
+    if count is not None:
+        tail = torch.arange(len(values), device=values.device) >= count
+        deviations = deviations.masked_fill(tail, 0)
     squares = deviations.square()
-    return (squares @ deviations) / len(values) / squares.mean().clamp_min(_TINY).pow(1.5)
+    third = (squares @ deviations) / (len(values) if count is None else count.clamp_min(1))
+    return third / _mean(squares, count).clamp_min(_TINY).pow(1.5)
+
+
+def _mean(values: Tensor, count: Tensor | None) -> Tensor:
+    """Return the mean of values [N], or of the first `count` where the others are zeros."""
+    return values.mean() if count is None else values.sum() / count.clamp_min(1)
 
 
 def _outputs(model: NetworkField, encoded: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:

@@ -33,6 +33,7 @@ class MLPConfig:
     loss: Literal["huber", "mse"] = "mse"
     background: Literal["random", "scene"] = "random"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    buffers: Literal["auto", "fixed", "exact"] = "auto"  # of a step; auto: fixed on CUDA
 
 
 class MLPMethod(RadianceFieldMethod):
@@ -55,7 +56,11 @@ class MLPMethod(RadianceFieldMethod):
     def build_options(self) -> TrainingOptions:
         c = self.config
         return TrainingOptions(
-            samples=c.samples, loss=c.loss, background=c.background, decay=c.decay
+            samples=c.samples,
+            loss=c.loss,
+            background=c.background,
+            decay=c.decay,
+            buffers=c.buffers,
         )
 
     def build_sampler(self) -> Sampler:

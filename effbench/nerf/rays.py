@@ -80,9 +80,16 @@ class TrainingPixels:
         colors = self._images.flatten(0, 2).index_select(0, pixel).float() / 255
         return self._cube.rays(*world), colors
 
-    def observe(self, color: Tensor, target: Tensor) -> None:
-        """Learn how the pixels drawn last were rendered: colours and targets, both [R, 3].
-        Default: nothing is learnt."""
+    def refresh(self) -> None:
+        """Adapt to what was learnt; on the host, before every step. Default: nothing to adapt."""
+
+    def observe(self, color: Tensor, target: Tensor, complete: Tensor | None = None) -> None:
+        """Learn how the pixels drawn last were rendered: colours and targets, both [R, 3], of the
+        rays that are `complete` (bool [R]; None: all); on the device, and nothing else. Default:
+        nothing is learnt."""
+
+    def observed(self) -> None:
+        """Count an observation; on the host, after every step. Default: nothing to count."""
 
 
 def camera_rays(pose: Tensor, intrinsics: Intrinsics, cube: UnitCube, backend: str) -> Rays:

@@ -14,9 +14,12 @@ from effbench.kernels.compaction import keep_prefix, keep_selected
 from effbench.kernels.marching import march
 from effbench.kernels.samples import Samples
 from effbench.kernels.volume_rendering import composite, visible_counts
+from effbench.nerf.capacity import Capacity
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.occupancy import OccupancyGrid
 from effbench.nerf.rays import Rays, UnitCube
+
+_NOWHERE = 1e9  # behind everything: where an inactive ray would begin
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,16 @@ class Placed:
 
     samples: Samples
     encoded: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A placement in buffers of fixed size. complete: bool [R], the rays that count: active, and
+    all of their samples found room; marched: int64 [R + 1], offsets before compaction."""
+
+    placed: Placed
+    complete: Tensor
+    marched: Tensor
 
 
 class Sampler(ABC):
@@ -106,25 +119,60 @@ class OccupancySampler(Sampler):
         jitter = torch.rand(len(rays), generator=generator, device=device)
         near = torch.full((len(rays),), self.cube.near, device=device)
         samples = self._march(rays, near, jitter, self.options.steps, self.step)
-        if self.options.compaction == "none" or not len(samples):
+        if not self.compacts or not len(samples):
             return Placed(samples)
+        return self._compacted(samples, field)
+
+    @property
+    def compacts(self) -> bool:
+        return self.options.compaction != "none"
+
+    def place_within(
+        self,
+        rays: Rays,
+        count: Tensor,
+        field: RadianceField,
+        generator: torch.Generator,
+        capacity: Capacity,
+    ) -> Filled:
+        """Place as `place` does on the first `count` (0-d) of `capacity.rays` rays, in buffers of
+        fixed size, without reading anything from the device. Rays from the first on whose samples
+        find no room are not complete."""
+        jitter = torch.rand(len(rays), generator=generator, device=count.device)
+        active = torch.arange(len(rays), device=count.device) < count
+        near = torch.full((len(rays),), self.cube.near, device=count.device)
+        near = near.masked_fill(~active, _NOWHERE)
+        room = capacity.marched if self.compacts else capacity.kept
+        samples = self._march(rays, near, jitter, self.options.steps, self.step, room)
+        complete = active & (samples.offsets[1:] < room)
+        placed = Placed(samples)
+        if self.compacts:
+            placed = self._compacted(samples, field, capacity.kept)
+            complete &= placed.samples.offsets[1:] < capacity.kept
+        return Filled(placed, complete, samples.offsets)
+
+    def _compacted(
+        self, samples: Samples, field: RadianceField, capacity: int | None = None
+    ) -> Placed:
         with torch.no_grad():
             encoded = field.encode(samples.positions)
             thickness = field.density(encoded)[0] * samples.deltas
-        samples, kept = self._compact(samples, thickness)
+        samples, kept = self._compact(samples, thickness, capacity)
         return Placed(samples, encoded.index_select(0, kept))
 
-    def _compact(self, samples: Samples, thickness: Tensor) -> tuple[Samples, Tensor]:
+    def _compact(
+        self, samples: Samples, thickness: Tensor, capacity: int | None = None
+    ) -> tuple[Samples, Tensor]:
         """Return the samples worth training on and their indices."""
         options = self.options
         counts = visible_counts(thickness, samples.offsets, options.early_stop, self.backend)
         if options.compaction == "transmittance":
-            return keep_prefix(samples, counts, backend=self.backend)
+            return keep_prefix(samples, counts, capacity, self.backend)
         end = (samples.offsets[:-1] + counts).index_select(0, samples.rays)
         visible = torch.arange(len(samples), device=end.device) < end
         least = self.grid.thickness.mean().clamp_max(options.alpha_threshold)
         opaque = -torch.expm1(-thickness) >= least
-        return keep_selected(samples, visible & opaque, backend=self.backend)
+        return keep_selected(samples, visible & opaque, capacity, self.backend)
 
     @torch.no_grad()
     def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
@@ -164,7 +212,15 @@ class OccupancySampler(Sampler):
         black = torch.zeros(len(left), 3, device=left.device)
         return composite(thickness[kept], colors, seen.offsets, black, self.backend)
 
-    def _march(self, rays: Rays, near: Tensor, jitter: Tensor, limit: int, step: float) -> Samples:
+    def _march(
+        self,
+        rays: Rays,
+        near: Tensor,
+        jitter: Tensor,
+        limit: int,
+        step: float,
+        capacity: int | None = None,
+    ) -> Samples:
         return march(
             rays.origins,
             rays.directions,
@@ -176,6 +232,7 @@ class OccupancySampler(Sampler):
             limit,
             self.cube.far,
             self.backend,
+            capacity,
         )
 
     def state(self) -> dict[str, Tensor]:

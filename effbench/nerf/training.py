@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from effbench.kernels.backends import resolve
+from effbench import libraries
+from effbench.errors import ConfigError
 from effbench.method import Context, Method
+from effbench.nerf import nerfacc_sampler
 from effbench.nerf.distributions import distributions, ray_profile
 from effbench.nerf.fields import RadianceField
+from effbench.nerf.fixed_step import FixedStep
 from effbench.nerf.learning import Batch, FullLearner, Learner
+from effbench.nerf.nerfacc_sampler import NerfaccSampler
 from effbench.nerf.rays import Rays, TrainingPixels, UnitCube, camera_rays
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Sampler
 from effbench.nerf.steplog import StepLog
@@ -30,7 +34,9 @@ class TrainingOptions:
     """samples: B, the samples per step that the ray count is steered to; loss: "huber" or "mse";
     background: "random" (a colour per ray, where images have alpha) or "scene"; warmup: iterations
     of linear learning-rate growth; decay: "exponential" (to a tenth over the last 70 % of the
-    budget) or "none"; ema: decay of the weight average that is evaluated (0: none)."""
+    budget) or "none"; ema: decay of the weight average that is evaluated (0: none); buffers: of
+    a step, "exact" (as large as its samples) or "fixed" (never read from the device, so that steps
+    can be recorded as CUDA graphs), "auto" for fixed ones on CUDA where the sampler has them."""
 
     samples: int
     loss: str = "huber"
@@ -38,6 +44,7 @@ class TrainingOptions:
     warmup: int = 20
     decay: str = "exponential"
     ema: float = 0.0
+    buffers: str = "auto"
 
 
 class RadianceFieldMethod(Method):
@@ -50,7 +57,7 @@ class RadianceFieldMethod(Method):
     def __init__(self, config: Any, context: Context) -> None:
         super().__init__(config, context)
         self.device = context.device
-        self.backend = resolve(context.backend, self.device)
+        self.backend, self.library = libraries.split(context.backend, self.device)
         self.generator = torch.Generator(self.device).manual_seed(context.seed)
         self.cube = UnitCube.of(context.scene, self.device)
         self.pixels = self.build_pixels()
@@ -60,19 +67,19 @@ class RadianceFieldMethod(Method):
         self.field = self.build_field(weights).to(self.device)
         self.sampler = self.build_sampler()
         self.learner = self.build_learner()
+        if self.library == "nerfacc":
+            self.learner.composite = nerfacc_sampler.composite
         self.optimizer = self.build_optimizer()
         if placing := list(self.sampler.parameters()):
             self.optimizer.add_param_group({"params": placing})
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
-        average = get_ema_multi_avg_fn(self.options.ema)  # type: ignore[no-untyped-call]
-        self.averaged = (
-            AveragedModel(self.field, multi_avg_fn=average) if self.options.ema else None
-        )
+        self.averaged = copy.deepcopy(self.field) if self.options.ema else None
         self.iteration = 0
         self.ray_count = self._FIRST_RAYS
         self.sample_count = 0
         self.figures: Mapping[str, Tensor] = {}  # of the last step, by the learner
         self.steps = StepLog()
+        self.fixed = self._fixed_step()
 
     @abstractmethod
     def build_options(self) -> TrainingOptions:
@@ -113,24 +120,39 @@ class RadianceFieldMethod(Method):
             every=c.grid_every,
             everywhere_until=c.grid_everywhere_until,
         )
-        return OccupancySampler(options, self.cube, self.device, self.backend)
+        kind = NerfaccSampler if self.library == "nerfacc" else OccupancySampler
+        return kind(options, self.cube, self.device, self.backend)
 
     def step(self, progress: float) -> Tensor:
         self._set_rate(progress)
         self.sampler.update(self.field, self.iteration, self.generator)
+        loss = self._step_in_fixed(self.fixed) if self.fixed else self._step_exactly()
+        self._average()
+        self.iteration += 1
+        return loss
+
+    def _step_exactly(self) -> Tensor:
+        """Do a step with tensors as large as its samples, a number the host has to wait for."""
         batch = self._batch(*self.pixels.sample(self.ray_count, self.generator), self.generator)
         self.optimizer.zero_grad(set_to_none=True)
         outcome = self.learner.backward(self.field, self.sampler, batch, self.loss)
         self.optimizer.step()  # leaves alone what has no gradient: no ray met an occupied cell
-        if self.averaged is not None:
-            self.averaged.update_parameters(self.field)
         self.figures = outcome.figures
         self.pixels.observe(outcome.color, batch.target)
-        self.iteration += 1
+        self.pixels.observed()
         rays, samples = len(batch.rays), len(batch.placed.samples)
-        self.steps.add(self.iteration, rays, samples, outcome.loss, outcome.figures)
+        self.steps.add(self.iteration + 1, rays, samples, outcome.loss, outcome.figures)
         self._steer_rays(samples)
         return outcome.loss
+
+    def _step_in_fixed(self, fixed: FixedStep) -> Tensor:
+        """Do a step with buffers of fixed size, recorded where that works."""
+        values = fixed.step()
+        self.steps.add_values(self.iteration + 1, fixed.names, values)
+        reported = dict(zip(fixed.names, values, strict=True))
+        loss = reported.pop("loss")
+        self.figures = {k: v for k, v in reported.items() if k not in ("rays", "samples")}
+        return loss
 
     def loss(self, color: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
         """Return the mean pixel loss of colours [R, 3]; with reduction "none" each value's."""
@@ -152,14 +174,14 @@ class RadianceFieldMethod(Method):
         return torch.cat(parts).clamp(0, 1).view(intrinsics.height, intrinsics.width, 3)
 
     def state(self) -> dict[str, Tensor]:
-        named = self._evaluated().named_parameters()
-        weights = {f"field.{name}": tensor.detach() for name, tensor in named}
+        named = self._evaluated().shipped()
+        weights = {f"field.{name}": tensor for name, tensor in named.items()}
         return weights | self.sampler.state()
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         prefix = "field."
         weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        self.field.load_state_dict(weights)
+        self.field.load_shipped(weights)
         self.averaged = None
         self.sampler.load_state(state)
 
@@ -167,19 +189,21 @@ class RadianceFieldMethod(Method):
         return itertools.chain(self.field.parameters(), self.sampler.parameters())
 
     def diagnostics(self) -> dict[str, float]:
+        self._catch_up()
         counts = {"rays": float(self.ray_count), "samples": float(self.sample_count)}
         return counts | {name: float(figure) for name, figure in self.figures.items()}
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Return `steps`, one row per step since the last call, `distributions` of a fresh batch,
         and `ray`, the samples of one fixed ray (docs/records.md has the columns)."""
+        self._catch_up()
         # A generator of its own, the same at every call: training goes on as if nothing was drawn.
         generator = torch.Generator(self.device).manual_seed(self.context.seed + 1)
         with torch.no_grad():
             fixed = self._batch(*self._fixed_ray, generator)
             fresh = self._batch(*self.pixels.sample(self.ray_count, generator), generator)
         found = {
-            "distributions": distributions(self.field, fresh, self._ray_losses, self.backend),
+            "distributions": distributions(self.field, fresh, self.ray_losses, self.backend),
             "ray": ray_profile(self.field, fixed, self.loss, self.backend),
         }
         at = {"iteration": self.iteration}
@@ -187,17 +211,55 @@ class RadianceFieldMethod(Method):
         return {"steps": self.steps.take(), **placed}
 
     def facts(self) -> dict[str, Any]:
+        self._catch_up()
+        step = self.fixed.facts() if self.fixed else {"step": "exact"}
         return {
-            "backend": self.backend,
+            "backend": " + ".join(name for name in (self.library, self.backend) if name),
             "precision": self.field.precision,
             "render_rays_per_chunk": self._RENDER_RAYS,
             "rays_last_step": self.ray_count,
             "samples_last_step": self.sample_count,
+            **step,
         }
 
     def _evaluated(self) -> RadianceField:
         """Return the field that is rendered and shipped: the average, where one is kept."""
-        return self.field if self.averaged is None else cast(RadianceField, self.averaged.module)
+        return self.field if self.averaged is None else self.averaged
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Let the average follow the weights; it begins as they are after the first step."""
+        if self.averaged is None:
+            return
+        means, weights = list(self.averaged.parameters()), list(self.field.parameters())
+        if self.iteration == 0:
+            torch._foreach_copy_(means, weights)
+        else:
+            torch._foreach_lerp_(means, weights, 1 - self.options.ema)
+
+    def set_generator(self, generator: torch.Generator) -> None:
+        """Draw random numbers from `generator` from now on."""
+        self.generator = generator
+        self.learner.set_generator(generator)
+
+    def _fixed_step(self) -> FixedStep | None:
+        """Return the step in buffers of fixed size, where that is what the options ask for."""
+        # a library sizes its buffers itself, out of a recording's sight
+        asked, possible = self.options.buffers, type(self.sampler) is OccupancySampler
+        possible &= not self.library
+        if asked == "fixed" and not possible:
+            raise ConfigError(
+                f"buffers=fixed: {self.library or type(self.sampler).__name__} has no samples in "
+                "buffers of fixed size: use buffers=auto, or effbench's own occupancy grid"
+            )
+        if asked == "fixed" or (asked == "auto" and possible and self.device.type == "cuda"):
+            return FixedStep(self, self.ray_count, self._MOST_RAYS)
+        return None
+
+    def _catch_up(self) -> None:
+        """Ask the device for the counts that a step in fixed buffers keeps there."""
+        if self.fixed:
+            self.ray_count, self.sample_count = self.fixed.counts()
 
     @functools.cached_property
     def _fixed_ray(self) -> tuple[Rays, Tensor]:
@@ -211,14 +273,15 @@ class RadianceFieldMethod(Method):
         return rays.select(slice(index, index + 1)), pixel[None]
 
     def _batch(self, rays: Rays, pixels: Tensor, generator: torch.Generator) -> Batch:
-        target, background = self._target(pixels, generator)
+        target, background = self.matched(pixels, generator)
         placed = self.sampler.place(rays, self.field, generator)
         return Batch(rays, placed, target, background)
 
-    def _ray_losses(self, color: Tensor, target: Tensor) -> Tensor:
+    def ray_losses(self, color: Tensor, target: Tensor) -> Tensor:
+        """Return the mean loss of each ray's channels [R], of colours and targets [R, 3]."""
         return self.loss(color, target, "none").mean(1)
 
-    def _target(self, pixels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def matched(self, pixels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return the colours to match and the background behind each ray, both [R, 3]."""
         if self.options.background == "random" and self.pixels.has_alpha:
             background = torch.rand(len(pixels), 3, generator=generator, device=self.device)
@@ -234,7 +297,10 @@ class RadianceFieldMethod(Method):
         if self.options.decay == "exponential":
             factor *= 0.1 ** max(0.0, (progress - 0.3) / 0.7)
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
-            group["lr"] = rate * factor
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate * factor)
+            else:
+                group["lr"] = rate * factor
 
     def _steer_rays(self, samples: int) -> None:
         """Steer the ray count to B samples per step: n ← n·B / measured, at most doubled."""

@@ -1,0 +1,184 @@
+"""`make gpu-bench`: Instant-NGP's iteration taken apart, beside other kernels and the ceilings.
+
+B = 2^18 samples, L = 16 levels, T = 2^19 entries, width 64, on procedural/blocks. Times are medians
+on the device's clock; `--out` keeps them with their provenance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from bench import gpu_ceilings, gpu_kernels
+from bench.gpu import EventBreakdown, alternate, demand_gpu
+from effbench import devices, libraries, machine
+from effbench.config import build
+from effbench.energy import EnergyMeter
+from effbench.files import write_json
+from effbench.method import Context
+from effbench.nerf import learning
+from effbench.nerf.training import RadianceFieldMethod
+from effbench.plugins import discover
+from effbench.scene import Scene
+
+FLOOR_MS = 1.0  # docs/performance.md's estimate for an H200
+_WARM_UP = 512  # steps: the grid has cleared, and every size that comes up has been recorded
+
+
+def main() -> None:
+    arguments = _parse()
+    device = demand_gpu("measured")
+    torch.cuda.set_device(device)
+    print(f"{machine.device_name(device)}, torch {torch.__version__}", flush=True)
+    results: dict[str, Any] = {"ceilings": gpu_ceilings.measure(device)}
+    print_ceilings(results["ceilings"])
+    results["kernels"] = gpu_kernels.compare(device, arguments.rounds)
+    print_kernels(results["kernels"], results["ceilings"])
+    registry = discover([])
+    source = registry.source("procedural")
+    scene = source.load("blocks", None, source.Config())
+    results["iteration"] = iterations(scene, device, arguments.rounds)
+    print_iterations(results["iteration"])
+    results["left_out"] = {name: libraries.missing(name) for name in libraries.NAMES}
+    for name, reason in results["left_out"].items():
+        if reason:
+            print(f"{name} is left out: {reason}")
+    if arguments.out:
+        meter = EnergyMeter.of(device)
+        meter.start()
+        meter.pause()  # the clocks under the last load
+        command = ["python", "-m", "bench.gpu_bench", *sys.argv[1:]]
+        about = machine.provenance(device, command) | {"gpu_load": meter.load()}
+        write_json(arguments.out, results | {"provenance": about})
+        print(f"\nwritten to {arguments.out}")
+
+
+def iterations(scene: Scene, device: torch.device, rounds: int) -> dict[str, dict[str, Any]]:
+    """Return, by contender, the time of a step, the memory of training and, for effbench's own,
+    what an eager step is made of."""
+    found: dict[str, dict[str, Any]] = {}
+    contenders = {"instant-ngp": ("instant-ngp", "auto", {}), "hsm": ("hsm", "auto", {})}
+    contenders["instant-ngp, exact buffers"] = ("instant-ngp", "auto", {"buffers": "exact"})
+    for name in libraries.NAMES:
+        if not libraries.missing(name):
+            contenders[f"instant-ngp on {name}"] = ("instant-ngp", name, {})
+    for label, (method, backend, params) in contenders.items():
+        found[label] = measure_method(_method(method, backend, params, scene, device), rounds)
+        torch.cuda.empty_cache()
+    return found
+
+
+def measure_method(method: RadianceFieldMethod, rounds: int) -> dict[str, Any]:
+    """Train `method` until its grid has cleared, then measure its steps."""
+    for _ in range(_WARM_UP):
+        method.step(0.5)
+    times = {"step_ms": alternate({"": lambda: method.step(0.5)}, rounds)[""]}
+    with devices.eager_steps():
+        times["eager_ms"] = alternate({"": lambda: method.step(0.5)}, rounds)[""]
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        method.step(0.5)
+        torch.cuda.synchronize()
+        peak = torch.cuda.max_memory_allocated() / 1e6
+        parts = break_down(method, rounds) if not method.library else {}
+    counts = method.diagnostics()
+    return {
+        **times,
+        "peak_mb": peak,
+        "rays": counts["rays"],
+        "samples": counts["samples"],
+        "facts": method.facts(),
+        "eager_parts_ms": parts,
+    }
+
+
+def break_down(method: RadianceFieldMethod, rounds: int) -> dict[str, float]:
+    """Return the milliseconds of an eager step's parts, "other" among them, updates of the grid
+    spread over the steps between them."""
+    parts = EventBreakdown()
+    sampler: Any = method.sampler
+    parts.wrap(method.pixels, "sample", "rays")
+    parts.wrap(sampler, "_march", "march")
+    parts.wrap(sampler, "_compacted", "compaction")
+    parts.wrap(sampler, "update", "occupancy")
+    parts.wrap(method.field, "encode", "encode forward")
+    parts.wrap(method.field, "log_density", "density network")
+    parts.wrap(method.field, "color_logits", "colour network")
+    parts.wrap(learning, "composite", "volume rendering")
+    parts.wrap(torch.Tensor, "backward", "backward")
+    parts.wrap(method.optimizer, "step", "optimiser")
+    try:
+        for _ in range(rounds):
+            with parts.part("other"):
+                method.step(0.5)
+        sums = parts.milliseconds()
+    finally:
+        parts.unwrap()
+    return {name: total / rounds for name, total in sorted(sums.items(), key=lambda x: -x[1])}
+
+
+def _method(
+    name: str, backend: str, params: dict[str, Any], scene: Scene, device: torch.device
+) -> RadianceFieldMethod:
+    method_class = discover([]).method(name)
+    config = build(method_class.Config, params, name)
+    context = Context(scene, device, seed=0, backend=backend)
+    return cast(RadianceFieldMethod, method_class(config, context))
+
+
+def print_ceilings(ceilings: dict[str, float]) -> None:
+    print("\nceilings, measured")
+    for name, value in ceilings.items():
+        print(f"  {name:24}{value:10.0f}")
+
+
+def print_kernels(kernels: gpu_kernels.Times, ceilings: dict[str, float]) -> None:
+    """Print times, how many times longer than effbench's each is, and the share of a ceiling."""
+    print("\nkernels, B=2^18, L=16, T=2^19, width 64 (median ms, ratio to the first)")
+    for operation, times in kernels.items():
+        first = next(iter(times.values()))
+        for name, value in times.items():
+            share = _share(operation, value, ceilings)
+            print(f"  {operation:28}{name:22}{value:9.3f}{value / first:8.2f}×{share}")
+
+
+def _share(operation: str, milliseconds: float, ceilings: dict[str, float]) -> str:
+    if operation.startswith("networks"):
+        passes = 1 if operation.endswith("forward") else 2
+        rate = passes * gpu_kernels.network_operations() / 1e9 / milliseconds
+        return f"{rate / ceilings['matmul_bf16_tflop_s']:8.0%} of matmul"
+    if operation.startswith("Adam"):
+        rate = gpu_kernels.adam_bytes() / 1e6 / milliseconds
+        return f"{rate / ceilings['copy_gb_s']:8.0%} of copy"
+    return ""
+
+
+def print_iterations(found: dict[str, dict[str, Any]]) -> None:
+    print("\none iteration on procedural/blocks")
+    print(f"  {'':30}{'step ms':>9}{'eager ms':>10}{'peak MB':>9}{'samples':>10}  recorded")
+    for name, one in found.items():
+        print(
+            f"  {name:30}{one['step_ms']:9.3f}{one['eager_ms']:10.3f}{one['peak_mb']:9.0f}"
+            f"{one['samples']:10.0f}  {one['facts'].get('cuda_graphs', 'no')}"
+        )
+    first = next(iter(found.values()))
+    print(f"  floor by docs/performance.md, for an H200: {FLOOR_MS:g} ms")
+    print("\n  parts of an eager step of instant-ngp (ms, launch gaps included)")
+    total = sum(first["eager_parts_ms"].values())
+    for name, value in first["eager_parts_ms"].items():
+        print(f"    {name:20}{value:9.3f}{100 * value / total:6.0f} %")
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.gpu_bench", description=__doc__)
+    parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
+    parser.add_argument("--rounds", type=int, default=100, help="timed turns per contender")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
