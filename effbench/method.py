@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from effbench import config
+from effbench.errors import PluginError
 
 if TYPE_CHECKING:
     import torch
@@ -31,11 +35,28 @@ class Requirement:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A parent's result: its full parameters and its shipped tensors, on the CPU."""
+    """A parent's result: its full parameters and its shipped tensors, on the CPU.
+
+    folder: the parent's cell, where what is made of its result alone may be kept; None in memory.
+    cls, parents: what `restore` builds it with.
+    """
 
     method: str
     params: Mapping[str, Any]
     state: Mapping[str, torch.Tensor]
+    folder: Path | None = None
+    cls: type[Method] | None = None
+    parents: Mapping[str, Checkpoint] = field(default_factory=dict)
+
+    def restore(self, context: Context) -> Method:
+        """Return the trained parent itself, ready to render in a child's context."""
+        if self.cls is None:
+            raise PluginError(f"the checkpoint of '{self.method}' does not say its class")
+        cls = self.cls.specialised(self.params)
+        settings = config.build(cls.Config, self.params, cls.name)
+        method = cls(settings, replace(context, parents=self.parents))
+        method.load_state(self.state)
+        return method
 
 
 @dataclass(frozen=True)
