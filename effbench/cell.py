@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import json
 import random
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import safetensors.torch
 import torch
 
 import effbench
-from effbench import config, devices, evaluate, files, machine, measure, record
+from effbench import config, devices, evaluate, files, machine, measure, record, resume
 from effbench.clock import Budget, Clock
 from effbench.curve import Curve
 from effbench.errors import Diverged, EffbenchError
@@ -28,6 +29,7 @@ from effbench.outcome import (
     MODEL,
     RECORD,
     RENDERS,
+    RESUME,
     TABLES,
     cell_folder,
     identity,
@@ -69,10 +71,12 @@ def run_cell(
     scene: Callable[[], Scene],
     command: Sequence[str] = (),
     report: Report = silent,
+    classes: Callable[[str], type[Method]] | None = None,
 ) -> Record:
     """Run a cell and write its files below `out`; whatever goes wrong becomes its record.
 
-    method, scene: give the class and the loaded scene, inside the cell, since loading may fail.
+    method, scene: give the class and the loaded scene, inside the cell, since loading may fail;
+    classes: gives a parent's class by its name, for children that restore a parent.
     The record is written last: a cell without one was interrupted.
     """
     began = time.perf_counter()
@@ -83,10 +87,11 @@ def run_cell(
     reason = ""
     try:
         with devices.subnormals_flushed():
-            _Run(cell, out, measured, report).measure(method(), scene())
+            _Run(cell, out, measured, report, classes).measure(method(), scene())
     except Exception as error:  # a failed cell is a result; the others go on
         traceback.print_exc()
         status, reason = diagnose(error)
+    (cell_folder(out, cell.cell_id) / RESUME).unlink(missing_ok=True)
     measured.time["total_s"] = time.perf_counter() - began
     result = Record(
         **identity(cell),
@@ -117,8 +122,16 @@ def diagnose(error: Exception) -> tuple[Status, str]:
 class _Run:
     """The steps of one cell; `measured` is filled as they succeed."""
 
-    def __init__(self, cell: Cell, out: Path, measured: _Measured, report: Report) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        out: Path,
+        measured: _Measured,
+        report: Report,
+        classes: Callable[[str], type[Method]] | None,
+    ) -> None:
         self.cell = cell
+        self.classes = classes
         self.out = out
         self.folder = cell_folder(out, cell.cell_id)
         self.measured = measured
@@ -126,6 +139,7 @@ class _Run:
         self.device = torch.device(cell.device)
         self.synchronize = devices.synchronizer(self.device)
         self.memory = measure.PeakMemory(self.device)
+        self.resumed_s: list[float] = []  # how long it had trained when it went on
 
     def measure(self, cls: type[Method], scene: Scene) -> None:
         """Measure everything there is to a cell. Raises whatever the method raises."""
@@ -134,16 +148,25 @@ class _Run:
         self.measured.scene = scene_facts(self.cell, scene)
         cls = cls.specialised(self.cell.params)
         self.measured.memory["phases"] = self.memory.phases
-        parents, prepare_s = load_parents(self.cell, self.out)
-        self.measured.time["prepare_s"] = prepare_s
-        context = Context(scene, self.device, self.cell.seed, self.cell.backend, parents)
+        parents, prepared = load_parents(self.cell, self.out, self.classes)
+        budget = Budget.parse(self.cell.budget)
+        context = Context(scene, self.device, self.cell.seed, self.cell.backend, parents, budget)
         settings = config.build(cls.Config, self.cell.params, cls.name)
+        self._prepare(lambda: cls.prepare(settings, context), prepared)
         method = self._set_up(lambda: cls(settings, context))
         self._train(method)
         self._save(method)
         self._evaluate(method)
         self._measure_step(method)
         self.measured.facts = json.loads(json.dumps(method.facts()))  # TypeError if not JSON
+        if self.resumed_s:
+            self.measured.facts["resumed_after_s"] = self.resumed_s
+
+    def _prepare(self, make: Callable[[], Mapping[str, float]], prepared: dict[str, float]) -> None:
+        """Prepare what training needs; `prepared` is what the parents took, by name."""
+        self.report("prepare", 0.0, "")
+        prepared |= make()
+        self.measured.time |= {"prepared": prepared, "prepare_s": sum(prepared.values())}
 
     def _set_up(self, build: Callable[[], Method]) -> Method:
         """Compile and warm up on a throw-away copy, then build the method that is trained."""
@@ -165,8 +188,17 @@ class _Run:
     def _train(self, method: Method) -> None:
         scene = method.context.scene
         views = evaluate.evenly_spaced(len(scene.test), self.cell.curve_views)
-        curve = Curve(self.folder / CURVE)
-        tables = GrowingTables(self.folder / TABLES)
+        budget = Budget.parse(self.cell.budget)
+        interrupted = resume.read(self.folder / RESUME)
+        log, kept = None, None
+        if interrupted is not None:
+            snapshot, log = interrupted
+            method.resume(snapshot)
+            kept = budget.progress(log.train_s, log.iterations)
+            self.resumed_s.append(log.train_s)
+        clock = Clock(self.synchronize, spent=log.train_s if log else 0.0)
+        curve = Curve(self.folder / CURVE, kept)
+        tables = GrowingTables(self.folder / TABLES, kept)
 
         def on_point(point: Point) -> None:
             self.memory.begin("render")  # evaluation must not count as memory of training
@@ -179,7 +211,8 @@ class _Run:
 
         self.report("train", 0.0, "")
         self.memory.begin("warmup")  # until the first point of the curve
-        log = train(method, Budget.parse(self.cell.budget), Clock(self.synchronize), on_point)
+        keep = functools.partial(resume.write, self.folder / RESUME)
+        log = train(method, budget, clock, on_point, keep=keep, log=log)
         self.memory.end()
         self.measured.time |= _step_times(log)
         phases = self.memory.phases
@@ -239,22 +272,28 @@ class _Run:
         self.measured.memory["saved_mb"] = saved / 1e6
 
 
-def load_parents(cell: Cell, out: Path) -> tuple[dict[str, Checkpoint], float]:
-    """Return the checkpoints of a cell's parents by role, and the seconds spent on making them.
+def load_parents(
+    cell: Cell | Record, out: Path, classes: Callable[[str], type[Method]] | None = None
+) -> tuple[dict[str, Checkpoint], dict[str, float]]:
+    """Return the checkpoints of a cell's parents by role, and the seconds spent on making them by
+    cell, the parents' parents and what was prepared for them included.
 
     Raises RecordError or EffbenchError if a parent has not left its result below `out`.
     """
     checkpoints = {}
-    prepare_s = 0.0
+    prepared: dict[str, float] = {}
     for role, cell_id in cell.parents.items():
         folder = cell_folder(out, cell_id)
         parent = record.read(folder / RECORD)
         if parent.status != "ok":
             raise EffbenchError(f"parent {cell_id} is {parent.status}: {parent.reason}")
         state = safetensors.torch.load_file(folder / MODEL)
-        checkpoints[role] = Checkpoint(parent.method, parent.params, state)
-        prepare_s += sum(parent.time[key] or 0.0 for key in ("setup_s", "train_s", "prepare_s"))
-    return checkpoints, prepare_s
+        cls = classes(parent.method) if classes else None
+        theirs, _ = load_parents(parent, out, classes)
+        checkpoints[role] = Checkpoint(parent.method, parent.params, state, folder, cls, theirs)
+        prepared |= parent.time.get("prepared") or {}
+        prepared[cell_id] = sum(parent.time[key] or 0.0 for key in ("setup_s", "train_s"))
+    return checkpoints, prepared
 
 
 def seed_everything(seed: int) -> None:

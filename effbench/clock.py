@@ -60,10 +60,11 @@ class Clock:
         self,
         synchronize: Callable[[], None] = lambda: None,
         now: Callable[[], float] = time.perf_counter,
+        spent: float = 0.0,
     ) -> None:
         self._synchronize = synchronize
         self._now = now
-        self._spent = 0.0
+        self._spent = spent
         self._started: float | None = None
 
     @property

@@ -18,6 +18,7 @@ from effbench.errors import PluginError
 if TYPE_CHECKING:
     import torch
 
+    from effbench.clock import Budget
     from effbench.scene import Intrinsics, Scene
 
 
@@ -64,7 +65,8 @@ class Context:
     """Everything a method may depend on besides its own parameters.
 
     parents: one checkpoint per role that `Method.requires` named. `backend` is the kernels'
-    backend ("auto", "reference", "cpu", …; see `effbench.kernels`).
+    backend ("auto", "reference", "cpu", …; see `effbench.kernels`). budget: what the method will
+    be trained for, to size by it what is prepared; None outside of the harness.
     """
 
     scene: Scene
@@ -72,6 +74,7 @@ class Context:
     seed: int
     backend: str = "auto"
     parents: Mapping[str, Checkpoint] = field(default_factory=dict)
+    budget: Budget | None = None
 
 
 class Method(ABC):
@@ -80,11 +83,17 @@ class Method(ABC):
 
     device_defaults: per device type ("cpu", "cuda") the defaults that replace those of `Config`
     there, such as a smaller batch; explicit settings win over them. Literals, too.
+    presets: names for the method with some parameters set, {"name": {"parameter": value}}; each
+    can be run like a method, and its name is what tables show. Literals, too.
+    preset_of, preset: of the class that a preset runs as, the method's name and the parameters.
     """
 
     name: ClassVar[str]
     Config: ClassVar[type[Any]]
     device_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    preset_of: ClassVar[str] = ""
+    preset: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, config: Any, context: Context) -> None:
         """Build the model on `context.device`, seeded by `context.seed` alone."""
@@ -100,6 +109,17 @@ class Method(ABC):
     @classmethod
     def requires(cls, config: Any) -> dict[str, Requirement]:
         """Name the parents this method starts from, by role. Default: none."""
+        return {}
+
+    @classmethod
+    def prepare(cls, config: Any, context: Context) -> Mapping[str, float]:
+        """Make what training needs besides the parents, such as a teacher's views, and keep it
+        beside the parent it is made of (`Checkpoint.folder`).
+
+        Called once, before the method is built, outside of the budget. Returns the seconds that
+        making each thing took, now or when it was made, by a name that is the same for everything
+        that uses it: `prepare_s` counts it once. Default: nothing.
+        """
         return {}
 
     @abstractmethod
@@ -125,6 +145,18 @@ class Method(ABC):
     @abstractmethod
     def parameters(self) -> Iterable[torch.Tensor]:
         """Yield the trainable tensors (for the parameter and non-zero counts)."""
+
+    def snapshot(self) -> dict[str, torch.Tensor] | None:
+        """Return, at a moment worth going on from, what `resume` needs, else None (the default).
+
+        Asked after every step; the harness keeps the last one on disk until the cell has ended, so
+        that a cell that is interrupted and run again goes on from there.
+        """
+        return None
+
+    def resume(self, snapshot: Mapping[str, torch.Tensor]) -> None:
+        """Go on from what `snapshot` returned. Called before the first step, if at all."""
+        raise NotImplementedError
 
     def diagnostics(self) -> dict[str, float]:
         """Return figures of the last step worth recording on the curve. Default: none."""

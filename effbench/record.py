@@ -30,6 +30,8 @@ Status = Literal["ok", "failed", "oom", "diverged", "killed", "skipped"]
 class Record:
     """What is known of one cell (method × variant × scene × seed), finished or not.
 
+    preset_of: the method whose preset `method` is, empty if it is a method itself.
+
     The groups `scene`, `quality`, `time`, `memory`, `size` and `energy` are plain dicts; keys
     left out are written as null, unknown keys are refused. Units are part of the key: `_s`
     seconds, `_ms` milliseconds, `_mb` 1e6 bytes, `_j` joules; PSNR in dB.
@@ -57,6 +59,7 @@ class Record:
     provenance: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
+    preset_of: str = ""
     schema_version: int = SCHEMA_VERSION
 
 

@@ -18,7 +18,8 @@ import pytest
 import torch
 
 from effbench import planner, plugins
-from effbench.method import Checkpoint, Context, Method
+from effbench.config import to_dict
+from effbench.method import Checkpoint, Context, Method, Requirement
 from effbench.plugins import Registry
 from effbench.scene import Scene
 
@@ -60,12 +61,15 @@ def trained(name: str, params: str = "{}") -> Method:
 
 
 def parents(cls: type[Method], config: Any) -> dict[str, Checkpoint]:
-    return {
-        role: Checkpoint(
-            need.method, need.params, trained(need.method, json.dumps(dict(need.params))).state()
-        )
-        for role, need in cls.requires(config).items()
-    }
+    """Return trained parents as the harness gives them, but in memory."""
+    return {role: checkpoint(need) for role, need in cls.requires(config).items()}
+
+
+def checkpoint(need: Requirement) -> Checkpoint:
+    method = trained(need.method, json.dumps(dict(need.params)))
+    params, grown = to_dict(method.config), parents(type(method), method.config)
+    cls = registry().method(need.method)
+    return Checkpoint(need.method, params, method.state(), cls=cls, parents=grown)
 
 
 def rendered(method: Method) -> torch.Tensor:
