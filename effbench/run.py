@@ -103,12 +103,19 @@ def run(planned: Plan, out: Path, console: Console, *, fresh: bool = False) -> R
 
 def summarise(planned: Plan, out: Path, records: list[Record]) -> Result:
     """Write tables, plots and, for a plan with a paper, the verdict of the records below `out`."""
-    from effbench import plots, tables, verdict_text  # pandas, matplotlib: a second to import
+    from effbench import (  # pandas, matplotlib: a second to import
+        plots,
+        side_by_side,
+        tables,
+        verdict_text,
+    )
 
     written, pictures = tables.write_tables(out), plots.write_plots(out)
     if not planned.paper:
         return Result(out, records, written, pictures)
     tested = paper.load(planned.paper)
+    if tested.figures:
+        return Result(out, records, written + side_by_side.write(out, tested), pictures, tested)
     verdict, pages = verdict_text.write(out, tested)
     return Result(out, records, written + pages, pictures, tested, verdict)
 
