@@ -22,11 +22,13 @@ from effbench import config, devices, evaluate, files, machine, measure, record,
 from effbench.clock import Budget, Clock
 from effbench.curve import Curve
 from effbench.errors import Diverged, EffbenchError
+from effbench.export.cell import ON_DEMAND, measure_export
 from effbench.growing import GrowingTables
 from effbench.method import Checkpoint, Context, Method
 from effbench.outcome import (
     CURVE,
     MODEL,
+    ONNX,
     RECORD,
     RENDERS,
     RESUME,
@@ -61,6 +63,7 @@ class _Measured:
     time: dict[str, Any] = field(default_factory=dict)
     memory: dict[str, Any] = field(default_factory=dict)
     size: dict[str, Any] = field(default_factory=dict)
+    export: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -157,7 +160,9 @@ class _Run:
         self._train(method)
         self._save(method)
         self._evaluate(method)
-        self._measure_step(method)
+        self._export(method)
+        if method.trains:
+            self._measure_step(method)
         self.measured.facts = json.loads(json.dumps(method.facts()))  # TypeError if not JSON
         if self.resumed_s:
             self.measured.facts["resumed_after_s"] = self.resumed_s
@@ -169,18 +174,24 @@ class _Run:
         self.measured.time |= {"prepared": prepared, "prepare_s": sum(prepared.values())}
 
     def _set_up(self, build: Callable[[], Method]) -> Method:
-        """Compile and warm up on a throw-away copy, then build the method that is trained."""
+        """Compile and warm up on a throw-away copy, then build the method that is trained.
+
+        What does not train is the same after warming up, and built once.
+        """
         self.report("setup", 0.0, "")
         self.memory.begin("setup")
         clock = Clock(self.synchronize)
         clock.start()
         seed_everything(self.cell.seed)
-        _warm_up(build())
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        seed_everything(self.cell.seed)
         method = build()
+        _warm_up(method)
+        if method.trains:
+            del method
+            gc.collect()
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            seed_everything(self.cell.seed)
+            method = build()
         clock.pause()
         self.measured.time["setup_s"] = clock.read()
         return method
@@ -216,7 +227,8 @@ class _Run:
         self.memory.end()
         self.measured.time |= _step_times(log)
         phases = self.memory.phases
-        self.measured.memory["peak_mem_mb"] = max(phases["warmup"], phases["steady"])
+        if method.trains:
+            self.measured.memory["peak_mem_mb"] = max(phases["warmup"], phases["steady"])
 
     def _save(self, method: Method) -> None:
         """Write what a user would ship, and its sizes."""
@@ -266,6 +278,14 @@ class _Run:
             "eval_s": time.perf_counter() - began,
         }
 
+    def _export(self, method: Method) -> None:
+        """Export what is made to be shipped as ONNX, and measure a fresh process that runs it."""
+        if not method.exported_with_cell:
+            self.measured.export = {"reason": ON_DEMAND}
+            return
+        self.report("export", 0.0, "")
+        self.measured.export = measure_export(method, self.folder / ONNX)
+
     def _measure_step(self, method: Method) -> None:
         """Measure what one more step keeps for backward; last, since it changes the method."""
         saved = measure.saved_bytes(lambda: method.step(_LATE))
@@ -304,11 +324,18 @@ def seed_everything(seed: int) -> None:
 
 
 def _warm_up(method: Method) -> None:
-    """Train a few steps and render a tiny image, so that everything is compiled and loaded."""
-    for _ in range(_WARM_UP_STEPS):
-        method.step(0.0)
+    """Train a few steps and render a tiny image, so that everything is compiled and loaded.
+
+    What does not train may be made for one image size: it renders a view of that.
+    """
     scene = method.context.scene
     pose = torch.from_numpy(scene.train.poses[0]).to(method.context.device)
+    if not method.trains:
+        with torch.no_grad():
+            method.render(pose, scene.test.intrinsics)
+        return
+    for _ in range(_WARM_UP_STEPS):
+        method.step(0.0)
     side = _WARM_UP_PIXELS
     scale = side / scene.train.intrinsics.width
     focal = scene.train.intrinsics.fx * scale
@@ -317,10 +344,11 @@ def _warm_up(method: Method) -> None:
 
 
 def _step_times(log: TrainLog) -> dict[str, Any]:
+    times: dict[str, Any] = {"train_s": log.train_s, "iterations": log.iterations}
+    if not log.step_s:  # there was nothing to train
+        return times
     steps_ms = np.asarray(log.step_s) * 1e3
-    return {
-        "train_s": log.train_s,
-        "iterations": log.iterations,
+    return times | {
         "iter_ms": float(np.median(steps_ms)),
         "iter_ms_p95": float(np.percentile(steps_ms, 95)),
         "overshoot_s": log.overshoot_s,

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from effbench import config
 from effbench.errors import PluginError
@@ -77,6 +77,23 @@ class Context:
     budget: Budget | None = None
 
 
+@dataclass(frozen=True)
+class Exportable:
+    """What a method looks like outside of this project: a network of operations that ONNX has.
+
+    takes "camera": forward(pose) with pose float32 [3, 4], camera to world, returns the image,
+    float32 [H, W, 3] in [0, 1]; the camera's intrinsics are constants of the module.
+    takes "rays": forward(origins, directions), both float32 [R, 3] in world units, directions of
+    unit length, returns colours float32 [R, 3] in [0, 1]; R is free.
+
+    precision: of the stored weights, where they are quantised already.
+    """
+
+    module: torch.nn.Module
+    takes: Literal["camera", "rays"]
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+
+
 class Method(ABC):
     """One technique. `name` and the fields of `Config` must be literals: they are listed
     without importing the file.
@@ -86,6 +103,10 @@ class Method(ABC):
     presets: names for the method with some parameters set, {"name": {"parameter": value}}; each
     can be run like a method, and its name is what tables show. Literals, too.
     preset_of, preset: of the class that a preset runs as, the method's name and the parameters.
+    trains: False for a method whose result is there once it is built, such as a conversion of its
+    parent's: its cell takes no step, and its curve has one point.
+    exported_with_cell: whether every cell ends with an export to ONNX and a profile of it, for
+    methods that are made to be shipped that way; others are exported on demand.
     """
 
     name: ClassVar[str]
@@ -94,6 +115,8 @@ class Method(ABC):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     preset_of: ClassVar[str] = ""
     preset: ClassVar[Mapping[str, Any]] = {}
+    trains: ClassVar[bool] = True
+    exported_with_cell: bool = False
 
     def __init__(self, config: Any, context: Context) -> None:
         """Build the model on `context.device`, seeded by `context.seed` alone."""
@@ -172,3 +195,12 @@ class Method(ABC):
         """Return what a record should say of how this result was made (kernel backends, batch
         sizes of rendering, …). Values must be JSON. Default: none."""
         return {}
+
+    def exportable(self, intrinsics: Intrinsics) -> Exportable | None:
+        """Return what renders a camera with `intrinsics` outside of this project, for
+        `effbench export`. Default: None, there is no such network."""
+        return None
+
+    def onnx(self) -> bytes | None:
+        """Return the ONNX model that this method itself renders with. Default: None."""
+        return None

@@ -8,9 +8,10 @@ from typing import Any
 from effbench.plan import Cell, scene_key
 from effbench.scene import Scene
 
-RECORD, MODEL, CURVE, TABLES, LOG, RENDERS, RESUME = (
+RECORD, MODEL, ONNX, CURVE, TABLES, LOG, RENDERS, RESUME = (
     "record.json",
     "model.safetensors",
+    "model.onnx",
     "curve.csv",
     "tables",
     "log.txt",

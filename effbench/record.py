@@ -32,8 +32,8 @@ class Record:
 
     preset_of: the method whose preset `method` is, empty if it is a method itself.
 
-    The groups `scene`, `quality`, `time`, `memory`, `size` and `energy` are plain dicts; keys
-    left out are written as null, unknown keys are refused. Units are part of the key: `_s`
+    The groups `scene`, `quality`, `time`, `memory`, `size`, `energy` and `export` are plain dicts;
+    keys left out are written as null, unknown keys are refused. Units are part of the key: `_s`
     seconds, `_ms` milliseconds, `_mb` 1e6 bytes, `_j` joules; PSNR in dB.
     """
 
@@ -54,6 +54,7 @@ class Record:
     memory: dict[str, Any] = field(default_factory=dict)
     size: dict[str, Any] = field(default_factory=dict)
     energy: dict[str, Any] = field(default_factory=dict)
+    export: dict[str, Any] = field(default_factory=dict)
     device: str = ""
     backend: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)

@@ -53,12 +53,16 @@ def train(
 ) -> TrainLog:
     """Step `method` until `budget` is spent, calling `on_point` with the clock paused.
 
-    The clock is read after every step, so a budget is overshot by at most one step.
+    The clock is read after every step, so a budget is overshot by at most one step. A method that
+    does not train takes no step and has one point, without a loss.
     keep: called with the method's snapshots, the clock paused; log: of the training that this one
     goes on with, whose time `clock` has counted already. Raises Diverged when the loss is not
     finite.
     """
     log = log or TrainLog()
+    if not method.trains:
+        on_point(Point(1.0, 0.0, 0, math.nan))
+        return log
     earlier = sum(log.step_s)
     spent = budget.progress(log.train_s, log.iterations)
     pending = [fraction for fraction in fractions if fraction > spent]
