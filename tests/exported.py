@@ -8,13 +8,13 @@ from functools import cache
 from typing import Any
 
 import torch
-from effbench.nerf.nelf_rays import LightField, RayEncoder
 from torch import Tensor, nn
 
 from effbench.method import Checkpoint, Context, Exportable, Method
 from effbench.nerf import nelf_export
 from effbench.nerf.hash_method import HashConfig, HashMethod
 from effbench.nerf.nelf_network import NeLFShape, build
+from effbench.nerf.nelf_rays import LightField, RayEncoder
 from effbench.scene import Intrinsics
 from tests.nerf_scene import context
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from effbench.errors import EffbenchError
-from effbench.export.profile import profile
+from effbench.export.profile import SECONDS, profile
 from effbench.export.to_onnx import export
 from effbench.method import Method
 
@@ -26,7 +26,7 @@ def measure_export(method: Method, path: Path) -> dict[str, Any]:
         found |= {"precision": info.precision, "takes": info.takes}
         found |= {key: info.check[key] for key in ("max_error", "mean_error")}
         found["check_views"] = info.check["views"]
-        found |= asdict(profile(path))
+        found |= asdict(profile(path, seconds=SECONDS))
     except EffbenchError as error:
         traceback.print_exc()  # into the cell's log
         found["reason"] = str(error)
