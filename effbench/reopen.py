@@ -10,6 +10,7 @@ import torch
 
 from effbench import config, plan, plugins, record
 from effbench.cell import load_parents
+from effbench.clock import Budget
 from effbench.errors import EffbenchError, RecordError
 from effbench.method import Context, Method
 from effbench.outcome import MODEL, RECORD
@@ -47,7 +48,8 @@ def reopen(
     parents, _ = load_parents(cell, out, registry.method)
     cls = registry.method(found.method).specialised(found.params)
     settings = config.build(cls.Config, found.params, cls.name)
-    context = Context(scene, torch.device("cpu"), found.seed, "auto", parents)
+    budget = Budget.parse(found.budget)
+    context = Context(scene, torch.device("cpu"), found.seed, "auto", parents, budget)
     method = cls(settings, context)
     method.load_state(safetensors.torch.load_file(folder / MODEL))
     return method

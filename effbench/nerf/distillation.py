@@ -20,7 +20,8 @@ from torch.nn import functional
 
 from effbench import devices
 from effbench.errors import ConfigError
-from effbench.method import Context, Method, Requirement
+from effbench.method import Context, Exportable, Method, Requirement
+from effbench.nerf import nelf_export
 from effbench.nerf.fields import resolve_precision
 from effbench.nerf.nelf_network import NeLFNetwork, NeLFShape, build, shape_of
 from effbench.nerf.nelf_rays import LightField, RayEncoder
@@ -92,6 +93,7 @@ class NeLFMethod(Method):
             "warmup": 30,
         }
     }
+    exported_with_cell = True
     config: DistillConfig
 
     @classmethod
@@ -154,6 +156,9 @@ class NeLFMethod(Method):
     def light_field(self, intrinsics: Intrinsics) -> LightField:
         """Return the module from poses [V, 3, 4] to images [V, H, W, 3] of a camera."""
         return LightField(self._encoder(intrinsics), self.network)
+
+    def exportable(self, intrinsics: Intrinsics) -> Exportable:
+        return nelf_export.exportable(self.light_field(intrinsics))
 
     def state(self) -> dict[str, Tensor]:
         return dict(self.network.state_dict())
