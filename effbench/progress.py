@@ -13,7 +13,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from effbench.plan import Cell
 from effbench.record import Record
 
-_PHASES = {"load": "loading", "setup": "warming up", "train": "training", "evaluate": "evaluating"}
+_PHASES = {
+    "load": "loading",
+    "prepare": "preparing",
+    "setup": "warming up",
+    "train": "training",
+    "evaluate": "evaluating",
+    "export": "exporting",
+}
 
 
 class Display:
