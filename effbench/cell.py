@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import json
 import random
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,21 @@ import safetensors.torch
 import torch
 
 import effbench
-from effbench import config, device_lock, devices, evaluate, files, machine, measure, record
+from effbench import config, device_lock, devices, evaluate, files, machine, measure, record, resume
 from effbench.clock import Budget, Clock
 from effbench.curve import Curve
 from effbench.energy import EnergyMeter
 from effbench.errors import Diverged, EffbenchError
+from effbench.export.cell import ON_DEMAND, measure_export
 from effbench.growing import GrowingTables
 from effbench.method import Checkpoint, Context, Method
 from effbench.outcome import (
     CURVE,
     MODEL,
+    ONNX,
     RECORD,
     RENDERS,
+    RESUME,
     TABLES,
     cell_folder,
     identity,
@@ -61,6 +65,7 @@ class _Measured:
     memory: dict[str, Any] = field(default_factory=dict)
     size: dict[str, Any] = field(default_factory=dict)
     energy: dict[str, Any] = field(default_factory=dict)
+    export: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -71,10 +76,12 @@ def run_cell(
     scene: Callable[[], Scene],
     command: Sequence[str] = (),
     report: Report = silent,
+    classes: Callable[[str], type[Method]] | None = None,
 ) -> Record:
     """Run a cell and write its files below `out`; whatever goes wrong becomes its record.
 
-    method, scene: give the class and the loaded scene, inside the cell, since loading may fail.
+    method, scene: give the class and the loaded scene, inside the cell, since loading may fail;
+    classes: gives a parent's class by its name, for children that restore a parent.
     The record is written last: a cell without one was interrupted.
     """
     began = time.perf_counter()
@@ -89,10 +96,11 @@ def run_cell(
             provenance["alone"] = alone
             began = time.perf_counter()
             with devices.subnormals_flushed():
-                _Run(cell, out, measured, meter, report).measure(method(), scene())
+                _Run(cell, out, measured, meter, report, classes).measure(method(), scene())
     except Exception as error:  # a failed cell is a result; the others go on
         traceback.print_exc()
         status, reason = diagnose(error)
+    (cell_folder(out, cell.cell_id) / RESUME).unlink(missing_ok=True)
     measured.time["total_s"] = time.perf_counter() - began
     provenance["gpu_load"] = meter.load()
     result = Record(
@@ -125,9 +133,16 @@ class _Run:
     """The steps of one cell; `measured` is filled as they succeed."""
 
     def __init__(
-        self, cell: Cell, out: Path, measured: _Measured, meter: EnergyMeter, report: Report
+        self,
+        cell: Cell,
+        out: Path,
+        measured: _Measured,
+        meter: EnergyMeter,
+        report: Report,
+        classes: Callable[[str], type[Method]] | None,
     ) -> None:
         self.cell = cell
+        self.classes = classes
         self.out = out
         self.folder = cell_folder(out, cell.cell_id)
         self.measured = measured
@@ -136,6 +151,7 @@ class _Run:
         self.device = torch.device(cell.device)
         self.synchronize = devices.synchronizer(self.device)
         self.memory = measure.PeakMemory(self.device)
+        self.resumed_s: list[float] = []  # how long it had trained when it went on
 
     def measure(self, cls: type[Method], scene: Scene) -> None:
         """Measure everything there is to a cell. Raises whatever the method raises."""
@@ -144,30 +160,47 @@ class _Run:
         self.measured.scene = scene_facts(self.cell, scene)
         cls = cls.specialised(self.cell.params)
         self.measured.memory["phases"] = self.memory.phases
-        parents, prepare_s = load_parents(self.cell, self.out)
-        self.measured.time["prepare_s"] = prepare_s
-        context = Context(scene, self.device, self.cell.seed, self.cell.backend, parents)
+        parents, prepared = load_parents(self.cell, self.out, self.classes)
+        budget = Budget.parse(self.cell.budget)
+        context = Context(scene, self.device, self.cell.seed, self.cell.backend, parents, budget)
         settings = config.build(cls.Config, self.cell.params, cls.name)
+        self._prepare(lambda: cls.prepare(settings, context), prepared)
         method = self._set_up(lambda: cls(settings, context))
         self._train(method)
         self._save(method)
         self._evaluate(method)
-        self._measure_step(method)
+        self._export(method)
+        if method.trains:
+            self._measure_step(method)
         self.measured.facts = json.loads(json.dumps(method.facts()))  # TypeError if not JSON
+        if self.resumed_s:
+            self.measured.facts["resumed_after_s"] = self.resumed_s
+
+    def _prepare(self, make: Callable[[], Mapping[str, float]], prepared: dict[str, float]) -> None:
+        """Prepare what training needs; `prepared` is what the parents took, by name."""
+        self.report("prepare", 0.0, "")
+        prepared |= make()
+        self.measured.time |= {"prepared": prepared, "prepare_s": sum(prepared.values())}
 
     def _set_up(self, build: Callable[[], Method]) -> Method:
-        """Compile and warm up on a throw-away copy, then build the method that is trained."""
+        """Compile and warm up on a throw-away copy, then build the method that is trained.
+
+        What does not train is the same after warming up, and built once.
+        """
         self.report("setup", 0.0, "")
         self.memory.begin("setup")
         clock = Clock(self.synchronize)
         clock.start()
         seed_everything(self.cell.seed)
-        _warm_up(build())
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        seed_everything(self.cell.seed)
         method = build()
+        _warm_up(method)
+        if method.trains:
+            del method
+            gc.collect()
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            seed_everything(self.cell.seed)
+            method = build()
         clock.pause()
         self.measured.time["setup_s"] = clock.read()
         return method
@@ -175,8 +208,17 @@ class _Run:
     def _train(self, method: Method) -> None:
         scene = method.context.scene
         views = evaluate.evenly_spaced(len(scene.test), self.cell.curve_views)
-        curve = Curve(self.folder / CURVE)
-        tables = GrowingTables(self.folder / TABLES)
+        budget = Budget.parse(self.cell.budget)
+        interrupted = resume.read(self.folder / RESUME)
+        log, kept = None, None
+        if interrupted is not None:
+            snapshot, log = interrupted
+            method.resume(snapshot)
+            kept = budget.progress(log.train_s, log.iterations)
+            self.resumed_s.append(log.train_s)
+        spent = log.train_s if log else 0.0
+        curve = Curve(self.folder / CURVE, kept)
+        tables = GrowingTables(self.folder / TABLES, kept)
 
         def on_point(point: Point) -> None:
             self.memory.begin("render")  # evaluation must not count as memory of training
@@ -189,14 +231,19 @@ class _Run:
 
         self.report("train", 0.0, "")
         self.memory.begin("warmup")  # until the first point of the curve
-        clock = Clock(self.synchronize, meter=self.meter)
-        budget = Budget.parse(self.cell.budget)
-        log = train(method, budget, clock, on_point, point_fractions(budget))
+        keep = functools.partial(resume.write, self.folder / RESUME)
+        clock = Clock(self.synchronize, meter=self.meter, spent=spent)
+        fractions = point_fractions(budget)
+        log = train(method, budget, clock, on_point, fractions, keep=keep, log=log)
         self.memory.end()
         self.measured.energy = self.meter.energy()
+        if spent:
+            reason = f"the first {spent:.1f} s were trained before an interruption"
+            self.measured.energy = {"energy_j": None, "reason": reason}
         self.measured.time |= _step_times(log)
         phases = self.memory.phases
-        self.measured.memory["peak_mem_mb"] = max(phases["warmup"], phases["steady"])
+        if method.trains:
+            self.measured.memory["peak_mem_mb"] = max(phases["warmup"], phases["steady"])
 
     def _save(self, method: Method) -> None:
         """Write what a user would ship, and its sizes."""
@@ -246,6 +293,14 @@ class _Run:
             "eval_s": time.perf_counter() - began,
         }
 
+    def _export(self, method: Method) -> None:
+        """Export what is made to be shipped as ONNX, and measure a fresh process that runs it."""
+        if not method.exported_with_cell:
+            self.measured.export = {"reason": ON_DEMAND}
+            return
+        self.report("export", 0.0, "")
+        self.measured.export = measure_export(method, self.folder / ONNX)
+
     def _measure_step(self, method: Method) -> None:
         """Measure what one more step keeps for backward; last, since it changes the method."""
         with devices.eager_steps():
@@ -265,22 +320,28 @@ class _Run:
         memory["peak_mem_mb"] = max(memory["peak_mem_mb"], phases["step"])
 
 
-def load_parents(cell: Cell, out: Path) -> tuple[dict[str, Checkpoint], float]:
-    """Return the checkpoints of a cell's parents by role, and the seconds spent on making them.
+def load_parents(
+    cell: Cell | Record, out: Path, classes: Callable[[str], type[Method]] | None = None
+) -> tuple[dict[str, Checkpoint], dict[str, float]]:
+    """Return the checkpoints of a cell's parents by role, and the seconds spent on making them by
+    cell, the parents' parents and what was prepared for them included.
 
     Raises RecordError or EffbenchError if a parent has not left its result below `out`.
     """
     checkpoints = {}
-    prepare_s = 0.0
+    prepared: dict[str, float] = {}
     for role, cell_id in cell.parents.items():
         folder = cell_folder(out, cell_id)
         parent = record.read(folder / RECORD)
         if parent.status != "ok":
             raise EffbenchError(f"parent {cell_id} is {parent.status}: {parent.reason}")
         state = safetensors.torch.load_file(folder / MODEL)
-        checkpoints[role] = Checkpoint(parent.method, parent.params, state)
-        prepare_s += sum(parent.time[key] or 0.0 for key in ("setup_s", "train_s", "prepare_s"))
-    return checkpoints, prepare_s
+        cls = classes(parent.method) if classes else None
+        theirs, _ = load_parents(parent, out, classes)
+        checkpoints[role] = Checkpoint(parent.method, parent.params, state, folder, cls, theirs)
+        prepared |= parent.time.get("prepared") or {}
+        prepared[cell_id] = sum(parent.time[key] or 0.0 for key in ("setup_s", "train_s"))
+    return checkpoints, prepared
 
 
 def seed_everything(seed: int) -> None:
@@ -291,11 +352,18 @@ def seed_everything(seed: int) -> None:
 
 
 def _warm_up(method: Method) -> None:
-    """Train a few steps and render a tiny image, so that everything is compiled and loaded."""
-    for _ in range(_WARM_UP_STEPS):
-        method.step(0.0)
+    """Train a few steps and render a tiny image, so that everything is compiled and loaded.
+
+    What does not train may be made for one image size: it renders a view of that.
+    """
     scene = method.context.scene
     pose = torch.from_numpy(scene.train.poses[0]).to(method.context.device)
+    if not method.trains:
+        with torch.no_grad():
+            method.render(pose, scene.test.intrinsics)
+        return
+    for _ in range(_WARM_UP_STEPS):
+        method.step(0.0)
     side = _WARM_UP_PIXELS
     scale = side / scene.train.intrinsics.width
     focal = scene.train.intrinsics.fx * scale
@@ -304,10 +372,11 @@ def _warm_up(method: Method) -> None:
 
 
 def _step_times(log: TrainLog) -> dict[str, Any]:
+    times: dict[str, Any] = {"train_s": log.train_s, "iterations": log.iterations}
+    if not log.step_s:  # there was nothing to train
+        return times
     steps_ms = np.asarray(log.step_s) * 1e3
-    return {
-        "train_s": log.train_s,
-        "iterations": log.iterations,
+    return times | {
         "iter_ms": float(np.median(steps_ms)),
         "iter_ms_p95": float(np.percentile(steps_ms, 95)),
         "overshoot_s": log.overshoot_s,

@@ -71,11 +71,12 @@ class Clock:
         synchronize: Callable[[], None] = lambda: None,
         now: Callable[[], float] = time.perf_counter,
         meter: Meter | None = None,
+        spent: float = 0.0,
     ) -> None:
         self._synchronize = synchronize
         self._now = now
         self._meter = meter
-        self._spent = 0.0
+        self._spent = spent
         self._started: float | None = None
 
     @property

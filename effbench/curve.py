@@ -13,11 +13,12 @@ class Curve:
     """A file of points, whole after every one.
 
     Columns: fraction (of the budget), train_s, iteration, loss, psnr (dB, over the few views of
-    the curve; empty if there are none), then the method's diagnostics.
+    the curve; empty if there are none), then the method's diagnostics. kept: up to which fraction
+    an earlier file's points are kept (None: none are).
     """
 
-    def __init__(self, path: Path) -> None:
-        self._table = GrowingTable(path)
+    def __init__(self, path: Path, kept: float | None = None) -> None:
+        self._table = GrowingTable(path, kept)
 
     def add(self, point: Point, psnr: float, diagnostics: Mapping[str, float]) -> None:
         """Add a point and write the file. Raises EffbenchError when it cannot be written."""

@@ -127,12 +127,16 @@ def _plugin_row(plugin: Plugin) -> Row:
         "parameters": [vars(parameter) for parameter in plugin.parameters],
         "device_defaults": plugin.device_defaults,
         "file": str(plugin.file),
+        "preset_of": plugin.preset_of,
+        "preset": plugin.preset,
     }
 
 
 def _plugin_text(row: Row) -> str:
     head = row["name"] if row["available"] else f"{row['name']}  [not available: {row['reason']}]"
     lines = [head, f"  {row['description']}"] if row["description"] else [head]
+    if row["preset_of"]:  # its parameters are listed with the method
+        return "\n".join(lines)
     return "\n".join([*lines, *_parameter_lines(row)])
 
 

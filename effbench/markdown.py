@@ -74,6 +74,12 @@ _FIGURES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "render_ms": ("render ms", _significant),
     "fps": ("FPS", _significant),
     "energy_j": ("energy J", _significant),
+    "export_mb": ("ONNX MB", _decimals(3)),
+    "latency_ms": ("latency ms", _significant),
+    "latency_p95_ms": ("latency p95 ms", _significant),
+    "export_fps": ("ONNX FPS", _significant),
+    "peak_ram_mb": ("ONNX RAM MB", _significant),
+    "macs": ("MACs", _integer),
 }
 
 

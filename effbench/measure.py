@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import socket
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from effbench import rss
 from effbench.errors import Diverged, EffbenchError
 
 Image = NDArray[np.uint8]
@@ -172,7 +172,7 @@ class PeakMemory:
         self._device = device
         self._phase: str | None = None
         self.phases: dict[str, float] = {}
-        self.resettable = device.type == "cuda" or _reset_peak_rss()
+        self.resettable = device.type == "cuda" or rss.reset_peak()
 
     def begin(self, phase: str) -> None:
         """Start `phase`, ending the one before it."""
@@ -182,7 +182,7 @@ class PeakMemory:
             torch.cuda.synchronize(self._device)
             torch.cuda.reset_peak_memory_stats(self._device)
         elif self.resettable:
-            _reset_peak_rss()
+            rss.reset_peak()
 
     def end(self) -> None:
         """End the running phase, if there is one, and enter its peak into `phases`."""
@@ -193,32 +193,11 @@ class PeakMemory:
             self._enter(self._phase, torch.cuda.max_memory_allocated(self._device))
             self._enter(f"{self._phase}_reserved", torch.cuda.max_memory_reserved(self._device))
         else:
-            self._enter(self._phase, _peak_rss())
+            self._enter(self._phase, rss.peak())
         self._phase = None
 
     def _enter(self, phase: str, peak: int) -> None:
         self.phases[phase] = max(peak / 1e6, self.phases.get(phase, 0.0))
-
-
-def _reset_peak_rss() -> bool:
-    """Set the kernel's peak resident set size to the present one; False where it cannot be."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")  # proc_pid_clear_refs(5)
-    except OSError:
-        return False
-    return True
-
-
-def _peak_rss() -> int:
-    """Return the peak resident set size of this process in bytes."""
-    try:
-        status = Path("/proc/self/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) * 1024
-    except (OSError, IndexError):
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
 
 
 @contextmanager

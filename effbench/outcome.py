@@ -8,13 +8,15 @@ from typing import Any
 from effbench.plan import Cell, scene_key
 from effbench.scene import Scene
 
-RECORD, MODEL, CURVE, TABLES, LOG, RENDERS = (
+RECORD, MODEL, ONNX, CURVE, TABLES, LOG, RENDERS, RESUME = (
     "record.json",
     "model.safetensors",
+    "model.onnx",
     "curve.csv",
     "tables",
     "log.txt",
     "renders",
+    "resume.safetensors",  # of a cell in flight whose method can go on from where it was
 )
 
 
@@ -34,6 +36,7 @@ def identity(cell: Cell) -> dict[str, Any]:
         "cell_id": cell.cell_id,
         "suite": cell.suite,
         "method": cell.method,
+        "preset_of": cell.preset_of,
         "variant": cell.variant,
         "params": dict(cell.params),
         "role": cell.role,

@@ -1,7 +1,9 @@
 """Papers whose claims are tested: what they report, and which rows of a run to compare.
 
-A paper is `papers/<name>.toml` and `papers/<name>.csv`, its own table, one row per scene and
-training time (columns `scene`, `minutes`, then figures).
+A paper is `papers/<name>.toml` and `papers/<name>.csv`, its own table. One with claims has a row
+per scene and training time (columns `scene`, `minutes`, then figures), and rows of a run are judged
+against baselines. One with `figure` entries has a row per method (column `method`, then figures),
+and rows of a run are set beside them.
 """
 
 from __future__ import annotations
@@ -56,8 +58,28 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """One figure that a paper reports per method: its column in the paper's table and the column
+    of the leaderboard that measures the same; `per`: paper's units in one of the leaderboard's."""
+
+    column: str
+    title: str
+    measured: str
+    per: float = 1
+
+
+@dataclass(frozen=True)
+class Note:
+    """A remark on a paper's figures. cannot: it says why one of them cannot be."""
+
+    text: str
+    cannot: bool = False
+
+
+@dataclass(frozen=True)
 class Paper:
-    """A paper. rows: its table, figures as numbers, None where a field is empty."""
+    """A paper. rows: its table, figures as numbers, None where a field is empty; figures: what is
+    set beside a run's rows, relative to the method `reference`; else comparisons and claims."""
 
     name: str
     title: str
@@ -67,6 +89,9 @@ class Paper:
     comparisons: tuple[Comparison, ...]
     claims: tuple[Claim, ...]
     rows: tuple[Mapping[str, Any], ...]
+    figures: tuple[Figure, ...] = ()
+    reference: str = ""
+    notes: tuple[Note, ...] = ()
 
     def comparison(self, method: str, params: Mapping[str, Any]) -> Comparison | None:
         """Return the first comparison that this row is a subject of, if there is one."""
@@ -95,9 +120,12 @@ def load(name: str) -> Paper:
         authors=data["authors"],
         source=data["source"],
         setting=data["setting"],
-        comparisons=tuple(_comparison(entry) for entry in data["comparison"]),
-        claims=tuple(Claim(**_tupled(entry)) for entry in data["claim"]),
+        comparisons=tuple(_comparison(entry) for entry in data.get("comparison", ())),
+        claims=tuple(Claim(**_tupled(entry)) for entry in data.get("claim", ())),
         rows=rows,
+        figures=tuple(Figure(**entry) for entry in data.get("figure", ())),
+        reference=data.get("reference", ""),
+        notes=tuple(Note(**entry) for entry in data.get("note", ())),
     )
 
 

@@ -30,7 +30,8 @@ class Cell:
     non-default ones; seed: from (suite, method, scene, repetition) alone; device: "cpu" or
     "cuda:0"; backend: the kernels'; eval_views: how many test views are evaluated at the end
     (None: all), curve_views: at points of the curve; role: "parent" if the cell is there only
-    because another needs its result; parents: cell ids by role.
+    because another needs its result; parents: cell ids by role; preset_of: the method whose
+    preset `method` is ("" for a method itself).
     """
 
     suite: str
@@ -48,6 +49,7 @@ class Cell:
     curve_views: int = 2
     role: Literal["row", "parent"] = "row"
     parents: Mapping[str, str] = field(default_factory=dict)
+    preset_of: str = ""
 
     @property
     def cell_id(self) -> str:
@@ -77,7 +79,7 @@ class Cell:
         # Neither the role nor which parameters were set explicitly changes the result: a parent
         # and a row with the same parameters are one cell.
         identity = asdict(self)
-        del identity["role"], identity["variant"], identity["changed"]
+        del identity["role"], identity["variant"], identity["changed"], identity["preset_of"]
         text = json.dumps(identity, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:6]
 

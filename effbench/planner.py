@@ -131,6 +131,7 @@ class _Planner:
             curve_views=self._request.curve_views,
             role=role,
             parents=parents,
+            preset_of=self.method(method).preset_of,
         )
         present = self.cells.setdefault(cell.digest, cell)
         if role == "row" and present.role == "parent":
@@ -146,9 +147,13 @@ class _Planner:
 
 
 def resolve(method: type[Method], params: Mapping[str, Any], device: str) -> tuple[Any, Any]:
-    """Return a method's config with `params`, and its defaults on `device` ("cpu", "cuda:0")."""
-    method = method.specialised(params)
-    own = method.device_defaults.get(device.partition(":")[0], {})
+    """Return a method's config with `params`, and its defaults on `device` ("cpu", "cuda:0").
+
+    A preset's parameters are defaults of the preset.
+    """
+    preset = method.preset
+    method = method.specialised({**preset, **params})
+    own = {**method.device_defaults.get(device.partition(":")[0], {}), **preset}
     defaults = config.build(method.Config, own, method.name)
     return config.build(method.Config, {**own, **params}, method.name), defaults
 
@@ -175,7 +180,8 @@ def _rows(
     axes: dict[str, Any] = {key: [value] for key, value in entry.params.items()}
     axes |= entry.grid
     for setting in settings:
-        if setting.owner == entry.method or (setting.owner is None and setting.key in known):
+        owners = {entry.method, planner.method(entry.method).preset_of}
+        if setting.owner in owners or (setting.owner is None and setting.key in known):
             axes[setting.key] = setting.values
     for params in config.grid(axes):
         planner.resolve(entry.method, params)  # a mistake is told before anything is planned
@@ -226,10 +232,13 @@ def _check_settings(
 ) -> None:
     """Raise ConfigError for a setting that changes nothing of what is to be run."""
     methods = list(dict.fromkeys(entry.method for entry in suite.entries))
+    bases = [base for method in methods if (base := planner.method(method).preset_of)]
     families = [scene.name.partition("/")[0] for scene in scenes]
     known = {key for method in methods for key in planner.parameters(method)}
     for setting in settings:
         if setting.owner is None and setting.key not in known:
             raise unknown("parameter", setting.key, known)
-        if setting.owner is not None and setting.owner not in {*methods, *families}:
-            raise unknown("method or scene family in this run", setting.owner, methods + families)
+        if setting.owner is not None and setting.owner not in {*methods, *bases, *families}:
+            raise unknown(
+                "method or scene family in this run", setting.owner, methods + bases + families
+            )

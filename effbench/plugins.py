@@ -35,8 +35,8 @@ _PARTS = ("methods", "scenes", "suites")
 class Registry:
     """Every plug-in that was found, by name; classes are imported when asked for.
 
-    folders: what was searched, besides the package's own suites; classes: methods that were
-    given as classes, not found in a file.
+    A preset of a method is an entry like any other. folders: what was searched, besides the
+    package's own suites; classes: methods that were given as classes, or asked for before.
     """
 
     methods: dict[str, Plugin] = field(default_factory=dict)
@@ -48,10 +48,11 @@ class Registry:
         """Return the method class. Raises ConfigError (unknown name) or PluginError."""
         from effbench.method import Method
 
-        if name in self.classes:
-            return self.classes[name]
-        cls: type[Method] = _load_class(_available(self.methods, "method", name), Method)
-        return cls
+        if name not in self.classes:
+            plugin = _available(self.methods, "method", name)
+            cls: type[Method] = _load_class(plugin, Method)
+            self.classes[name] = _as_preset(plugin, cls) if plugin.preset_of else cls
+        return self.classes[name]
 
     def source(self, family: str) -> SceneSource:
         """Return a scene source. Raises ConfigError (unknown family) or PluginError."""
@@ -68,7 +69,12 @@ class Registry:
 
     def add_class(self, cls: type[Method]) -> None:
         """Add a method that is at hand as a class. Raises PluginError if its name is taken."""
-        self.add(Plugin("method", cls.name, Path(f"<class {cls.__qualname__}>")))
+        file = Path(f"<class {cls.__qualname__}>")
+        self.add(Plugin("method", cls.name, file))
+        for name, preset in cls.presets.items():
+            plugin = Plugin("method", name, file, preset_of=cls.name, preset=dict(preset))
+            self.add(plugin)
+            self.classes[name] = _as_preset(plugin, cls)
         self.classes[cls.name] = cls
 
     def add(self, plugin: Plugin) -> None:
@@ -153,6 +159,12 @@ def _load_class(plugin: Plugin, base: type[Any]) -> Any:
     if not (isinstance(cls, type) and issubclass(cls, base)):
         raise PluginError(f"{plugin.file}: {plugin.class_name} must derive from {base.__name__}")
     return cls
+
+
+def _as_preset(plugin: Plugin, cls: type[Method]) -> type[Method]:
+    """Return the class of a preset: the method under the preset's name, with its parameters."""
+    own = {"name": plugin.name, "preset_of": plugin.preset_of, "preset": plugin.preset}
+    return type(cls.__name__, (cls,), {"__module__": cls.__module__, **own})
 
 
 def _import(name: str, path: Path) -> Any:

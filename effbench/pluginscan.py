@@ -12,11 +12,12 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import effbench
+from effbench.config import show
 
 Kind = Literal["method", "scene"]
 NAME_ATTRIBUTE: dict[Kind, str] = {"method": "name", "scene": "family"}
@@ -35,7 +36,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Plugin:
-    """What is known of a plug-in from its source. `reason` says why it is not available."""
+    """What is known of a plug-in from its source. `reason` says why it is not available.
+
+    preset_of: the method that a preset is of ("" for a method itself), preset: what it sets.
+    """
 
     kind: Kind
     name: str
@@ -45,6 +49,8 @@ class Plugin:
     parameters: tuple[Parameter, ...] = ()
     device_defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
     reason: str = ""
+    preset_of: str = ""
+    preset: dict[str, Any] = field(default_factory=dict)
 
     @property
     def available(self) -> bool:
@@ -52,7 +58,8 @@ class Plugin:
 
 
 def scan(path: Path, kind: Kind) -> list[Plugin]:
-    """Return the plug-ins of a file: each class that has a literal `name` (scenes: `family`).
+    """Return the plug-ins of a file: each class that has a literal `name` (scenes: `family`), each
+    followed by its presets.
 
     A file that cannot be parsed or holds no plug-in is returned as one that is not available.
     """
@@ -62,10 +69,11 @@ def scan(path: Path, kind: Kind) -> list[Plugin]:
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
         return [Plugin(kind, path.stem, path, reason=f"cannot be parsed: {error}")]
     found = [
-        _plugin(module, node, kind, name)
+        plugin
         for node in module.tree.body
         if isinstance(node, ast.ClassDef)
         and isinstance(name := _literal(_assigned(node, attribute)), str)
+        for plugin in _with_presets(_plugin(module, node, kind, name), node)
     ]
     return found or [
         Plugin(kind, path.stem, path, reason=f"holds no class with a literal `{attribute}`")
@@ -116,6 +124,28 @@ def _plugin(module: _Module, node: ast.ClassDef, kind: Kind, name: str) -> Plugi
         device_defaults=_device_defaults(module, node),
         reason=_missing_packages(module.tree),
     )
+
+
+def _with_presets(plugin: Plugin, node: ast.ClassDef) -> list[Plugin]:
+    """Return a plug-in and its presets, which differ from it in name and description."""
+    presets = _literal(_assigned(node, "presets")) or {}
+    return [
+        plugin,
+        *(
+            replace(
+                plugin,
+                name=name,
+                description=f"{plugin.name} with {_settings(preset)}",
+                preset_of=plugin.name,
+                preset=dict(preset),
+            )
+            for name, preset in presets.items()
+        ),
+    ]
+
+
+def _settings(preset: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={show(value)}" for key, value in preset.items())
 
 
 def _config(module: _Module, node: ast.ClassDef) -> tuple[_Module, ast.ClassDef] | None:

@@ -16,9 +16,11 @@ from effbench.record import Record
 _PHASES = {
     "load": "loading",
     "wait": "waiting for another run's cell on this device",
+    "prepare": "preparing",
     "setup": "warming up",
     "train": "training",
     "evaluate": "evaluating",
+    "export": "exporting",
 }
 
 

@@ -34,8 +34,10 @@ Status = Literal["ok", "failed", "oom", "diverged", "killed", "skipped"]
 class Record:
     """What is known of one cell (method × variant × scene × seed), finished or not.
 
-    The groups `scene`, `quality`, `time`, `memory`, `size` and `energy` are plain dicts; keys
-    left out are written as null, unknown keys are refused. Units are part of the key: `_s`
+    preset_of: the method whose preset `method` is, empty if it is a method itself.
+
+    The groups `scene`, `quality`, `time`, `memory`, `size`, `energy` and `export` are plain dicts;
+    keys left out are written as null, unknown keys are refused. Units are part of the key: `_s`
     seconds, `_ms` milliseconds, `_mb` 1e6 bytes, `_j` joules; PSNR in dB.
     """
 
@@ -56,11 +58,13 @@ class Record:
     memory: dict[str, Any] = field(default_factory=dict)
     size: dict[str, Any] = field(default_factory=dict)
     energy: dict[str, Any] = field(default_factory=dict)
+    export: dict[str, Any] = field(default_factory=dict)
     device: str = ""
     backend: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
+    preset_of: str = ""
     schema_version: int = SCHEMA_VERSION
 
 

@@ -22,7 +22,17 @@ from rich.console import Console
 
 from effbench import machine, paper, plan, record
 from effbench.errors import EffbenchError, RecordError
-from effbench.outcome import LOG, MODEL, RECORD, cell_folder, identity, scene_facts
+from effbench.outcome import (
+    CURVE,
+    LOG,
+    MODEL,
+    RECORD,
+    RESUME,
+    TABLES,
+    cell_folder,
+    identity,
+    scene_facts,
+)
 from effbench.plan import Cell, Plan
 from effbench.progress import Display
 from effbench.record import Record, Status
@@ -84,6 +94,8 @@ def run(planned: Plan, out: Path, console: Console, *, fresh: bool = False) -> R
             for cell in planned.cells:
                 display.start(cell)
                 kept = None if fresh else finished(cell, out)
+                if kept is None:
+                    _clear(cell_folder(out, cell.cell_id), fresh=fresh)
                 records[cell.cell_id] = kept or _run_cell(cell, planned, out, records, display)
                 display.finish(records[cell.cell_id], kept=kept is not None)
         return summarise(planned, out, list(records.values()))
@@ -91,12 +103,19 @@ def run(planned: Plan, out: Path, console: Console, *, fresh: bool = False) -> R
 
 def summarise(planned: Plan, out: Path, records: list[Record]) -> Result:
     """Write tables, plots and, for a plan with a paper, the verdict of the records below `out`."""
-    from effbench import plots, tables, verdict_text  # pandas, matplotlib: a second to import
+    from effbench import (  # pandas, matplotlib: a second to import
+        plots,
+        side_by_side,
+        tables,
+        verdict_text,
+    )
 
     written, pictures = tables.write_tables(out), plots.write_plots(out)
     if not planned.paper:
         return Result(out, records, written, pictures)
     tested = paper.load(planned.paper)
+    if tested.figures:
+        return Result(out, records, written + side_by_side.write(out, tested), pictures, tested)
     verdict, pages = verdict_text.write(out, tested)
     return Result(out, records, written + pages, pictures, tested, verdict)
 
@@ -121,7 +140,6 @@ def _run_cell(
 ) -> Record:
     """Run a cell in its own process, or skip it if a parent failed; return its record."""
     folder = cell_folder(out, cell.cell_id)
-    _clear(folder)
     for parent in cell.parents.values():
         if done[parent].status != "ok":
             return _write(cell, planned, out, "skipped", f"parent failed: {parent}")
@@ -156,18 +174,34 @@ def _killed(number: int) -> str:
     return f"killed by {name}: see {LOG}"
 
 
-def _clear(folder: Path) -> None:
-    """Make a cell's folder ready to be run in; records of earlier attempts stay, numbered."""
+def _clear(folder: Path, *, fresh: bool) -> None:
+    """Make a cell's folder ready to be run in; records of earlier attempts stay, numbered.
+
+    So does what a cell that was interrupted or killed goes on from, unless `fresh`.
+    """
     if not folder.exists():
         return
+    kept = () if fresh or not _can_go_on(folder) else (RESUME, CURVE, TABLES)
     if (folder / RECORD).exists():
         number = 1 + len(list(folder.glob("record.*.json")))
         (folder / RECORD).rename(folder / f"record.{number}.json")
     for path in folder.iterdir():
+        if path.name in kept:
+            continue
         if path.is_dir():
             shutil.rmtree(path)
         elif not path.match("record.*.json"):
             path.unlink()
+
+
+def _can_go_on(folder: Path) -> bool:
+    """Whether a cell left something to go on from, and was stopped rather than failed."""
+    if not (folder / RESUME).exists():
+        return False
+    try:
+        return record.read(folder / RECORD).status == "killed"
+    except RecordError:
+        return True  # no record: the run was interrupted
 
 
 def _same_plan(folder: Path, planned: Plan) -> bool:

@@ -39,7 +39,8 @@ def print_result(result: Result, console: Console) -> None:
         print_verdict(result.paper, result.verdict, console)
     places = {
         "leaderboard": result.out / "leaderboard.md",
-        **({"verdict": result.out / "verdict.md"} if result.paper else {}),
+        **({"verdict": result.out / "verdict.md"} if result.verdict is not None else {}),
+        **({"paper": result.out / "paper.md"} if result.paper and result.paper.figures else {}),
         "pictures": result.out / "plots",
         "records": result.out / "cells",
     }

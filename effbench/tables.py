@@ -22,7 +22,7 @@ from effbench.outcome import CURVE
 from effbench.record import Record
 
 # Column to the group of the record that holds the figure, in the leaderboard's order.
-FIGURES = {
+FIGURES: dict[str, str] = {
     "psnr": "quality",
     "ssim": "quality",
     "lpips_vgg": "quality",
@@ -49,9 +49,11 @@ COLUMNS = (
     *(name for name in FIGURES if name != "psnr"),
     *("device", "backend"),
 )
-EXTRA_COLUMNS = ("role", "reason")
+_EXPORT_FIGURES = ("export_mb", "latency_ms", "latency_p95_ms", "export_fps", "peak_ram_mb", "macs")
+FIGURES |= dict.fromkeys(_EXPORT_FIGURES, "export")
+EXTRA_COLUMNS = ("role", "reason", *_EXPORT_FIGURES)
 CELL = ("suite", "method", "variant", "scene", "repetition", "seed")
-_COUNTS = ("n", "iterations", "params", "nonzero")
+_COUNTS = ("n", "iterations", "params", "nonzero", "macs")
 
 # What one row is about. Cells that failed early may not know their device or the scene's hash.
 _IDENTITY = ["suite", "method", "variant", "scene", "budget", "settings"]

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from effbench.clock import Budget, Clock
 from effbench.errors import Diverged
 from effbench.method import Method
 
+if TYPE_CHECKING:
+    import torch
+
 CURVE_FRACTIONS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 CURVE_SECONDS = (5, 10, 20, 30, 60, 120, 300, 480)  # as well, where the budget is longer
+Snapshot = Mapping[str, "torch.Tensor"]  # what Method.snapshot returns
 _CHECK_LOSS_EVERY = 16  # reading the loss costs a transfer on a GPU, nothing on a CPU
 
 
@@ -50,14 +55,24 @@ def train(
     clock: Clock,
     on_point: Callable[[Point], None],
     fractions: Sequence[float] = CURVE_FRACTIONS,
+    keep: Callable[[Snapshot, TrainLog], None] | None = None,
+    log: TrainLog | None = None,
 ) -> TrainLog:
     """Step `method` until `budget` is spent, calling `on_point` with the clock paused.
 
-    The clock is read after every step, so a budget is overshot by at most one step.
-    Raises Diverged when the loss is not finite.
+    The clock is read after every step, so a budget is overshot by at most one step. A method that
+    does not train takes no step and has one point, without a loss.
+    keep: called with the method's snapshots, the clock paused; log: of the training that this one
+    goes on with, whose time `clock` has counted already. Raises Diverged when the loss is not
+    finite.
     """
-    log = TrainLog()
-    pending = list(fractions)
+    log = log or TrainLog()
+    if not method.trains:
+        on_point(Point(1.0, 0.0, 0, math.nan))
+        return log
+    earlier = sum(log.step_s)
+    spent = budget.progress(log.train_s, log.iterations)
+    pending = [fraction for fraction in fractions if fraction > spent]
     in_points = 0.0
     began = time.perf_counter()
     clock.start()
@@ -79,8 +94,13 @@ def train(
                 paused_at = time.perf_counter()
                 on_point(Point(due[-1], log.train_s, log.iterations, value))
                 in_points += time.perf_counter() - paused_at
+        if keep is not None and (snapshot := method.snapshot()) is not None:
+            with clock.paused():
+                paused_at = time.perf_counter()
+                keep(snapshot, log)
+                in_points += time.perf_counter() - paused_at
     clock.pause()
-    log.overhead_s = time.perf_counter() - began - in_points - sum(log.step_s)
+    log.overhead_s = time.perf_counter() - began - in_points - (sum(log.step_s) - earlier)
     if budget.seconds is not None:
         log.overshoot_s = log.train_s - budget.seconds
     return log

@@ -49,6 +49,7 @@ def run_planned(
         scene=lambda: load_scene(cell, registry, planned.scenes_root),
         command=planned.command,
         report=report,
+        classes=registry.method,
     )
 
 

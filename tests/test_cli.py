@@ -32,6 +32,8 @@ def effbench_(*arguments: str) -> Result:
         ["leaderboard", "--help"],
         ["paper", "--help"],
         ["paper"],
+        ["export", "--help"],
+        ["profile", "--help"],
     ],
 )
 def test_help_and_listings_do_not_import_torch(arguments: list[str]) -> None:
@@ -53,7 +55,12 @@ def test_python_m_effbench_is_the_command() -> None:
     assert effbench.__version__ in done.stdout
 
 
-@pytest.mark.parametrize("command", [[], ["list"], ["run"], ["leaderboard"], ["paper"], ["doctor"]])
+COMMANDS = [
+    *([], ["list"], ["run"], ["leaderboard"], ["paper"], ["export"], ["profile"], ["doctor"]),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_help_has_examples(command: list[str]) -> None:
     result = effbench_(*command, "--help")
     assert result.exit_code == 0

@@ -25,6 +25,14 @@ def test_each_table_is_a_file_with_the_fraction_in_front(tmp_path: Path) -> None
     assert written == "fraction,loss\n0.5,4\n1.0,3\n1.0,2\n"
 
 
+def test_rows_up_to_a_fraction_are_kept(tmp_path: Path) -> None:
+    GrowingTables(tmp_path).add(0.1, {"steps": [{"loss": 4}]})
+    earlier = GrowingTables(tmp_path, kept=1.0)
+    earlier.add(0.2, {"steps": [{"loss": 3}]})
+    GrowingTables(tmp_path, kept=0.15).add(0.3, {"steps": [{"loss": 2, "late": 1}]})
+    assert (tmp_path / "steps.csv").read_text() == "fraction,loss,late\n0.1,4,\n0.3,2,1\n"
+
+
 def test_without_rows_there_is_no_folder(tmp_path: Path) -> None:
     GrowingTables(tmp_path / "tables").add(1.0, {"steps": []})
     assert not list(tmp_path.iterdir())

@@ -15,7 +15,7 @@ import zstandard
 from numpy.typing import NDArray
 from torch import nn
 
-from effbench import measure
+from effbench import measure, rss
 from effbench.errors import Diverged, EffbenchError
 
 Image = NDArray[np.uint8]
@@ -233,7 +233,7 @@ class TestPeakMemory:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         peaks = iter([3_000_000, 5_000_000, 4_000_000])
-        monkeypatch.setattr(measure, "_peak_rss", lambda: next(peaks))
+        monkeypatch.setattr(rss, "peak", lambda: next(peaks))
         memory = measure.PeakMemory(torch.device("cpu"))
         for phase in ("train", "train", "train"):
             memory.begin(phase)

@@ -109,6 +109,21 @@ def test_a_parent_is_shared_and_is_a_row_where_it_is_asked_for(registry: Registr
     assert cells[1].parents == cells[2].parents == {"teacher": cells[0].cell_id}
 
 
+def test_a_preset_is_a_method_with_parameters_of_its_own(registry: Registry) -> None:
+    (cell,) = planned(registry, methods=("fake-wide",)).cells
+    assert (cell.method, cell.preset_of, cell.variant) == ("fake-wide", "fake", "")
+    assert (cell.params["width"], cell.params["lr"]) == (3, 0.3), "also over the device's default"
+    assert cell.cell_id.startswith("fake-wide_grey_")
+
+
+def test_a_preset_takes_settings_of_its_own_and_of_its_method(registry: Registry) -> None:
+    methods = ("fake", "fake-wide")
+    plain, wide = planned(registry, "fake-wide.lr=0.5", methods=methods).cells
+    assert (plain.params["lr"], wide.params["lr"], wide.variant) == (0.2, 0.5, "lr=0.5")
+    plain, wide = planned(registry, "fake.mode=nan", methods=methods).cells
+    assert (plain.params["mode"], wide.params["mode"]) == ("nan", "nan")
+
+
 def test_settings_do_not_touch_parents(registry: Registry) -> None:
     parent, _ = planned(registry, "lr=0.7", methods=("fake-child",)).cells
     assert parent.params["lr"] == 0.2

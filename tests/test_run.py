@@ -122,6 +122,36 @@ def test_durations_are_written_as_people_say_them() -> None:
     assert [duration(s) for s in (4.6, 200, 7500)] == ["5 s", "3 min 20 s", "2 h 5 min"]
 
 
+def test_what_starts_from_a_failed_cell_is_skipped_and_nothing_else(tmp_path: Path) -> None:
+    plan = planned("mode=ok,raise", methods=("fake", "fake-child", "fake-grandchild"))
+    result, _ = run_quietly(plan, tmp_path)
+    failed = of(result, "fake", "raise")
+    child, grandchild = (of(result, f"fake-{kin}", "raise") for kin in ("child", "grandchild"))
+    assert (failed.status, child.status, grandchild.status) == ("failed", "skipped", "skipped")
+    assert {child.reason, grandchild.reason} == {f"parent failed: {failed.cell_id}"}
+    assert [r.status for r in result.records if r.params["mode"] == "ok"] == ["ok"] * 3
+
+
+def test_what_relatives_share_is_counted_once(tmp_path: Path) -> None:
+    plan = planned(methods=("fake-grandchild",))
+    result, _ = run_quietly(plan, tmp_path)
+    parent, child, grandchild = result.records
+    assert (parent.method, child.method) == ("fake", "fake-child")
+
+    def own(r: Record) -> float:
+        return float(r.time["setup_s"] + r.time["train_s"])
+
+    assert child.time["prepared"] == {parent.cell_id: own(parent)}
+    assert grandchild.time["prepared"] == {
+        parent.cell_id: own(parent),
+        child.cell_id: own(child),
+        "views": 5.0,
+    }
+    assert grandchild.time["prepare_s"] == pytest.approx(own(parent) + own(child) + 5)
+    prepared = tmp_path / "cells" / parent.cell_id / "prepared.txt"
+    assert prepared.read_text() == "5it"
+
+
 @pytest.fixture
 def switches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder whose files make cells with mode=switch fail or hang."""
@@ -162,6 +192,35 @@ def test_fresh_does_finished_cells_again(tmp_path: Path) -> None:
     run_quietly(plan, tmp_path)
     run_quietly(plan, tmp_path, fresh=True)
     assert (tmp_path / "cells" / plan.cells[0].cell_id / "record.1.json").exists()
+
+
+def test_a_cell_that_was_killed_goes_on_from_its_snapshot(tmp_path: Path, switches: Path) -> None:
+    plan = planned(methods=("fake-resumable",), budget="40it")
+    folder = tmp_path / "cells" / plan.cells[0].cell_id
+    (switches / "kill").touch()
+    first, _ = run_quietly(plan, tmp_path)
+    assert first.records[0].status == "killed"
+    (switches / "kill").unlink()
+
+    (again,) = run_quietly(plan, tmp_path)[0].records
+
+    assert (again.status, again.time["iterations"]) == ("ok", 40)
+    assert again.facts["first"] == 20, "the last tenth step before it was killed"
+    assert again.facts["steps"] == 41
+    assert 0 < again.facts["resumed_after_s"][0] < again.time["train_s"]
+    curve = (folder / "curve.csv").read_text().splitlines()
+    fractions = [line.split(",")[0] for line in curve[1:]]
+    assert fractions == ["0.05", "0.1", *(f"0.{i}" for i in range(2, 10)), "1.0"]
+    assert not (folder / "resume.safetensors").exists()
+
+
+def test_fresh_starts_a_killed_cell_anew(tmp_path: Path, switches: Path) -> None:
+    plan = planned(methods=("fake-resumable",), budget="40it")
+    (switches / "kill").touch()
+    run_quietly(plan, tmp_path)
+    (switches / "kill").unlink()
+    (again,) = run_quietly(plan, tmp_path, fresh=True)[0].records
+    assert (again.status, again.facts["first"]) == ("ok", 0)
 
 
 def test_only_one_run_works_in_a_folder(tmp_path: Path, switches: Path) -> None:

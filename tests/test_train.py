@@ -96,6 +96,18 @@ def test_iteration_budget_is_kept_exactly() -> None:
     assert run.stopped
 
 
+def test_what_does_not_train_takes_no_step_and_has_one_point() -> None:
+    timer = Timer()
+    method = Steps(timer)
+    method.trains = False  # type: ignore[misc]
+    points: list[Point] = []
+    log = train(method, Budget(seconds=10), Clock(now=timer.perf_counter), points.append)
+    assert (log.iterations, log.train_s, log.step_s, method.progress) == (0, 0, [], [])
+    (point,) = points
+    assert (point.fraction, point.train_s, point.iteration) == (1, 0, 0)
+    assert math.isnan(point.loss)
+
+
 def test_time_budget_ends_with_the_step_that_reaches_it() -> None:
     run = Run(Budget(seconds=10), seconds=[3])
     assert run.log.iterations == 4

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 
 from effbench.kernels.hash_encoding import HashLayout
+from effbench.method import Exportable
 from effbench.nerf.fields import HashField, NetworkField, resolve_precision
-from effbench.nerf.sampling import Sampler
+from effbench.nerf.ray_renderer import HashEncoder, RayRenderer
+from effbench.nerf.sampling import OccupancySampler, Sampler
 from effbench.nerf.tcnn_field import TcnnField
 from effbench.nerf.training import RadianceFieldMethod, TrainingOptions
+from effbench.scene import Intrinsics
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,15 @@ class HashMethod(RadianceFieldMethod):
 
     def build_sampler(self) -> Sampler:
         return self.occupancy_sampler()
+
+    def exportable(self, intrinsics: Intrinsics) -> Exportable | None:
+        if not isinstance(self.sampler, OccupancySampler):
+            return None
+        field = cast(HashField, self._evaluated())
+        encoder = HashEncoder(field.table, field.layout)
+        return Exportable(
+            RayRenderer(encoder, field, self.sampler, self.scene_background), takes="rays"
+        )
 
     def build_optimizer(self) -> torch.optim.Optimizer:
         table = self.field.table

@@ -1,5 +1,5 @@
-"""Fused networks in Triton: outputs are those of double precision, gradients those of the reference,
-within the rounding of the type they compute in."""
+"""Fused networks in Triton: outputs are those of double precision, gradients those of the
+reference, within the rounding of the type they compute in."""
 
 from __future__ import annotations
 

@@ -40,6 +40,7 @@ class Fake(Method):
     name = "fake"
     Config = FakeConfig
     device_defaults: ClassVar[dict[str, dict[str, Any]]] = {"cpu": {"lr": 0.2}}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"fake-wide": {"width": 3, "lr": 0.3}}
 
     def __init__(self, config: FakeConfig, context: Context) -> None:
         super().__init__(config, context)
@@ -84,6 +85,7 @@ class FakeChild(Fake):
     """Starts from a trained `fake`."""
 
     name = "fake-child"
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
 
     @classmethod
     def requires(cls, config: FakeConfig) -> dict[str, Requirement]:
@@ -95,6 +97,49 @@ class FakeChild(Fake):
 
     def step(self, progress: float) -> Tensor:
         return self.value.mean().detach()
+
+
+class FakeGrandchild(Fake):
+    """Starts from a `fake-child` and from its teacher, and prepares something of that."""
+
+    name = "fake-grandchild"
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    @classmethod
+    def requires(cls, config: FakeConfig) -> dict[str, Requirement]:
+        params = {"mode": config.mode, "width": config.width}
+        return {role: Requirement(f"fake{role}", params) for role in ("", "-child")}
+
+    @classmethod
+    def prepare(cls, config: FakeConfig, context: Context) -> dict[str, float]:
+        assert context.parents[""].folder is not None
+        (context.parents[""].folder / "prepared.txt").write_text(str(context.budget))
+        return {"views": 5.0}
+
+
+class FakeResumable(Fake):
+    """Can go on from every tenth step; killed at step 25 if the switch "kill" is there."""
+
+    name = "fake-resumable"
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    first = 0
+
+    def step(self, progress: float) -> Tensor:
+        if self.steps == 25 and (Path(os.environ["FAKE_SWITCHES"]) / "kill").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().step(progress)
+
+    def snapshot(self) -> dict[str, Tensor] | None:
+        if self.steps % 10:
+            return None
+        return {"value": self.value, "steps": torch.tensor(self.steps)}
+
+    def resume(self, snapshot: Mapping[str, Tensor]) -> None:
+        self.load_state(snapshot)
+        self.first = self.steps = int(snapshot["steps"])
+
+    def facts(self) -> dict[str, Any]:
+        return {"first": self.first, "steps": self.steps}
 
 
 def misbehave(mode: Mode) -> None:

@@ -1,0 +1,154 @@
+"""Post-training quantisation of ONNX models: int8 convolutions, or weights stored in half floats.
+
+Int8 is static (Jacob et al. 2018): ranges of activations are found on a few cameras beforehand,
+weights have a scale per output channel. The first and the last convolution stay in fp32: they see
+the position encoding and make the colours, hold few of the weights and cost most of the quality.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from effbench.export.model import METADATA_KEY, ModelInfo, Precision, require
+from effbench.scene import Scene
+
+Calibration = Literal["minmax", "percentile", "entropy"]
+
+CALIBRATION_VIEWS = 16
+_CALIBRATION_SEED = 0
+_LAYERS = ["Conv", "ConvTranspose", "MatMul", "Gemm"]
+_LEAST = 1024  # elements: smaller tensors (biases, camera constants) are not worth a cast
+
+
+def calibration_poses(scene: Scene, count: int = CALIBRATION_VIEWS) -> NDArray[np.float32]:
+    """Return the cameras, [count, 3, 4], of pseudo views: drawn among the training cameras."""
+    from effbench.nerf.pseudo_views import sample_poses
+
+    return sample_poses(scene, count, _CALIBRATION_SEED)
+
+
+def to_int8(
+    model: bytes,
+    poses: NDArray[np.float32],
+    *,
+    per_channel: bool = True,
+    calibration: Calibration = "minmax",
+    keep_ends: bool = True,
+) -> bytes:
+    """Return a model that takes a pose with its convolutions in int8, as QDQ nodes.
+
+    poses: float32 [V, 3, 4], what the ranges of activations are found on. per_channel: a scale
+    for each output channel of a weight; keep_ends: leave the first and last convolution in fp32.
+    Raises ConfigError if onnxruntime is missing.
+    """
+    tool = require("onnxruntime.quantization")
+    methods = tool.CalibrationMethod
+    ranges = {
+        "minmax": methods.MinMax,
+        "percentile": methods.Percentile,
+        "entropy": methods.Entropy,
+    }
+    proto = _inferred(model)
+    layers = [node.name for node in proto.graph.node if node.op_type in _LAYERS]
+    with tempfile.TemporaryDirectory(prefix="effbench-") as folder, _quiet():
+        source, target = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
+        source.write_bytes(proto.SerializeToString())
+        tool.quantize_static(
+            str(source),
+            str(target),
+            _Reader(poses),
+            quant_format=tool.QuantFormat.QDQ,
+            op_types_to_quantize=_LAYERS,
+            per_channel=per_channel,
+            activation_type=tool.QuantType.QUInt8,
+            weight_type=tool.QuantType.QInt8,
+            nodes_to_exclude=[layers[0], layers[-1]] if keep_ends else [],
+            calibrate_method=ranges[calibration],
+        )
+        return _marked(target.read_bytes(), "int8")
+
+
+def to_fp16(model: bytes) -> bytes:
+    """Return a model whose weights are stored in half floats and cast to fp32 when it is loaded.
+
+    Arithmetic stays in fp32. Values beyond ±65504 keep their tensor in fp32.
+    """
+    onnx = require("onnx")
+    proto = onnx.load_from_string(model)
+    casts = []
+    for tensor in proto.graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT or int(np.prod(tensor.dims)) < _LEAST:
+            continue
+        values = onnx.numpy_helper.to_array(tensor)
+        if np.abs(values).max() > np.finfo(np.float16).max:
+            continue
+        name = tensor.name
+        half = onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}.fp16")
+        tensor.CopyFrom(half)
+        casts.append(onnx.helper.make_node("Cast", [half.name], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    return _marked(proto.SerializeToString(), "fp16")
+
+
+class _Reader:
+    """Gives the calibration one camera after the other."""
+
+    def __init__(self, poses: NDArray[np.float32]) -> None:
+        self._poses = iter(poses)
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        pose = next(self._poses, None)
+        return None if pose is None else {"pose": np.ascontiguousarray(pose)}
+
+    def __iter__(self) -> Iterator[dict[str, NDArray[np.float32]]]:
+        return iter(self.get_next, None)  # type: ignore[arg-type]
+
+
+def _inferred(model: bytes) -> Any:
+    """Return the graph with shapes, and a name for every node, to exclude some by name."""
+    proto = require("onnx.shape_inference").infer_shapes(require("onnx").load_from_string(model))
+    for index, node in enumerate(proto.graph.node):
+        node.name = node.name or f"{node.op_type}_{index}"
+    return proto
+
+
+def _marked(model: bytes, precision: Precision) -> bytes:
+    """Return the model with its precision in what it says of itself."""
+    onnx = require("onnx")
+    proto = onnx.load_from_string(model)
+    for entry in proto.metadata_props:
+        if entry.key == METADATA_KEY:
+            info = replace(ModelInfo.from_json(entry.value), precision=precision)
+            entry.value = info.to_json()
+    data: bytes = proto.SerializeToString()
+    return data
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the quantiser's advice, given through the root logger, out of a cell's log."""
+    logger = logging.getLogger()
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def weights(model: bytes) -> Sequence[NDArray[Any]]:
+    """Return the model's stored tensors, without scalars and empty ones."""
+    onnx = require("onnx")
+    tensors = onnx.load_from_string(model).graph.initializer
+    return [onnx.numpy_helper.to_array(t) for t in tensors if int(np.prod(t.dims)) > 1]

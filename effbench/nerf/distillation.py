@@ -1,0 +1,294 @@
+"""Training a neural light field on a teacher's views: what the student and its descendants share.
+
+Wang et al. 2022 (*R2L*) and Cao et al. 2023 (*MobileR2L*): whole views, mean squared error.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from effbench import devices
+from effbench.errors import ConfigError
+from effbench.method import Context, Exportable, Method, Requirement
+from effbench.nerf import nelf_export
+from effbench.nerf.fields import resolve_precision
+from effbench.nerf.nelf_network import NeLFNetwork, NeLFShape, build, shape_of
+from effbench.nerf.nelf_rays import LightField, RayEncoder
+from effbench.nerf.pseudo_views import PseudoViews, ViewRequest, model_hash, views_of
+from effbench.scene import Intrinsics, Views
+
+_UNPLANNED_VIEWS = 8  # outside of the harness, where no budget says how many are worth it
+_TIMED_STEPS = 256
+_TIMED_RENDERS = 24
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """A light field and its training; on a CPU with the smaller defaults of `NeLFMethod`."""
+
+    teacher: str = "instant-ngp"  # method that is distilled
+    points: int = 8  # samples per ray
+    frequencies: int = 6  # of the position encoding
+    bounds: Literal["scene", "box"] = "scene"  # between which a ray's samples lie
+    width: int = 256  # channels of the residual stream
+    depth: int = 60  # layers: first, last, and two per residual block
+    sr_widths: tuple[int, ...] = (64, 64, 16)  # channels of the stages that double the image
+    sr_blocks: int = 2  # residual blocks in each of them
+    pseudo_views: int = 10000  # of the teacher, at most
+    pseudo_share: float = 0.5  # rendering them takes at most this part of the budget
+    real_share: float = 0.0  # part of the views of a step that are training images
+    finetune: float = 0.0  # last part of the budget, spent on training images alone
+    views: int = 2  # per step
+    jitter: float = 1.0  # of the samples inside their strata, 0 for none
+    lr: float = 0.0005
+    warmup: int = 200  # iterations of linear growth of the learning rate
+    decay: Literal["cosine", "none"] = "cosine"  # of the learning rate
+    weight_decay: float = 0.0
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # in training
+
+    def __post_init__(self) -> None:
+        self.shape()  # ValueError for one that cannot be
+        if not (0 <= self.real_share <= 1 and 0 <= self.finetune <= 1):
+            raise ConfigError("real_share and finetune are parts: write 0 to 1")
+        if min(self.views, self.pseudo_views) < 1 or self.pseudo_share <= 0:
+            raise ConfigError("views, pseudo_views and pseudo_share must be positive")
+
+    def shape(self) -> NeLFShape:
+        """Return the shape of the unpruned network."""
+        return NeLFShape.regular(
+            points=self.points,
+            frequencies=self.frequencies,
+            width=self.width,
+            depth=self.depth,
+            sr_widths=self.sr_widths,
+            sr_blocks=self.sr_blocks,
+        )
+
+
+class NeLFMethod(Method):
+    """A light field trained on pseudo views; a subclass says with which network it starts."""
+
+    device_defaults = {  # noqa: RUF012
+        # A network that sees a hundred thousand views of 100×100 pixels in an hour, not a minute.
+        "cpu": {
+            "bounds": "box",
+            "width": 128,
+            "depth": 14,
+            "sr_widths": (32,),
+            "pseudo_views": 2000,
+            "views": 1,
+            "jitter": 0.0,
+            "lr": 0.005,
+            "warmup": 30,
+        }
+    }
+    exported_with_cell = True
+    config: DistillConfig
+
+    @classmethod
+    def requires(cls, config: Any) -> dict[str, Requirement]:
+        return {"teacher": Requirement(config.teacher)}
+
+    @classmethod
+    def prepare(cls, config: Any, context: Context) -> Mapping[str, float]:
+        teacher = context.parents["teacher"]
+        if teacher.folder is None:
+            return {}
+        key = view_request(config, context).key(model_hash(teacher))
+        return {f"pseudo views {key}": pseudo_views(config, context).render_s}
+
+    def __init__(self, config: Any, context: Context) -> None:
+        super().__init__(config, context)
+        self.device = context.device
+        self.precision = resolve_precision(config.precision, self.device)
+        self.generator = torch.Generator().manual_seed(context.seed)
+        self.network = self.start()
+        self._adopt(self.network)
+        self.pool = ViewPool(pseudo_views(config, context), context, self.generator)
+        self.encoders: dict[Intrinsics, RayEncoder] = {}
+        self.encoder = self._encoder(context.scene.train.intrinsics)
+        self.iteration = 0
+        self.starts: deque[float] = deque(maxlen=_TIMED_STEPS)  # of the last steps, seconds
+
+    def start(self) -> NeLFNetwork:
+        """Return the network that training starts with. Default: a fresh one."""
+        return build(self.config.shape(), self.context.seed)
+
+    def step(self, progress: float) -> Tensor:
+        self.starts.append(time.perf_counter())
+        self._set_rate(progress)
+        loss = self.loss(*self._draw(progress))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.iteration += 1
+        return loss.detach()
+
+    def loss(self, poses: Tensor, images: Tensor) -> Tensor:
+        """Return the mean squared error of views: poses [V, 3, 4], images uint8 [V, H, W, 3]."""
+        jitter = None
+        if self.config.jitter:
+            size = (len(poses), *self.encoder.directions.shape[:2], self.config.points)
+            jitter = (torch.rand(size, device=self.device) - 0.5) * self.config.jitter
+        field = LightField(self.encoder, self.network)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            predicted = field(poses, jitter)
+        return functional.mse_loss(predicted.float(), images.float() / 255)
+
+    @torch.no_grad()
+    def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:
+        self.network.eval()
+        image: Tensor = self.light_field(intrinsics)(pose[None].to(self.device))[0]
+        self.network.train()
+        return image.contiguous()
+
+    def light_field(self, intrinsics: Intrinsics) -> LightField:
+        """Return the module from poses [V, 3, 4] to images [V, H, W, 3] of a camera."""
+        return LightField(self._encoder(intrinsics), self.network)
+
+    def exportable(self, intrinsics: Intrinsics) -> Exportable:
+        return nelf_export.exportable(self.light_field(intrinsics))
+
+    def state(self) -> dict[str, Tensor]:
+        return dict(self.network.state_dict())
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        network = network_of(state, self.config)
+        self._adopt(network.to(self.device))
+
+    def parameters(self) -> Iterable[Tensor]:
+        return self.network.parameters()
+
+    def facts(self) -> dict[str, Any]:
+        train = self.context.scene.train.intrinsics
+        pixels = self.config.views * train.width * train.height
+        gaps = np.diff(self.starts)
+        return {
+            "precision": self.precision,
+            "pseudo_views": self.pool.pseudo,
+            "pseudo_views_s": self.pool.render_s,
+            "pseudo_view_size": [train.width, train.height],
+            "pixels_per_step": pixels,
+            # the harness waits for the device after every step: a start follows the end before it
+            "pixels_per_s": pixels / statistics.median(gaps) if len(gaps) else None,
+        }
+
+    def _adopt(self, network: NeLFNetwork) -> None:
+        """Train `network` from here on, with an optimiser of its own."""
+        self.network = network.to(self.device, memory_format=torch.channels_last).train()
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=self.config.lr,
+            betas=(0.9, 0.99),
+            weight_decay=self.config.weight_decay,
+            fused=True,
+        )
+
+    def _set_rate(self, progress: float) -> None:
+        factor = min(1.0, (self.iteration + 1) / max(self.config.warmup, 1))
+        if self.config.decay == "cosine":
+            factor *= 0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.lr * factor
+
+    def _draw(self, progress: float) -> tuple[Tensor, Tensor]:
+        share = 1.0 if progress >= 1 - self.config.finetune else self.config.real_share
+        return self.pool.draw(self.config.views, share)
+
+    def _encoder(self, intrinsics: Intrinsics) -> RayEncoder:
+        if intrinsics not in self.encoders:
+            shape = self.config.shape()
+            scene, bounds = self.context.scene, self.config.bounds
+            self.encoders[intrinsics] = RayEncoder(shape, scene, intrinsics, bounds).to(self.device)
+        return self.encoders[intrinsics]
+
+
+class ViewPool:
+    """Pseudo and real views on the device, drawn without replacement until all were seen."""
+
+    def __init__(self, views: PseudoViews, context: Context, generator: torch.Generator) -> None:
+        scene, device = context.scene, context.device
+        self.pseudo, self.render_s = len(views), views.render_s
+        self._images = torch.cat([views.images, real_images(scene.train, scene.background)])
+        self._images = self._images.to(device)
+        self._poses = torch.cat([views.poses, torch.from_numpy(scene.train.poses)]).to(device)
+        self._generator = generator
+        self._left: dict[bool, list[int]] = {True: [], False: []}
+
+    def draw(self, count: int, real_share: float) -> tuple[Tensor, Tensor]:
+        """Return poses [V, 3, 4] and images uint8 [V, H, W, 3] of `count` views, each a real one
+        with probability `real_share`."""
+        real = torch.rand(count, generator=self._generator) < real_share
+        index = torch.tensor([self._next(bool(each)) for each in real], device=self._poses.device)
+        return self._poses[index], self._images[index]
+
+    def _next(self, real: bool) -> int:
+        if not self._left[real]:
+            count = len(self._images) - self.pseudo if real else self.pseudo
+            order = torch.randperm(count, generator=self._generator)
+            self._left[real] = (order + (self.pseudo if real else 0)).tolist()
+        return self._left[real].pop()
+
+
+def real_images(views: Views, background: tuple[float, float, float]) -> Tensor:
+    """Return the images of a split over the background, uint8 [V, H, W, 3]."""
+    images = [views.composite(view, background) for view in range(len(views))]
+    return torch.from_numpy((np.stack(images) * 255 + 0.5).astype(np.uint8))
+
+
+def network_of(state: Mapping[str, Tensor], config: DistillConfig) -> NeLFNetwork:
+    """Return the network, pruned or not, that a method shipped as `state`."""
+    network = NeLFNetwork(shape_of(state, config.points, config.frequencies))
+    network.load_state_dict(dict(state))
+    return network
+
+
+def view_request(config: DistillConfig, context: Context) -> ViewRequest:
+    """Return how many views the budget is worth: `pseudo_share` of its seconds, or as many as its
+    iterations will see."""
+    budget = context.budget
+    count, seconds = _UNPLANNED_VIEWS, None
+    if budget is not None and budget.seconds is not None:
+        count, seconds = config.pseudo_views, config.pseudo_share * budget.seconds
+    elif budget is not None and budget.iterations is not None:
+        count = min(config.pseudo_views, config.views * budget.iterations)
+    return ViewRequest(count, seconds, context.scene.train.intrinsics)
+
+
+def pseudo_views(config: DistillConfig, context: Context) -> PseudoViews:
+    """Return the teacher's views, rendered if nobody has done so before."""
+    teacher = context.parents["teacher"]
+    request = view_request(config, context)
+    # a seed of its own: the teacher is the same, whichever of its descendants asks
+    own = replace(context, seed=0)
+    return views_of(teacher, context.scene, request, lambda: teacher.restore(own).render)
+
+
+def latency_ms(networks: Sequence[NeLFNetwork], method: NeLFMethod) -> list[float]:
+    """Return the median milliseconds per view of networks, in turns: load meets all of them."""
+    wait = devices.synchronizer(method.device)
+    pose = torch.from_numpy(method.context.scene.test.poses[:1]).to(method.device)
+    fields = [LightField(method.encoder, network).eval() for network in networks]
+    times: list[list[float]] = [[] for _ in fields]
+    for _ in range(_TIMED_RENDERS):
+        for field, own in zip(fields, times, strict=True):
+            with torch.inference_mode():
+                wait()
+                began = time.perf_counter()
+                field(pose)
+                wait()
+            own.append(time.perf_counter() - began)
+    for network in networks:
+        network.train()
+    return [statistics.median(own[_TIMED_RENDERS // 4 :]) * 1e3 for own in times]

@@ -1,0 +1,150 @@
+"""Iterative channel pruning of a neural light field with fine-tuning between the steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch_pruning
+from torch import Tensor
+
+from effbench.errors import ConfigError
+from effbench.method import Context, Method, Requirement
+from effbench.nerf.channel_pruning import Cost, prune
+from effbench.nerf.distillation import DistillConfig, NeLFMethod, latency_ms, network_of
+from effbench.nerf.nelf_network import NeLFNetwork
+
+_STEP = "pruning.step"  # in a snapshot, beside the network's tensors
+_ITERATION = "pruning.iteration"
+
+
+@dataclass(frozen=True)
+class PruningConfig(DistillConfig):
+    ratio: float = 0.3  # of the channels of every group that are removed
+    pruning_steps: int = 5  # 1 for one-shot
+    prune_until: float = 0.5  # part of the budget by which the last step is done
+    criterion: Literal["l1", "l2", "bn", "taylor"] = "l2"  # what makes a channel important
+    groups: Literal["inner", "all"] = "all"  # inside residual blocks only, or the streams, too
+    finetuned: bool = True  # trained between the steps and after them
+    real_share: float = 0.25  # part of the views of a step that are training images
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (0 <= self.ratio < 1 and 0 < self.prune_until <= 1 and self.pruning_steps >= 1):
+            raise ConfigError(
+                "ratio is in [0, 1), prune_until in (0, 1] and pruning_steps at least 1"
+            )
+
+
+class IterativePruning(NeLFMethod):
+    """The trained student with channels removed step by step, trained on after each."""
+
+    name = "iterative-pruning"
+    Config = PruningConfig
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "iterative-30": {"ratio": 0.3},
+        "iterative-50": {"ratio": 0.5},
+    }
+    config: PruningConfig
+
+    @classmethod
+    def specialised(cls, params: Mapping[str, Any]) -> type[Method]:
+        return cls if params.get("finetuned", True) in (True, "true") else PrunedOnly
+
+    @classmethod
+    def requires(cls, config: Any) -> dict[str, Requirement]:
+        shared = {field.name for field in fields(DistillConfig)} - {"real_share"}
+        params = {name: value for name, value in asdict(config).items() if name in shared}
+        return {**super().requires(config), "student": Requirement("nelf-student", params)}
+
+    def __init__(self, config: PruningConfig, context: Context) -> None:
+        budget = context.budget.iterations if context.budget else None
+        if config.finetuned and budget is not None and budget < config.pruning_steps:
+            raise ConfigError(
+                f"a budget of {budget} iterations is too short for pruning_steps="
+                f"{config.pruning_steps}: give it more, or write pruning_steps={budget}"
+            )
+        self.pruned_steps = 0
+        self.history: list[dict[str, Any]] = []
+        self.just_pruned = False
+        super().__init__(config, context)
+        self.size = tuple(self.encoder.directions.shape[:2])
+        self.dense = Cost.of(self.network.shape, self.size)
+
+    def start(self) -> NeLFNetwork:
+        return network_of(self.context.parents["student"].state, self.config)
+
+    def step(self, progress: float) -> Tensor:
+        while self.pruned_steps < self._due(progress):
+            self.prune_step()
+        return super().step(progress)
+
+    def prune_step(self) -> None:
+        """Remove the next share of channels; the optimiser starts anew on what is left."""
+        c = self.config
+        self.pruned_steps += 1
+        ratio = c.ratio * self.pruned_steps / c.pruning_steps
+        if c.criterion == "taylor":
+            self.optimizer.zero_grad(set_to_none=True)
+            self.loss(*self._draw(0.0)).backward()  # type: ignore[no-untyped-call]
+        self._adopt(prune(self.network, c.shape(), ratio, c.criterion, c.groups).network)
+        row = {"pruning_step": self.pruned_steps, "ratio": ratio, "iteration": self.iteration}
+        self.history.append({**row, **vars(Cost.of(self.network.shape, self.size))})
+        self.just_pruned = True
+
+    def snapshot(self) -> dict[str, Tensor] | None:
+        """Return the network once after each pruning step: from it, training goes on."""
+        if not self.just_pruned:
+            return None
+        self.just_pruned = False
+        done = {_STEP: torch.tensor(self.pruned_steps), _ITERATION: torch.tensor(self.iteration)}
+        return {**self.state(), **done}
+
+    def resume(self, snapshot: Mapping[str, Tensor]) -> None:
+        tensors = dict(snapshot)
+        self.pruned_steps = int(tensors.pop(_STEP))
+        self.iteration = int(tensors.pop(_ITERATION))
+        self.load_state(tensors)
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Return `pruning`: a row per pruning step since the last call, with what is left."""
+        rows, self.history = self.history, []
+        return {"pruning": rows}
+
+    def facts(self) -> dict[str, Any]:
+        cost = Cost.of(self.network.shape, self.size)
+        dense_ms, own_ms = latency_ms([self._dense_field(), self.network], self)
+        return {
+            **super().facts(),
+            "torch_pruning": torch_pruning.__version__,
+            "pruning_steps": self.pruned_steps,
+            "cost": vars(cost),
+            "left_of_student": {**cost.ratios(self.dense), "latency": own_ms / dense_ms},
+            "latency_ms": {"student": dense_ms, "pruned": own_ms},
+        }
+
+    def _due(self, progress: float) -> int:
+        """Return how many steps are due: the first at once, the last at `prune_until`."""
+        c = self.config
+        if c.pruning_steps == 1:
+            return 1
+        spacing = c.prune_until / (c.pruning_steps - 1)
+        return min(c.pruning_steps, 1 + math.floor(progress / spacing + 1e-9))
+
+    def _dense_field(self) -> NeLFNetwork:
+        return self.start().to(self.device, memory_format=torch.channels_last)
+
+
+class PrunedOnly(IterativePruning):
+    """Without fine-tuning nothing is trained: the steps are taken at once."""
+
+    name = IterativePruning.name  # no literal: it is not listed on its own
+    trains = False
+
+    def __init__(self, config: PruningConfig, context: Context) -> None:
+        super().__init__(config, context)
+        while self.pruned_steps < config.pruning_steps:
+            self.prune_step()

@@ -1,0 +1,13 @@
+"""A neural light field distilled from a radiance field (Cao et al. 2023, *MobileR2L*)."""
+
+from __future__ import annotations
+
+from effbench.nerf.distillation import DistillConfig, NeLFMethod
+
+
+class NeLFStudent(NeLFMethod):
+    """A network from rays to colours, without samples or volume rendering, taught by a trained
+    radiance field; D60-SR3 by default on a GPU."""
+
+    name = "nelf-student"
+    Config = DistillConfig
