@@ -90,10 +90,32 @@ def test_the_pruning_suite_compares_neurons_widths_and_inheritance() -> None:
         "nerf-pruned",
         "nerf-pruned",
         "instant-ngp",
+        "nelf-student",
+        "iterative-30",
+        "iterative-50",
     ]
     inherit, scratch = suite.entries[1:3]
     assert (inherit.params["init"], scratch.params["init"]) == ("inherit", "scratch")
     assert inherit.grid == {"selection": ["uniform", "w_out", "coreset"], "width": [128, 64]}
+
+
+@pytest.mark.parametrize("name", ["distill", "distill-ablation", "pruning"])
+def test_one_teacher_and_one_student_are_shared_by_all_rows(name: str) -> None:
+    cells = make_plan(Request(suite=name, device="cpu"), plugins.discover()).cells
+    methods = [cell.method for cell in cells]
+    assert methods.count("instant-ngp") == methods.count("nelf-student") == 1
+    by_id = {cell.cell_id: cell for cell in cells}
+    for cell in cells:
+        if cell.preset_of == "iterative-pruning" or cell.method == "iterative-pruning":
+            parents = {role: by_id[parent].method for role, parent in cell.parents.items()}
+            assert parents == {"teacher": "instant-ngp", "student": "nelf-student"}
+
+
+def test_the_ablation_of_pruning_has_no_row_twice() -> None:
+    suite = suites.find("distill-ablation", plugins.discover())
+    cells = make_plan(Request(suite=suite.name, device="cpu"), plugins.discover()).cells
+    rows = sum(math.prod(map(len, entry.grid.values())) for entry in suite.entries)
+    assert sum(cell.role == "row" for cell in cells) == rows
 
 
 def test_the_hsm_suite_has_the_papers_baseline_and_the_originals() -> None:
