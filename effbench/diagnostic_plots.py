@@ -44,16 +44,16 @@ _MOST_RAYS, _RAYS_PER_ROW, _RAY = 12, 3, (3.6, 2.4)  # panels; inches
 
 
 def figures(out: Path, records: Sequence[Record], looks: Looks) -> dict[str, Figure | None]:
-    """Return the pictures by file name, None where there is nothing to draw."""
+    """Return the pictures by name, None where there is nothing to draw."""
     steps = diagnostics.steps(out, records)
     spread = tables.join(out, records, f"{TABLES}/distributions.csv")
     along = tables.join(out, records, f"{TABLES}/ray.csv")
     return {
-        "mining.png": mining(diagnostics.learner_figures(steps), looks),
-        "loss.png": loss(steps, looks),
-        "distributions.png": distributions(spread, looks),
-        "memory.png": memory(diagnostics.phases(records), looks),
-        "ray.png": rays(along),
+        "mining": mining(diagnostics.learner_figures(steps), looks),
+        "loss": loss(steps, looks),
+        "distributions": distributions(spread, looks),
+        "memory": memory(diagnostics.phases(records), looks),
+        "ray": rays(along),
     }
 
 

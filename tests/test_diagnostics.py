@@ -111,11 +111,11 @@ class TestTables:
 
 class TestPictures:
     def test_all_are_written_with_the_others(self, run: Path) -> None:
-        names = {path.name for path in plots.write_plots(run)}
-        assert {"mining.png", "loss.png", "distributions.png", "memory.png", "ray.png"} <= names
+        names = {path.stem for path in plots.write_plots(run, formats=["png"])}
+        assert {"mining", "loss", "distributions", "memory", "ray"} <= names
 
     def test_mining_is_drawn_over_time_and_its_skewness_over_iterations(self, run: Path) -> None:
-        figure = drawn(run)["mining.png"]
+        figure = drawn(run)["mining"]
         assert figure is not None
         assert [axes.get_ylabel() for axes in figure.axes] == [
             "1 / τ̂",
@@ -135,7 +135,7 @@ class TestPictures:
         assert losses == pytest.approx([1.5] * 60, abs=0.01)
 
     def test_distributions_are_those_half_way_mean_over_seeds(self, run: Path) -> None:
-        figure = drawn(run)["distributions.png"]
+        figure = drawn(run)["distributions"]
         assert figure is not None
         assert [axes.get_xlabel() for axes in figure.axes] == ["pixel loss", "weight of a sample"]
         centres, density = lines(figure)[0]
@@ -144,7 +144,7 @@ class TestPictures:
         assert np.isnan(density[0]), "a bin that begins at 0 has no place on the axis"
 
     def test_memory_by_phase(self, run: Path) -> None:
-        figure = drawn(run)["memory.png"]
+        figure = drawn(run)["memory"]
         assert figure is not None
         names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
         assert names == ["hsm exponent=2", "instant-ngp"]
@@ -153,7 +153,7 @@ class TestPictures:
         assert steady[0] == [200.5, 200.5]
 
     def test_a_ray_half_way_of_the_first_seed(self, run: Path) -> None:
-        figure = drawn(run)["ray.png"]
+        figure = drawn(run)["ray"]
         assert figure is not None
         assert [axes.get_title() for axes in figure.axes] == ["hsm exponent=2", "instant-ngp"]
         assert lines(figure) == [([1, 3], [0.25, 0.75])]  # 1 and 3 of 4

@@ -1,0 +1,58 @@
+"""Which row the others are compared with, when nobody says."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from effbench import paper, results
+from effbench.errors import ConfigError
+from effbench.record import Record
+from effbench.results import Results
+from effbench.statistics import is_baseline
+from effbench.tables import cells
+
+
+def choose(found: Results, name: str | None = None) -> str | None:
+    """Return the baseline's label, "method" or "method variant"; None where there is none.
+
+    That is `name`, if given; else the first baseline of the paper that the plan tests; else the
+    row from which most others start; else the row without settings of its own that has most
+    cells. Raises ConfigError for a name that is no row of these results.
+    """
+    if name is not None:
+        if found.records:
+            is_baseline(cells(found.records), name)
+        return name
+    done = [cell for cell in found.records if cell.status == "ok"]
+    return _of_papers(found, done) or _of_parents(done) or _plainest(done)
+
+
+def label(cell: Record) -> str:
+    """Return a row's name as `statistics.is_baseline` takes it."""
+    return f"{cell.method} {cell.variant}".strip()
+
+
+def _of_papers(found: Results, done: list[Record]) -> str | None:
+    for name in results.papers(found):
+        try:
+            comparisons = paper.load(name).comparisons
+        except ConfigError:  # a paper that this version does not know
+            continue
+        for selector in (s for comparison in comparisons for s in comparison.baselines):
+            for cell in done:
+                if selector.matches(cell.method, cell.params):
+                    return label(cell)
+    return None
+
+
+def _of_parents(done: list[Record]) -> str | None:
+    by_id = {cell.cell_id: cell for cell in done}
+    started = Counter(
+        label(by_id[parent]) for cell in done for parent in cell.parents.values() if parent in by_id
+    )
+    return min(started, key=lambda name: (-started[name], name)) if started else None
+
+
+def _plainest(done: list[Record]) -> str | None:
+    plain = Counter(label(cell) for cell in done if not cell.variant)
+    return min(plain, key=lambda name: (-plain[name], name)) if plain else None
