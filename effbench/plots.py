@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from effbench import comparison_plots, cost_plots, diagnostic_plots, results, strip, tables
 from effbench.clock import Budget
+from effbench.errors import RecordError
 from effbench.labels import Label
 from effbench.panels import STYLE, Looks, panels, save
 from effbench.results import Results
@@ -39,13 +40,15 @@ def write_plots(
     formats: Sequence[Format] = FORMATS,
     baseline: str | None = None,
     bench: Path | None = None,
+    skipped: list[RecordError] | None = None,
 ) -> list[Path]:
     """Write what the records below `out_dir` allow of the pictures of docs/report.md into `to`, by
     default `out_dir`/plots; return their paths.
 
     baseline: "method" or "method variant" that ratios are against, by default what
     `comparison_plots.default_baseline` chooses; bench: a bench.json for a picture of an
-    iteration's parts. Records that cannot be read are left out. Raises RecordError when `out_dir`
+    iteration's parts. Records and curves that cannot be read are left out, their errors appended
+    to `skipped`. Raises RecordError when `out_dir`
     does not exist or `bench` cannot be read, ConfigError for a baseline that is not there,
     EffbenchError when the folder cannot be written.
     """
@@ -56,6 +59,8 @@ def write_plots(
     with mpl.rc_context(STYLE):
         for name, figure in figures(found, baseline, bench):
             written += [save(folder / f"{name}.{form}", figure) for form in formats]
+    if skipped is not None:
+        skipped += found.problems
     return written
 
 
