@@ -33,15 +33,19 @@ def label(cell: Record) -> str:
 
 
 def _of_papers(found: Results, done: list[Record]) -> str | None:
+    """Return the row that a paper's comparisons name first for most rows."""
     for name in results.papers(found):
         try:
-            comparisons = paper.load(name).comparisons
+            tested = paper.load(name)
         except ConfigError:  # a paper that this version does not know
             continue
-        for selector in (s for comparison in comparisons for s in comparison.baselines):
-            for cell in done:
-                if selector.matches(cell.method, cell.params):
-                    return label(cell)
+        named: Counter[str] = Counter()
+        for cell in done:
+            comparison = tested.comparison(cell.method, cell.params)
+            for selector in comparison.baselines[:1] if comparison else ():
+                named.update({label(c) for c in done if selector.matches(c.method, c.params)})
+        if named:
+            return _most(named)
     return None
 
 
@@ -50,9 +54,14 @@ def _of_parents(done: list[Record]) -> str | None:
     started = Counter(
         label(by_id[parent]) for cell in done for parent in cell.parents.values() if parent in by_id
     )
-    return min(started, key=lambda name: (-started[name], name)) if started else None
+    return _most(started)
 
 
 def _plainest(done: list[Record]) -> str | None:
     plain = Counter(label(cell) for cell in done if not cell.variant)
-    return min(plain, key=lambda name: (-plain[name], name)) if plain else None
+    return _most(plain)
+
+
+def _most(counted: Counter[str]) -> str | None:
+    """Return the most frequent name, of equals the first of the alphabet; None for none."""
+    return min(counted, key=lambda name: (-counted[name], name), default=None)

@@ -74,10 +74,9 @@ def figures(
         "psnr-over-time": psnr_over_time(results.curves(found), looks),
         **comparison_plots.figures(found, board, looks, baseline),
         **cost_plots.figures(found, looks, bench),
+        **diagnostic_plots.figures(found, looks),
         "renders": strip.renders(found),
     }
-    for folder in found.folders:
-        drawn |= diagnostic_plots.figures(folder, found.records, looks)
     yield from ((name, figure) for name, figure in drawn.items() if figure is not None)
 
 

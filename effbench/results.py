@@ -41,23 +41,36 @@ def load(folders: Iterable[str | Path]) -> Results:
 
 
 def curves(results: Results) -> pd.DataFrame:
-    """Return `tables.curves` of all cells, in which a point's PSNR may be missing.
+    """Return the training curves of the finished cells, one row per point, as `tables.curves`."""
+    return join(results, CURVE, ["fraction", "train_s", "iteration", "psnr", "loss"])
 
-    A curve that cannot be read is left out, its error appended to `results.problems`.
+
+def join(results: Results, file: str, first: Sequence[str] = ()) -> pd.DataFrame:
+    """Return the CSV files called `file` in the folders of the finished cells, with `tables.CELL`
+    in front, then `first`, budget, device and whatever else the files have.
+
+    A file that cannot be read is left out, its error appended to `results.problems`; a cell
+    without one has no rows.
     """
-    columns = [*tables.CELL, "fraction", "train_s", "iteration", "psnr", "loss", "budget", "device"]
+    fixed = [*tables.CELL, *first, "budget", "device"]
     parts = []
     for folder, cell in results.cells.items():
-        if cell.status == "ok" and (folder / CURVE).exists():
-            try:
-                part = tables.read_csv(folder / CURVE)
-            except RecordError as error:
+        if cell.status != "ok" or not (folder / file).exists():
+            continue
+        try:
+            part = tables.read_csv(folder / file)
+        except RecordError as error:
+            if str(error) not in map(str, results.problems):
                 results.problems.append(error)
-                continue
-            known = {name: getattr(cell, name) for name in (*tables.CELL, "budget", "device")}
-            parts.append(part.assign(**{**known, "scene": record.scene_label(cell)}))
-    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-    return frame.reindex(columns=columns)
+            continue
+        known = {name: getattr(cell, name) for name in (*tables.CELL, "budget", "device")}
+        parts.append(part.assign(**{**known, "scene": record.scene_label(cell)}))
+    filled = [part for part in parts if len(part)]
+    frame = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=fixed)
+    for name in fixed:
+        if name not in frame:
+            frame[name] = float("nan")
+    return frame[[*fixed, *(name for name in frame if name not in fixed)]]
 
 
 @dataclass(frozen=True)

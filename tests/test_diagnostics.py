@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from effbench import diagnostic_plots, diagnostics, plots, record
+from effbench import diagnostic_plots, diagnostics, plots, record, results
 from effbench.panels import Looks
 from effbench.record import Record
 
@@ -71,7 +71,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def drawn(run: Path) -> dict[str, Figure | None]:
-    return diagnostic_plots.figures(run, record.load([run]), Looks(ENTRIES))
+    return diagnostic_plots.figures(results.load([run]), Looks(ENTRIES))
 
 
 def lines(figure: Figure | None, panel: int = 0) -> list[tuple[list[float], list[float]]]:
@@ -84,14 +84,14 @@ def lines(figure: Figure | None, panel: int = 0) -> list[tuple[list[float], list
 
 class TestTables:
     def test_steps_have_the_time_between_the_curves_points(self, run: Path) -> None:
-        steps = diagnostics.steps(run, record.load([run]))
+        steps = diagnostics.steps(results.load([run]))
         assert len(steps) == 16
         own = steps[(steps["method"] == "hsm") & (steps["repetition"] == 0)]
         assert list(own["train_s"]) == [3.0, 6.0, 8.0, 10.0]
         assert list(own["loss"]) == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4])
 
     def test_figures_of_learners_are_rows_in_a_fixed_order(self, run: Path) -> None:
-        figures = diagnostics.learner_figures(diagnostics.steps(run, record.load([run])))
+        figures = diagnostics.learner_figures(diagnostics.steps(results.load([run])))
         assert set(figures["method"]) == {"hsm"}, "others report none"
         assert len(figures) == 2 * 2 * 4
         assert list(figures["figure"].unique()) == ["inv_tau", "skewness"]
