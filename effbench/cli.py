@@ -61,6 +61,7 @@ def main() -> None:
       effbench run --suite pruning
       effbench run --method instant-ngp --scene procedural/blocks --budget 30s
       effbench leaderboard results/runs/*
+      effbench report results/runs/* --out report.html
       effbench paper hsm results/runs/hsm-20260101-120000
       effbench check results/runs/mine --baseline results/my-machine/pruning-baseline.json
     """
@@ -255,6 +256,105 @@ def leaderboard(results: tuple[Path, ...], form: str) -> None:
     write = {"csv": tables.to_csv, "md": tables.to_markdown, "json": tables.to_json}[form]
     click.echo(write(frame), nl=False)
     _name_unreadable(unreadable)
+
+
+_baseline_option = click.option(
+    "--baseline",
+    metavar="ROW",
+    help='Row that others are compared with: "method" or "method variant".  [default: the paper\'s '
+    "baseline, or the row from which most others start]",
+)
+
+
+@main.command()
+@click.argument("results", type=_FOLDER)
+@click.option("--out", type=_FOLDER, metavar="DIR", help="Where to.  [default: RESULTS/plots]")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(["png", "pdf", "svg"]),
+    default=["png", "pdf"],
+    show_default=True,
+    help="Format of the files; repeatable.",
+)
+@_baseline_option
+@click.option(
+    "--bench",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A bench.json of `make bench`, to draw the parts of an iteration as well.",
+)
+def plot(
+    results: Path,
+    out: Path | None,
+    formats: tuple[Literal["png", "pdf", "svg"], ...],
+    baseline: str | None,
+    bench: Path | None,
+) -> None:
+    """Draw the pictures of a RESULTS folder again, from its records alone.
+
+    A picture that the records have no figures for is not drawn. A record or curve that cannot be
+    read is named on standard error, and the exit status is 3.
+
+    \b
+    Examples:
+      effbench plot results/runs/pruning-20260101-120000
+      effbench plot results/runs/demo --format svg --out figures --baseline nerf
+      effbench plot results/runs/demo --bench bench.json
+    """
+    from effbench import plots
+
+    unreadable: list[RecordError] = []
+    written = plots.write_plots(
+        results, to=out, formats=formats, baseline=baseline, bench=bench, skipped=unreadable
+    )
+    for path in written:
+        click.echo(path)
+    if not written:
+        click.echo("nothing to draw: no record below this folder has a result", err=True)
+    _name_unreadable(unreadable)
+
+
+@main.command()
+@click.argument("results", nargs=-1, required=True, type=_FOLDER)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("report.html"),
+    metavar="FILE",
+    show_default=True,
+    help="The page.",
+)
+@click.option(
+    "--views",
+    type=click.IntRange(min=0),
+    default=3,
+    metavar="N",
+    show_default=True,
+    help="Test views to show of each scene, as far as they fit into 10 MB.",
+)
+@_baseline_option
+@click.option("--title", default="", metavar="TEXT", help="Heading.  [default: the suites' names]")
+def report(
+    results: tuple[Path, ...], out: Path, views: int, baseline: str | None, title: str
+) -> None:
+    """Write one HTML page of the records below one or more RESULTS folders.
+
+    The page needs no network and no other file: leaderboard, curves, trade-offs, renders beside
+    ground truth, provenance. A record or curve that cannot be read is named in the page and on
+    standard error, and the exit status is 3.
+
+    \b
+    Examples:
+      effbench report results/runs/pruning-20260101-120000
+      effbench report results/runs/* --out all.html --baseline instant-ngp --views 5
+    """
+    from effbench import report as page
+
+    made = page.write(results, out, views=views, baseline=baseline, heading=title)
+    click.echo(f"{made.path} ({made.size / 1e6:.1f} MB)")
+    _name_unreadable(made.problems)
 
 
 @main.command()

@@ -7,8 +7,6 @@ method that leaves the tables for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,11 +14,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from effbench import diagnostics, tables
+from effbench import diagnostics, results
 from effbench.labels import Label, entry_label
 from effbench.outcome import TABLES
 from effbench.panels import PANEL, Entry, Looks, panels
-from effbench.record import Record
+from effbench.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,17 +41,17 @@ _GRADIENT = "#cc3311"
 _MOST_RAYS, _RAYS_PER_ROW, _RAY = 12, 3, (3.6, 2.4)  # panels; inches
 
 
-def figures(out: Path, records: Sequence[Record], looks: Looks) -> dict[str, Figure | None]:
-    """Return the pictures by file name, None where there is nothing to draw."""
-    steps = diagnostics.steps(out, records)
-    spread = tables.join(out, records, f"{TABLES}/distributions.csv")
-    along = tables.join(out, records, f"{TABLES}/ray.csv")
+def figures(found: Results, looks: Looks) -> dict[str, Figure | None]:
+    """Return the pictures by name, None where there is nothing to draw."""
+    steps = diagnostics.steps(found)
+    spread = results.join(found, f"{TABLES}/distributions.csv")
+    along = results.join(found, f"{TABLES}/ray.csv")
     return {
-        "mining.png": mining(diagnostics.learner_figures(steps), looks),
-        "loss.png": loss(steps, looks),
-        "distributions.png": distributions(spread, looks),
-        "memory.png": memory(diagnostics.phases(records), looks),
-        "ray.png": rays(along),
+        "mining": mining(diagnostics.learner_figures(steps), looks),
+        "loss": loss(steps, looks),
+        "distributions": distributions(spread, looks),
+        "memory": memory(diagnostics.phases(found.records), looks),
+        "ray": rays(along),
     }
 
 

@@ -1,29 +1,28 @@
-"""What cells recorded of training from inside, as tidy tables: `effbench.tables.join`'s columns,
+"""What cells recorded of training from inside, as tidy tables: `effbench.results.join`'s columns,
 then those of docs/records.md."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from effbench import record, tables
+from effbench import record, results, tables
 from effbench.outcome import TABLES
 from effbench.record import Record
+from effbench.results import Results
 
 LEARNER_FIGURES = ("inv_tau", "drawn", "distinct", "skewness")  # what learners may report of a step
 _STEP = ("fraction", "iteration", "train_s", "loss", "rays", "samples")
 _CELL = [*tables.CELL, "budget", "device"]
 
 
-def steps(folder: Path, records: Sequence[Record]) -> pd.DataFrame:
+def steps(found: Results) -> pd.DataFrame:
     """Return a row per training step. train_s is interpolated between the points of the curve."""
-    frame = tables.join(folder, records, f"{TABLES}/steps.csv")
-    curves = tables.curves(folder, records)
-    points = dict(tuple(curves.groupby(_CELL)))
+    frame = results.join(found, f"{TABLES}/steps.csv")
+    points = dict(tuple(results.curves(found).groupby(_CELL)))
     timed = [
         own.assign(train_s=_interpolated(own["iteration"], points.get(about)))
         for about, own in frame.groupby(_CELL, sort=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
+
+from effbench.columns import FIGURES
 
 _LEGEND = """\
 PSNR is the mean ± sample standard deviation over n seeds; a row with n=1 has no deviation. MB are \
@@ -38,51 +40,6 @@ def render(frame: pd.DataFrame, means: pd.DataFrame, problems: Sequence[str]) ->
     return "\n\n".join(parts) + "\n"
 
 
-def _decimals(count: int) -> Callable[[Any], str]:
-    return lambda value: f"{value:.{count}f}"
-
-
-def _significant(value: Any) -> str:
-    """Return a duration, size or rate with about three significant digits, never in exponents."""
-    size = abs(float(value))
-    places = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 0.1 or size == 0 else 4
-    return f"{value:.{places}f}"
-
-
-def _integer(value: Any) -> str:
-    return f"{int(value):,}"
-
-
-# Column: heading with its unit, and how a figure is written.
-_FIGURES: dict[str, tuple[str, Callable[[Any], str]]] = {
-    "ssim": ("SSIM", _decimals(4)),
-    "lpips_vgg": ("LPIPS VGG", _decimals(4)),
-    "lpips_alex": ("LPIPS Alex", _decimals(4)),
-    "flip": ("FLIP", _decimals(4)),
-    "train_s": ("train s", _significant),
-    "setup_s": ("setup s", _significant),
-    "prepare_s": ("prepare s", _significant),
-    "iterations": ("iterations", _integer),
-    "iter_ms": ("iter ms", _significant),
-    "iter_ms_p95": ("iter p95 ms", _significant),
-    "peak_mem_mb": ("peak MB", _significant),
-    "saved_mb": ("saved MB", _significant),
-    "params": ("parameters", _integer),
-    "nonzero": ("non-zero", _integer),
-    "model_mb": ("model MB", _decimals(3)),
-    "model_zst_mb": ("zst MB", _decimals(3)),
-    "render_ms": ("render ms", _significant),
-    "fps": ("FPS", _significant),
-    "energy_j": ("energy J", _significant),
-    "export_mb": ("ONNX MB", _decimals(3)),
-    "latency_ms": ("latency ms", _significant),
-    "latency_p95_ms": ("latency p95 ms", _significant),
-    "export_fps": ("ONNX FPS", _significant),
-    "peak_ram_mb": ("ONNX RAM MB", _significant),
-    "macs": ("MACs", _integer),
-}
-
-
 def _table(rows: pd.DataFrame) -> str:
     """Return a GitHub table; figures that no row has are left out."""
     cells: dict[str, list[str]] = {
@@ -93,9 +50,9 @@ def _table(rows: pd.DataFrame) -> str:
         cells["seeds"] = [f"n={n}" for n in rows["n"]]
         cells["status"] = ["" if s == "ok" else s for s in rows["status"]]
     cells["PSNR dB"] = [_psnr(row) for row in rows.to_dict("records")]
-    for name, (heading, written) in _FIGURES.items():
-        if name in rows:
-            cells[heading] = ["" if pd.isna(v) else written(v) for v in rows[name]]
+    for name, about in FIGURES.items():
+        if name in rows and name != "psnr":
+            cells[about.heading] = ["" if pd.isna(v) else about.write(v) for v in rows[name]]
     if "backend" in rows:
         cells["backend"] = [_escape(b) for b in rows["backend"]]
     cells = {name: column for name, column in cells.items() if name == "method" or any(column)}
@@ -121,7 +78,7 @@ def _about(budget: object, device: object) -> str:
 
 def _unmeasured(frame: pd.DataFrame) -> str:
     done = frame[frame["n"] > 0]
-    empty = [name for name in _FIGURES if len(done) and done[name].isna().all()]
+    empty = [name for name in FIGURES if len(done) and done[name].isna().all()]
     names = ", ".join(f"`{name}`" for name in empty)
     return f" Not measured in any row: {names}; the records say why." if empty else ""
 

@@ -41,9 +41,13 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 8.0,
     "savefig.dpi": 160,
+    "pdf.fonttype": 42,  # TrueType, which publishers ask for
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "effbench",  # the same names inside every time
     "figure.constrained_layout.use": True,
 }
 
+CONDITIONS = ["suite", "scene", "budget", "device"]  # what the rows of a panel have in common
 Entry = tuple[str, str]  # method and variant
 Line = Literal["-", ""]
 Colour = tuple[float, float, float]
@@ -63,6 +67,14 @@ class Looks:
             own = [entry for entry in entries if entry[0] == method]
             self.colour |= zip(own, _shades(base, len(own)), strict=True)
         self.marker = {e: _MARKERS[variants.index(e[1]) % len(_MARKERS)] for e in entries}
+
+    def series(self, names: Sequence[str]) -> dict[str, tuple[Colour, str]]:
+        """Return a colour and marker for each of a few things that are not methods."""
+        palette = sns.color_palette("colorblind", max(len(names), 1))
+        return {
+            name: (colour, _MARKERS[i % len(_MARKERS)])
+            for i, (name, colour) in enumerate(zip(names, palette, strict=True))
+        }
 
 
 def panels(
@@ -85,9 +97,7 @@ def panels(
     """
     if frame.empty:
         return None
-    about = ["suite", "scene", "budget", "device"]
-    telling = [name for name in about if name == "scene" or frame[name].nunique() > 1]
-    groups = [group for _, group in frame.groupby([*about, *by], sort=True, observed=True)]
+    groups = [group for _, group in frame.groupby([*CONDITIONS, *by], sort=True, observed=True)]
     columns = min(per_row, len(groups))
     rows = math.ceil(len(groups) / columns)
     handles = handles or legend(frame, looks, line)
@@ -96,7 +106,7 @@ def panels(
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     labels = []
     for axes, group in zip(grid, groups, strict=False):
-        axes.set_title(", ".join(str(group[name].iloc[0]) for name in telling))
+        axes.set_title(title(group, frame))
         axes.set_ylabel(ylabel)
         labels.append((axes, draw(axes, group, looks)))
     for axes in grid[len(groups) :]:
@@ -104,6 +114,12 @@ def panels(
     figure.legend(handles=handles, loc="outside right upper")
     place_labels(figure, labels)
     return figure
+
+
+def title(group: pd.DataFrame, frame: pd.DataFrame) -> str:
+    """Return a group's scene, and those of its other CONDITIONS that differ within the frame."""
+    telling = [name for name in CONDITIONS if name == "scene" or frame[name].nunique() > 1]
+    return ", ".join(str(group[name].iloc[0]) for name in telling)
 
 
 def legend(frame: pd.DataFrame, looks: Looks, line: Line) -> list[Line2D]:
@@ -135,9 +151,36 @@ def _shades(base: Colour, count: int) -> list[Colour]:
     return list(sns.blend_palette([dark, base, light], count))
 
 
+def lattice(
+    rows: int,
+    columns: int,
+    handles: Sequence[Line2D] = (),
+    *,
+    panel: tuple[float, float] = PANEL,
+    names: float = 0.0,
+) -> tuple[Figure, list[list[Axes]]]:
+    """Return a figure of `rows` by `columns` panels, and the panels by row; `handles`, if any, are
+    the legend's, on the right.
+
+    panel: width and height in inches; names: inches more on the left, for names of rows.
+    """
+    beside = _LEGEND_WIDTH if handles else 0.0
+    height = max(rows * panel[1], 0.3 * len(handles) + 0.6 if handles else 0.0)
+    figure = Figure(figsize=(names + columns * panel[0] + beside, height))
+    grid = figure.subplots(rows, columns, squeeze=False)
+    if handles:
+        figure.legend(handles=list(handles), loc="outside right upper")
+    return figure, [list(line) for line in grid]
+
+
 def save(path: Path, figure: Figure) -> Path:
-    """Write a figure as PNG, atomically."""
+    """Write a figure in the format that the path's suffix names, atomically.
+
+    The same figure gives the same bytes: no dates are written into it.
+    """
+    form = path.suffix.lstrip(".")
+    dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    figure.savefig(buffer, format=form, metadata=dates.get(form))
     files.write_bytes(path, buffer.getvalue())
     return path

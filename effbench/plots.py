@@ -1,77 +1,98 @@
-"""Pictures from records alone: PSNR over time, size against PSNR, renders beside ground truth, and
-the diagnostics of `effbench.diagnostic_plots`."""
+"""All pictures of a run, from its records alone: `effbench plot`, and the end of `effbench run`."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from effbench import diagnostic_plots, record, strip, tables
+from effbench import comparison_plots, cost_plots, diagnostic_plots, results, strip, tables
+from effbench.clock import Budget
+from effbench.errors import RecordError
 from effbench.labels import Label
 from effbench.panels import STYLE, Looks, panels, save
+from effbench.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+Format = Literal["png", "pdf", "svg"]
+FORMATS: tuple[Format, ...] = ("png", "pdf")
+
 _CURVE: dict[str, Any] = {"linewidth": 1.5, "markersize": 4.0, "markeredgewidth": 0.0}
-_POINT: dict[str, Any] = {
-    "linestyle": "",
-    "markersize": 7.0,
-    "markeredgecolor": "white",
-    "markeredgewidth": 0.6,
-    "capsize": 2.5,
-    "elinewidth": 1.0,
+_MARKS_S = (120.0, 300.0, 480.0)  # 2, 5 and 8 minutes: the times that papers report
+_MARK: dict[str, Any] = {
+    "color": "#555555",
+    "linewidth": 0.9,
+    "linestyle": (0, (4, 3)),
+    "zorder": 1,
 }
 
 
-def write_plots(out_dir: str | Path) -> list[Path]:
-    """Write what the records below `out_dir` allow of plots/{psnr-over-time,size-against-psnr,
-    renders}.png and of the diagnostics, and return the paths.
+def write_plots(
+    out_dir: str | Path,
+    *,
+    to: Path | None = None,
+    formats: Sequence[Format] = FORMATS,
+    baseline: str | None = None,
+    bench: Path | None = None,
+    skipped: list[RecordError] | None = None,
+) -> list[Path]:
+    """Write what the records below `out_dir` allow of the pictures of docs/report.md into `to`, by
+    default `out_dir`/plots; return their paths.
 
-    Records that cannot be read are left out. Raises RecordError when `out_dir` does not exist,
-    EffbenchError when it cannot be written.
+    baseline: "method" or "method variant" that ratios are against, by default what
+    `comparison_plots.default_baseline` chooses; bench: a bench.json for a picture of an
+    iteration's parts. Records and curves that cannot be read are left out, their errors appended
+    to `skipped`. Raises RecordError when `out_dir`
+    does not exist or `bench` cannot be read, ConfigError for a baseline that is not there,
+    EffbenchError when the folder cannot be written.
     """
     out = Path(out_dir)
-    records = tables.latest(record.load([out], errors="skip"))
-    looks = Looks((r.method, r.variant) for r in records)
+    found = results.load([out])
+    folder = to or out / "plots"
+    written = []
     with mpl.rc_context(STYLE):
-        figures = {
-            "psnr-over-time.png": psnr_over_time(tables.curves(out, records), looks),
-            "size-against-psnr.png": size_against_psnr(tables.leaderboard(records), looks),
-            "renders.png": strip.renders(out, records),
-            **diagnostic_plots.figures(out, records, looks),
-        }
-        written = []
-        for name, figure in figures.items():
-            if figure is not None:
-                written.append(save(out / "plots" / name, figure))
+        for name, figure in figures(found, baseline, bench):
+            written += [save(folder / f"{name}.{form}", figure) for form in formats]
+    if skipped is not None:
+        skipped += found.problems
     return written
 
 
+def figures(
+    found: Results, baseline: str | None = None, bench: Path | None = None
+) -> Iterator[tuple[str, Figure]]:
+    """Yield every picture that there is something to draw in, by its file's name without suffix."""
+    looks = Looks((r.method, r.variant) for r in found.records)
+    board = tables.leaderboard(found.records)
+    drawn: dict[str, Figure | None] = {
+        "psnr-over-time": psnr_over_time(results.curves(found), looks),
+        **comparison_plots.figures(found, board, looks, baseline),
+        **cost_plots.figures(found, looks, bench),
+        **diagnostic_plots.figures(found, looks),
+        "renders": strip.renders(found),
+    }
+    yield from ((name, figure) for name, figure in drawn.items() if figure is not None)
+
+
 def psnr_over_time(curves: pd.DataFrame, looks: Looks) -> Figure | None:
-    """Draw `tables.curves`: a panel per scene, the seeds' mean with a ± one deviation band.
+    """Draw `results.curves`: a panel per scene, the seeds' mean with a ± one deviation band.
 
     The x axis is counted training time, or iterations for scenes whose budgets are iterations.
+    Dashed lines mark the budget, and 2, 5 and 8 minutes where they are within it.
     """
     return panels(curves.dropna(subset=["psnr"]), _draw_curves, looks, ylabel="PSNR (dB)")
 
 
-def size_against_psnr(leaderboard: pd.DataFrame, looks: Looks) -> Figure | None:
-    """Draw `tables.leaderboard`: a panel per scene, shipped file in MB (log) against PSNR."""
-    done = leaderboard.dropna(subset=["psnr", "model_mb"])
-    return panels(done, _draw_sizes, looks, line="", ylabel="PSNR (dB)")
-
-
 def _draw_curves(axes: Axes, curves: pd.DataFrame, looks: Looks) -> list[Label]:
-    counted = str(curves["budget"].iloc[0]).endswith("it")
-    x = "iteration" if counted else "train_s"
-    axes.set_xlabel("training iterations" if counted else "training time (s)")
+    budget = Budget.parse(str(curves["budget"].iloc[0]))
+    x = "iteration" if budget.seconds is None else "train_s"
+    axes.set_xlabel("training iterations" if budget.seconds is None else "training time (s)")
     for (method, variant), own in curves.groupby(["method", "variant"]):
         # Seeds pass a fraction of the budget at slightly different times: average those as well.
         points = own.groupby("fraction").agg(
@@ -83,33 +104,25 @@ def _draw_curves(axes: Axes, curves: pd.DataFrame, looks: Looks) -> list[Label]:
         low, high = points["mean"] - points["std"], points["mean"] + points["std"]
         axes.fill_between(points["x"], low, high, color=colour, alpha=0.18, linewidth=0)
     axes.set_xlim(left=0)
+    _mark(axes, budget)
     return []
 
 
-def _draw_sizes(axes: Axes, rows: pd.DataFrame, looks: Looks) -> list[Label]:
-    axes.set_xscale("log")
-    axes.set_xlabel("shipped model (MB)")
-    for method, variant, x, y, std in rows[
-        ["method", "variant", "model_mb", "psnr", "psnr_std"]
-    ].itertuples(index=False):
-        axes.errorbar(
-            x,
-            y,
-            yerr=None if pd.isna(std) else std,
-            color=looks.colour[method, variant],
-            marker=looks.marker[method, variant],
-            **_POINT,
+def _mark(axes: Axes, budget: Budget) -> None:
+    """Mark the budget, and the times that papers report within it."""
+    end = float(budget.seconds or budget.iterations or 0)
+    minutes = [mark for mark in _MARKS_S if budget.seconds and mark < end]
+    names = {mark: f"{mark / 60:g} min" for mark in minutes} | {end: str(budget)}
+    for place, name in names.items():
+        axes.axvline(place, **_MARK)
+        axes.annotate(
+            name,
+            (place, 0),
+            xycoords=axes.get_xaxis_transform(),
+            xytext=(-3, 4),
+            textcoords="offset points",
+            fontsize=7,
+            color="#555555",
+            ha="right",
+            rotation=90,
         )
-    sizes = rows["model_mb"]
-    axes.set_xlim(sizes.min() / 3, sizes.max() * 3)  # room for labels, and for a tick or two
-    axes.margins(y=0.15)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
-    names = [_short(*entry) for entry in zip(rows["method"], rows["variant"], strict=True)]
-    return list(zip(sizes, rows["psnr"], names, strict=True))
-
-
-def _short(method: str, variant: str) -> str:
-    """Return the label of a point: the variant's values; the legend has their names."""
-    return " ".join(re.findall(r"=([^,;\s]+)", variant)) or variant or method

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from effbench import diagnostic_plots, diagnostics, plots, record
+from effbench import diagnostic_plots, diagnostics, plots, record, results
 from effbench.panels import Looks
 from effbench.record import Record
 
@@ -71,7 +71,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def drawn(run: Path) -> dict[str, Figure | None]:
-    return diagnostic_plots.figures(run, record.load([run]), Looks(ENTRIES))
+    return diagnostic_plots.figures(results.load([run]), Looks(ENTRIES))
 
 
 def lines(figure: Figure | None, panel: int = 0) -> list[tuple[list[float], list[float]]]:
@@ -84,14 +84,14 @@ def lines(figure: Figure | None, panel: int = 0) -> list[tuple[list[float], list
 
 class TestTables:
     def test_steps_have_the_time_between_the_curves_points(self, run: Path) -> None:
-        steps = diagnostics.steps(run, record.load([run]))
+        steps = diagnostics.steps(results.load([run]))
         assert len(steps) == 16
         own = steps[(steps["method"] == "hsm") & (steps["repetition"] == 0)]
         assert list(own["train_s"]) == [3.0, 6.0, 8.0, 10.0]
         assert list(own["loss"]) == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4])
 
     def test_figures_of_learners_are_rows_in_a_fixed_order(self, run: Path) -> None:
-        figures = diagnostics.learner_figures(diagnostics.steps(run, record.load([run])))
+        figures = diagnostics.learner_figures(diagnostics.steps(results.load([run])))
         assert set(figures["method"]) == {"hsm"}, "others report none"
         assert len(figures) == 2 * 2 * 4
         assert list(figures["figure"].unique()) == ["inv_tau", "skewness"]
@@ -111,11 +111,11 @@ class TestTables:
 
 class TestPictures:
     def test_all_are_written_with_the_others(self, run: Path) -> None:
-        names = {path.name for path in plots.write_plots(run)}
-        assert {"mining.png", "loss.png", "distributions.png", "memory.png", "ray.png"} <= names
+        names = {path.stem for path in plots.write_plots(run, formats=["png"])}
+        assert {"mining", "loss", "distributions", "memory", "ray"} <= names
 
     def test_mining_is_drawn_over_time_and_its_skewness_over_iterations(self, run: Path) -> None:
-        figure = drawn(run)["mining.png"]
+        figure = drawn(run)["mining"]
         assert figure is not None
         assert [axes.get_ylabel() for axes in figure.axes] == [
             "1 / τ̂",
@@ -135,7 +135,7 @@ class TestPictures:
         assert losses == pytest.approx([1.5] * 60, abs=0.01)
 
     def test_distributions_are_those_half_way_mean_over_seeds(self, run: Path) -> None:
-        figure = drawn(run)["distributions.png"]
+        figure = drawn(run)["distributions"]
         assert figure is not None
         assert [axes.get_xlabel() for axes in figure.axes] == ["pixel loss", "weight of a sample"]
         centres, density = lines(figure)[0]
@@ -144,7 +144,7 @@ class TestPictures:
         assert np.isnan(density[0]), "a bin that begins at 0 has no place on the axis"
 
     def test_memory_by_phase(self, run: Path) -> None:
-        figure = drawn(run)["memory.png"]
+        figure = drawn(run)["memory"]
         assert figure is not None
         names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
         assert names == ["hsm exponent=2", "instant-ngp"]
@@ -153,7 +153,7 @@ class TestPictures:
         assert steady[0] == [200.5, 200.5]
 
     def test_a_ray_half_way_of_the_first_seed(self, run: Path) -> None:
-        figure = drawn(run)["ray.png"]
+        figure = drawn(run)["ray"]
         assert figure is not None
         assert [axes.get_title() for axes in figure.axes] == ["hsm exponent=2", "instant-ngp"]
         assert lines(figure) == [([1, 3], [0.25, 0.75])]  # 1 and 3 of 4

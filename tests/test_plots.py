@@ -9,12 +9,14 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 from PIL import Image
 
-from effbench import labels, plots, record, strip, tables
+from effbench import labels, plots, record, results, strip, tables
+from effbench.errors import ConfigError, RecordError
 from effbench.panels import Looks
 from effbench.record import Record
 
@@ -70,18 +72,47 @@ def looks() -> Looks:
     return Looks(VARIANTS)
 
 
-def test_three_pictures_are_written(run: Path) -> None:
+def test_pictures_are_written_for_screens_and_for_paper(run: Path) -> None:
     before = dict(mpl.rcParams)
     paths = plots.write_plots(run)
-    names = ["psnr-over-time.png", "size-against-psnr.png", "renders.png"]
-    assert paths == [run / "plots" / name for name in names]
-    for path in paths:
+    names = ["psnr-over-time", "pareto-size", "ratios", "renders"]
+    assert paths == [run / "plots" / f"{name}.{form}" for name in names for form in ("png", "pdf")]
+    for path in paths[::2]:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGB"))
         assert image.width >= 900
         assert image.height >= 300
         assert pixels.std() > 5  # not a blank page
+    assert all(path.read_bytes().startswith(b"%PDF") for path in paths[1::2])
     assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("form", ["png", "pdf", "svg"])
+def test_the_same_records_give_the_same_bytes(
+    run: Path, tmp_path: Path, form: plots.Format
+) -> None:
+    for name in ("one", "two"):
+        plots.write_plots(run, to=tmp_path / name, formats=[form])
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert files == sorted(path.name for path in (tmp_path / "two").iterdir())
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_what_cannot_be_read_is_left_out_and_named(run: Path) -> None:
+    (run / "cells" / "nerf--0" / "record.json").write_text("{")
+    (run / "cells" / "nerf--1" / "curve.csv").write_text("")
+    skipped: list[RecordError] = []
+    assert plots.write_plots(run, formats=["png"], skipped=skipped)
+    assert [str(error).split(":")[0].rsplit("/", 2)[1] for error in skipped] == [
+        "nerf--0",
+        "nerf--1",
+    ]
+
+
+def test_a_baseline_that_is_not_there_is_refused(run: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean nerf"):
+        plots.write_plots(run, baseline="nerv")
 
 
 def test_without_anything_to_show_nothing_is_written(tmp_path: Path) -> None:
@@ -127,6 +158,17 @@ class TestPsnrOverTime:
         assert axes.get_xlabel() == "training iterations"
         assert list(np.asarray(axes.get_lines()[0].get_xdata(), float)) == [50, 100]
 
+    def test_the_budget_and_the_minutes_of_papers_are_marked(self, run: Path) -> None:
+        curves = tables.curves(run, record.load([run])).assign(budget="6m")
+        figure = plots.psnr_over_time(curves, looks())
+        assert figure is not None
+        marks = {
+            text.get_text(): text.xy[0]
+            for text in figure.axes[0].texts
+            if isinstance(text, Annotation)
+        }
+        assert marks == {"2 min": 120, "5 min": 300, "360s": 360}
+
     def test_one_panel_per_scene_and_budget(self, run: Path) -> None:
         curves = tables.curves(run, record.load([run]))
         both = pd.concat([curves, curves.assign(scene="spheres"), curves.assign(budget="5s")])
@@ -149,30 +191,6 @@ class TestPsnrOverTime:
         ]
 
 
-class TestSizeAgainstPsnr:
-    def test_points_on_a_logarithmic_axis_with_labels(self, run: Path) -> None:
-        figure = plots.size_against_psnr(tables.leaderboard(record.load([run])), looks())
-        assert figure is not None
-        (axes,) = figure.axes
-        assert axes.get_xscale() == "log"
-        assert axes.get_xlabel() == "shipped model (MB)"
-        notes = [text for text in axes.texts if isinstance(text, Annotation)]
-        assert {note.get_text(): note.xy for note in notes} == {
-            "instant-ngp": pytest.approx((2.85, 28.5)),
-            "nerf": pytest.approx((2.55, 25.5)),
-            "64": pytest.approx((2.35, 23.5)),
-            "64 scratch": pytest.approx((2.3, 23.0)),
-        }
-
-    def test_error_bars_only_where_there_are_several_seeds(self, run: Path) -> None:
-        frame = tables.leaderboard(record.load([run]))
-        frame.loc[frame["method"] == "nerf", "psnr_std"] = np.nan
-        figure = plots.size_against_psnr(frame, looks())
-        assert figure is not None
-        bars = [c.has_yerr for c in figure.axes[0].containers]  # type: ignore[attr-defined]
-        assert sorted(bars) == [False, True, True, True]
-
-
 def test_labels_of_points_close_together_do_not_cover_each_other() -> None:
     figure = Figure(figsize=(4, 4))
     axes = figure.add_subplot(xlim=(0, 10), ylim=(0, 10))
@@ -190,32 +208,57 @@ def test_labels_of_points_close_together_do_not_cover_each_other() -> None:
 
 class TestRenders:
     def test_ground_truth_first_then_the_best(self, run: Path) -> None:
-        figure = strip.renders(run, record.load([run]))
+        figure = strip.renders(results.load([run]))
         assert figure is not None
-        captions = [axes.get_title() for axes in figure.axes]
+        tiles = [axes for axes in figure.axes if axes.get_title()]
         # the PSNR of the first seed, in the view that is shown
-        assert captions == [
+        assert [axes.get_title() for axes in tiles] == [
             "ground truth",
             "instant-ngp\n29.00 dB",
             "nerf\n26.00 dB",
             "nerf-pruned width=64\n24.00 dB",
             "nerf-pruned width=64,\ninit=scratch\n23.50 dB",
         ]
-        levels = [int(axes.get_images()[0].get_array()[0, 0, 0]) for axes in figure.axes]  # type: ignore[index]
-        assert levels == [250, 0, 40, 80, 120]
+        assert [level(axes) for axes in tiles] == [250, 0, 40, 80, 120]
         assert figure.texts[0].get_text() == "procedural/blocks, test view r_1"
 
-    def test_many_variants_are_wrapped_and_bounded(self, run: Path) -> None:
-        cells = [cell("nerf", f"w={i}", 0, 20.0 + i) for i in range(30)]
-        for one in cells:
-            save_image(run / "cells" / one.cell_id / "renders" / "r_1.png", 9)
-        figure = strip.renders(run, cells)
+    def test_below_a_render_are_its_worst_part_and_its_error_map(self, run: Path) -> None:
+        path = run / "cells" / "nerf--0" / "renders" / "r_1.png"
+        image = np.full((12, 16, 3), 250, np.uint8)
+        image[3:6, 8:12] = 0  # a hole of a quarter of the sides
+        for cell_id in run.glob("cells/*/renders/r_1.png"):
+            Image.fromarray(image).save(cell_id)
+        figure = strip.renders(results.load([run]))
         assert figure is not None
-        assert len(figure.axes) == 24
-        assert "(7 more not shown)" in figure.texts[0].get_text()
-        lines = {round(axes.get_position().y0, 6) for axes in figure.axes}
+        shown = [axes.get_images()[0].get_array() for axes in figure.axes if axes.get_images()]
+        sizes = [np.asarray(one).shape[:2] for one in shown]
+        # render and crop of the truth, then render, crop and error map of each of four rows
+        assert sizes == [(12, 16), (3, 4), *[(12, 16), (3, 4), (12, 16)] * 4]
+        assert path.exists()
+        (box,) = figure.axes[0].patches
+        assert abs(box.get_x() - 7.5) <= 1  # type: ignore[attr-defined]
+        assert abs(box.get_y() - 2.5) <= 1  # type: ignore[attr-defined]
+        error = np.asarray(shown[4])
+        assert error[4, 9].sum() > error[11, 0].sum()
+
+    def test_many_variants_are_wrapped_and_bounded(self, run: Path) -> None:
+        for i in range(30):
+            one = cell("nerf", f"w={i}", 0, 20.0 + i)
+            record.write(run / "cells" / one.cell_id / "record.json", one)
+            save_image(run / "cells" / one.cell_id / "renders" / "r_1.png", 9)
+        figure = strip.renders(results.load([run]))
+        assert figure is not None
+        tiles = [axes for axes in figure.axes if axes.get_title()]
+        assert len(tiles) == 24
+        assert "(11 more not shown)" in figure.texts[0].get_text()
+        lines = {round(axes.get_position().y0, 6) for axes in tiles}
         assert len(lines) == 4
 
     def test_without_a_common_view_there_is_no_picture(self, run: Path) -> None:
         (run / "truth" / "blocks" / "r_1.png").unlink()
-        assert strip.renders(run, record.load([run])) is None
+        assert strip.renders(results.load([run])) is None
+
+
+def level(axes: Axes) -> int:
+    """The grey level of a tile."""
+    return int(np.asarray(axes.get_images()[0].get_array())[0, 0, 0])

@@ -105,7 +105,7 @@ def test_what_plugins_print_and_raise_is_in_the_cells_log(mixed: tuple[Result, s
 def test_tables_and_plots_are_made(mixed: tuple[Result, str]) -> None:
     result, _ = mixed
     assert {p.name for p in result.tables} == {"leaderboard.csv", "leaderboard.md", "curves.csv"}
-    assert {p.suffix for p in result.plots} == {".png"}
+    assert {p.suffix for p in result.plots} == {".png", ".pdf"}
     assert all(p.stat().st_size > 0 for p in [*result.tables, *result.plots])
 
 

@@ -1,0 +1,3 @@
+startTable();
+startCharts();
+startImages();
