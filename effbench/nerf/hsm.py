@@ -85,7 +85,7 @@ class HardSampleLearner(Learner):
             outputs = _outputs(model, encoded, directions)
         value, color, gradients = self._through_rendering(outputs, sampler, batch, loss)
         count = None if capacity is None else batch.placed.samples.offsets[-1]  # B, without tail
-        hard = hardness(*gradients, count)
+        hard = hardness(gradients[0], gradients[1], count)
         fraction = self.observe(hard, count)
         wanted = fraction * (len(hard) if count is None else count)
         if capacity is not None and capacity < len(hard):
