@@ -31,6 +31,10 @@ def effbench_(*arguments: str) -> Result:
         ["list", "suites", "--json"],
         ["leaderboard", "--help"],
         ["paper", "--help"],
+        ["check", "--help"],
+        ["baseline", "--help"],
+        ["merge", "--help"],
+        ["export-results", "--help"],
         ["paper"],
     ],
 )
@@ -53,7 +57,13 @@ def test_python_m_effbench_is_the_command() -> None:
     assert effbench.__version__ in done.stdout
 
 
-@pytest.mark.parametrize("command", [[], ["list"], ["run"], ["leaderboard"], ["paper"], ["doctor"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *([], ["list"], ["run"], ["leaderboard"], ["paper"], ["doctor"]),
+        *(["check"], ["baseline"], ["merge"], ["export-results"]),
+    ],
+)
 def test_every_help_has_examples(command: list[str]) -> None:
     result = effbench_(*command, "--help")
     assert result.exit_code == 0
