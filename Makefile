@@ -29,7 +29,7 @@ lint: setup-dev  ## check style and formatting
 type: setup-dev  ## check types
 	$(BIN)/python -m mypy
 
-bench: setup-dev  ## time the kernels against the usual eager formulations
+bench: setup-dev  ## time kernels, steps and records; simulate the regression gate
 	$(BIN)/python -m bench $(ARGS)
 
 gpu-check: setup-dev  ## check everything that needs a GPU, on a machine that has one

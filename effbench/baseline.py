@@ -27,12 +27,16 @@ FORMAT, SCHEMA_VERSION = "effbench baseline", 1
 RESULTS = Path("results")
 
 # What a row of a baseline is about, and what one cell of it says beside its figures.
-ABOUT = ("suite", "method", "variant", "scene", "budget", "device", "threads", "backend")
-ABOUT += ("manifest", "eval_views")
+ABOUT = (
+    *("suite", "method", "variant", "scene", "budget", "device", "threads", "backend"),
+    *("manifest", "eval_views"),
+)
 CELL = ("repetition", "status", "reason")
 FIGURES = tuple(tables.FIGURES)
-_PROVENANCE = ("effbench", "commit", "dirty", "python", "packages", "cuda", "driver", "cpu")
-_PROVENANCE += ("cores", "threads", "ram_mb", "os")
+_PROVENANCE = (
+    *("effbench", "commit", "dirty", "python", "packages", "cuda", "driver", "cpu"),
+    *("cores", "threads", "ram_mb", "os"),
+)
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ def to_text(snapshot: Snapshot) -> str:
     for about, own in snapshot.cells.groupby(keys, dropna=False):
         values = dict(zip(keys, about, strict=True))
         head = {name: _plain(values[name]) for name in ABOUT}
-        head["params"] = json.loads(values["settings"])
+        head["params"] = json.loads(str(values["settings"]))
         cells = [
             _dump(_cell_line(cell)) for cell in own.sort_values("repetition").to_dict("records")
         ]

@@ -442,9 +442,9 @@ _ANY_PATH = click.Path(path_type=Path)
 @click.option(
     "--alpha",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.005,
+    default=0.01,
     show_default=True,
-    help="Level of significance, over all rows of a figure.",
+    help="Level of significance of the whole check.",
 )
 @click.option("--allow-hardware", is_flag=True, help="Compare although the hardware differs.")
 @click.option(
@@ -479,7 +479,9 @@ def check(
     report = gate.check(baselines.load(candidate), baselines.load(baseline), options)
     click.echo(gate_text.WRITERS[form](report), nl=False)
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        click.echo(gate_text.annotations(report), err=True, nl=False)  # stdout is the report's
+        click.echo(
+            gate_text.workflow_commands(report), err=True, nl=False
+        )  # stdout is the report's
         gate_text.add_step_summary(report)
     sys.exit(report.status)
 

@@ -16,8 +16,10 @@ from effbench import tables
 from effbench.gate import Report
 from effbench.gate_figures import DRIFT, FIGURES
 
-_HEADINGS = ("verdict", "method", "scene", "figure", "baseline", "candidate", "change")
-_HEADINGS += ("may lose", "p", "reason")
+_HEADINGS = (
+    *("verdict", "method", "scene", "figure", "baseline", "candidate", "change"),
+    *("may lose", "p", "reason"),
+)
 _UNITS = {"psnr": " dB"}
 
 
@@ -115,7 +117,7 @@ def about(report: Report) -> str:
         else "no method was run under all conditions on both sides: durations are compared as such"
     )
     return (
-        f"{options.test} test, Holm's correction over the rows of a figure, p ≤ {options.alpha:g}; "
+        f"{options.test} test corrected for the number of rows and figures, p ≤ {options.alpha:g}; "
         f"{reference}."
     )
 
@@ -132,7 +134,7 @@ def message(line: Mapping[Any, Any]) -> str:
     return f"{who}: {line['figure']} {found}{f', p = {p}' if p else ''}){reason}"
 
 
-def annotations(report: Report) -> str:
+def workflow_commands(report: Report) -> str:
     """Return GitHub workflow commands: an error per regression, a warning for what is missing."""
     kinds = {"regressed": "error", "missing": "warning"}
     return "".join(

@@ -21,8 +21,8 @@ Array = npt.NDArray[np.float64]
 LEAST_SEEDS = 2  # on either side: one seed says nothing of the noise
 _LEAST_ROWS = 3  # to tell how far rows' variances differ
 # How many standard errors more than estimated rows' variances are taken to differ. With 0, false
-# alarms were up to three times the level where rows differ twofold (`python -m bench gate`).
-_CAUTION = 1.0
+# alarms were up to three times the level where rows' spreads differ (`python -m bench gate`).
+_CAUTION = 2.0
 _EXACT = 1e-9  # standard deviations below this part of the mean are rounding, not noise
 _MOST_PERMUTATIONS = 9999
 
@@ -39,10 +39,15 @@ class Samples:
     def of(cls, values: Sequence[npt.ArrayLike]) -> Samples:
         """Summarise one array of seeds per row; every row needs LEAST_SEEDS."""
         rows = [np.asarray(row, float) for row in values]
-        mean = np.array([row.mean() for row in rows])
-        var = np.array([row.var(ddof=1) for row in rows])
+        n = np.array([float(len(row)) for row in rows])
+        if len(set(n)) == 1:
+            table = np.stack(rows)
+            mean, var = table.mean(axis=1), table.var(axis=1, ddof=1)
+        else:
+            mean = np.array([row.mean() for row in rows])
+            var = np.array([row.var(ddof=1) for row in rows])
         exact = var <= (_EXACT * np.abs(mean)) ** 2
-        return cls(np.array([float(len(row)) for row in rows]), mean, np.where(exact, 0.0, var))
+        return cls(n, mean, np.where(exact, 0.0, var))
 
 
 def p_values(
@@ -61,8 +66,9 @@ def p_values(
     if not noisy.any():
         return p
     if test == "permutation":
-        chosen = np.flatnonzero(noisy)
-        p[noisy] = [_permutation(np.asarray(baseline[i]), np.asarray(candidate[i])) for i in chosen]
+        chosen: list[int] = np.flatnonzero(noisy).tolist()
+        pairs = [(np.asarray(baseline[i], float), np.asarray(candidate[i], float)) for i in chosen]
+        p[noisy] = [_permutation(own, other) for own, other in pairs]
     else:
         compare = _TESTS[test]
         p[noisy] = compare(*(Samples(s.n[noisy], s.mean[noisy], s.var[noisy]) for s in (old, new)))

@@ -63,13 +63,13 @@ _RUN = ["seed", "started"]
 
 def latest(records: Sequence[Record]) -> list[Record]:
     """Return the records in order, of a cell that was run more than once only the last run."""
-    return [records[i] for i in _latest(pd.DataFrame([_cell(r) for r in records])).index]
+    return [records[i] for i in _latest(_table(records)).index]
 
 
 def cells(records: Sequence[Record]) -> pd.DataFrame:
     """Return a row per record: suite, method, variant, scene, budget, settings (all parameters, as
     JSON), repetition, device, manifest, backend, role, status, reason, and every figure."""
-    return _adopt(pd.DataFrame([_cell(r) for r in records])).drop(columns=_RUN)
+    return _adopt(_table(records)).drop(columns=_RUN)
 
 
 def leaderboard(records: Sequence[Record]) -> pd.DataFrame:
@@ -82,7 +82,7 @@ def leaderboard(records: Sequence[Record]) -> pd.DataFrame:
     columns = [*COLUMNS, *EXTRA_COLUMNS]
     if not records:
         return pd.DataFrame(columns=columns)
-    frame = _rows(_adopt(_latest(pd.DataFrame([_cell(r) for r in records]))))
+    frame = _rows(_adopt(_latest(_table(records))))
     for name in _COUNTS:
         frame[name] = frame[name].astype(float).round().astype("Int64")
     varying = _varying_params(frame.pop("settings"))
@@ -193,35 +193,36 @@ def write_tables(out_dir: str | Path) -> list[Path]:
     return [out / name for name in contents]
 
 
-def _identity(cell: Record) -> dict[str, str]:
-    return {
-        "suite": cell.suite,
-        "method": cell.method,
-        "variant": cell.variant,
-        "scene": record.scene_label(cell),
-        "budget": cell.budget,
-        "settings": json.dumps(cell.params, sort_keys=True),
+def _table(records: Sequence[Record]) -> pd.DataFrame:
+    """Return a row per record: _IDENTITY, _RUN, then what `cells` returns."""
+    settings: dict[str, str] = {}  # many cells have the same parameters: sort and write them once
+    for each in records:
+        if (text := str(each.params)) not in settings:
+            settings[text] = json.dumps(each.params, sort_keys=True)
+    columns: dict[str, list[Any]] = {
+        "suite": [r.suite for r in records],
+        "method": [r.method for r in records],
+        "variant": [r.variant for r in records],
+        "scene": [record.scene_label(r) for r in records],
+        "budget": [r.budget for r in records],
+        "settings": [settings[str(r.params)] for r in records],
+        "repetition": [r.repetition for r in records],
+        "seed": [r.seed for r in records],
+        "started": [str(r.provenance.get("started") or "") for r in records],
+        "device": [r.device for r in records],
+        "manifest": [r.scene.get("manifest") or "" for r in records],
+        "backend": [r.backend for r in records],
+        "role": [r.role for r in records],
+        "status": [r.status for r in records],
+        "reason": [r.reason for r in records],
     }
-
-
-def _cell(cell: Record) -> dict[str, Any]:
-    return {
-        **_identity(cell),
-        "repetition": cell.repetition,
-        "seed": cell.seed,
-        "started": str(cell.provenance.get("started") or ""),
-        "device": cell.device,
-        "manifest": cell.scene.get("manifest") or "",
-        "backend": cell.backend,
-        "role": cell.role,
-        "status": cell.status,
-        "reason": cell.reason,
-        **{name: getattr(cell, group).get(name) for name, group in FIGURES.items()},
-    }
+    for name, group in FIGURES.items():
+        columns[name] = [getattr(r, group).get(name) for r in records]
+    return pd.DataFrame(columns)
 
 
 def _latest(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of _cell in order, without cells that were run again later."""
+    """Return the rows of `_table` in order, without cells that were run again later."""
     if frame.empty:
         return frame
     by_start = frame.sort_values("started", kind="stable")

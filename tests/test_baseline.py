@@ -65,8 +65,8 @@ def test_a_file_says_the_same_as_the_folder(results: Path, tmp_path: Path) -> No
     baseline.write(path, direct)
     again = baseline.load(path)
     keys = ["method", "repetition"]
-    frames = [s.cells.sort_values(keys, ignore_index=True) for s in (direct, again)]
-    pd.testing.assert_frame_equal(*frames, rtol=1e-9, check_dtype=False)
+    old, new = (s.cells.sort_values(keys, ignore_index=True) for s in (direct, again))
+    pd.testing.assert_frame_equal(old, new, rtol=1e-9, check_dtype=False)
     assert again.provenance == direct.provenance
     assert "teacher" not in set(again.cells["method"])
 

@@ -31,6 +31,10 @@ def effbench_(*arguments: str) -> Result:
         ["list", "suites", "--json"],
         ["leaderboard", "--help"],
         ["paper", "--help"],
+        ["check", "--help"],
+        ["baseline", "--help"],
+        ["merge", "--help"],
+        ["export-results", "--help"],
         ["paper"],
         ["export", "--help"],
         ["profile", "--help"],
@@ -56,7 +60,8 @@ def test_python_m_effbench_is_the_command() -> None:
 
 
 COMMANDS = [
-    *([], ["list"], ["run"], ["leaderboard"], ["paper"], ["export"], ["profile"], ["doctor"]),
+    *([], ["list"], ["run"], ["leaderboard"], ["paper"], ["doctor"], ["export"], ["profile"]),
+    *(["plot"], ["report"], ["check"], ["baseline"], ["merge"], ["export-results"]),
 ]
 
 

@@ -54,7 +54,9 @@ class TestModerated:
         old = rng.normal(30, 0.12, (10, 3))
         new = rng.normal(30, 0.12, (10, 3))
         new[0] -= 0.8
-        own, shared = (significance.p_values(old, new, t)[0] for t in ("welch", "moderated"))
+        own, shared = (
+            significance.p_values(list(old), list(new), test)[0] for test in ("welch", "moderated")
+        )
         assert shared < own / 2
 
     def test_the_prior_is_found_again(self) -> None:
@@ -87,7 +89,7 @@ class TestEveryTest:
     def test_false_alarms_are_as_rare_as_the_level_says(self, test: Test) -> None:
         rng = np.random.default_rng(0)
         old, new = rng.normal(30, 0.15, (2, 300, 4))
-        share = (significance.p_values(old, new, test) <= 0.1).mean()
+        share = (significance.p_values(list(old), list(new), test) <= 0.1).mean()
         assert share == pytest.approx(0.1, abs=0.05)  # ± 3 standard deviations of a share of 300
 
     def test_nothing_to_compare(self, test: Test) -> None:

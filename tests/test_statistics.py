@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ def cells(
     method: str, psnr: Sequence[float], iter_ms: Sequence[float] | None = None, **changes: str
 ) -> pd.DataFrame:
     """Return a row's cells, repetitions from 0; NaN: a figure that was not measured."""
-    about = {**COMMON, "method": method, **changes, **FIGURES}
+    about: dict[str, Any] = {**COMMON, "method": method, **changes, **FIGURES}
     times = iter_ms or [10.0] * len(psnr)
     return pd.DataFrame({"repetition": range(len(psnr)), "psnr": psnr, "iter_ms": times}).assign(
         **about
@@ -123,6 +124,11 @@ class TestOverScenes:
         assert statistics.over_scenes(table, ["psnr"])["psnr"].isna().all()
 
 
+def rows_of(found: pd.DataFrame) -> dict[tuple[str, str], Any]:
+    """Return the rows of `paired` by variant and measure."""
+    return {(row["variant"], row["measure"]): row for row in found.to_dict("records")}
+
+
 class TestPaired:
     TABLE = pd.concat(
         [
@@ -133,15 +139,15 @@ class TestPaired:
     )
 
     def test_differences_and_ratios_within_pairs(self) -> None:
-        found = statistics.paired(self.TABLE, "ngp").set_index(["variant", "measure"])
-        gain, ratio = found.loc[("", "psnr_gain")], found.loc[("", "iter_ratio")]
+        found = rows_of(statistics.paired(self.TABLE, "ngp"))
+        gain, ratio = found["", "psnr_gain"], found["", "iter_ratio"]
         assert (gain["n"], gain["mean"], gain["std"]) == (2, 1.5, pytest.approx(0.5**0.5))
         assert (ratio["n"], ratio["mean"]) == (2, 0.375)
-        assert found.loc[("", "size_ratio")]["mean"] == 1.0
+        assert found["", "size_ratio"]["mean"] == 1.0
 
     def test_a_row_without_its_baseline_has_no_pair(self) -> None:
-        found = statistics.paired(self.TABLE, "ngp").set_index(["variant", "measure"])
-        assert found.loc[("b=2", "psnr_gain")]["n"] == 0
+        found = rows_of(statistics.paired(self.TABLE, "ngp"))
+        assert found["b=2", "psnr_gain"]["n"] == 0
 
     def test_other_scene_files_are_no_pair(self) -> None:
         table = pd.concat([cells("ngp", [20.0]), cells("hsm", [21.0], manifest="other")])
