@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from effbench.errors import ConfigError
 from effbench.kernels.marching import cube_interval, march
 from effbench.kernels.samples import Samples
 
@@ -127,3 +128,31 @@ def test_a_ray_that_starts_at_infinity_has_no_samples(backend: str) -> None:
     samples = along_x(FULL, near=torch.tensor([math.inf]), backend=backend, capacity=4)
     assert samples.offsets.tolist() == [0, 0]
     assert samples.positions.tolist() == [[0.5] * 3] * 4
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+class TestCascadesAndCones:
+    """The ray along x enters the cube of two cascades, [−0.5, 1.5]³, at t = 0.5."""
+
+    def test_a_sample_looks_at_the_finest_cascade_around_it(self, backend: str) -> None:
+        only_outside = torch.tensor([0, 255], dtype=torch.uint8)
+        samples = along_x(only_outside, cascades=2, backend=backend)
+        before = [-0.45, -0.35, -0.25, -0.15, -0.05]
+        after = [1.05, 1.15, 1.25, 1.35, 1.45]
+        assert samples.positions[:, 0].tolist() == pytest.approx([*before, *after], abs=1e-5)
+
+    def test_a_long_step_looks_at_cells_no_shorter_than_itself(self, backend: str) -> None:
+        only_outside = torch.tensor([0, 255], dtype=torch.uint8)
+        samples = along_x(only_outside, cascades=2, step=0.6, backend=backend)
+        assert samples.positions[:, 0].tolist() == pytest.approx([-0.2, 0.4, 1.0], abs=1e-5)
+
+    def test_steps_grow_with_the_distance(self, backend: str) -> None:
+        samples = along_x(FULL, step=0.05, cone=0.1, step_max=0.12, backend=backend)
+        lengths = [0.105, 0.1155, *[0.12] * 7]
+        assert samples.deltas.tolist() == pytest.approx(lengths, abs=1e-6)
+        expected = [1.05 + sum(lengths[:k]) for k in range(9)]
+        assert samples.t.tolist() == pytest.approx(expected, abs=1e-5)
+
+    def test_steps_that_cannot_be_are_refused(self, backend: str) -> None:
+        with pytest.raises(ConfigError, match="step ≤ step_max"):
+            along_x(FULL, step=0.1, cone=0.1, step_max=0.05, backend=backend)

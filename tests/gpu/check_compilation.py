@@ -7,19 +7,21 @@ tensors on the CPU, and each launch compiles the kernel for the types at hand in
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import triton
 from triton.backends.compiler import GPUTarget
 from triton.runtime.driver import driver
 from triton.runtime.jit import JITFunction
 
-from effbench.kernels import backends
+from effbench.kernels import backends, gpu
 from effbench.kernels.adam import FusedAdam
 from effbench.kernels.compaction import keep_prefix, keep_selected
+from effbench.kernels.gpu import hash_encoding
 from effbench.kernels.hash_encoding import HashLayout, hash_encode
 from effbench.kernels.marching import march
 from effbench.kernels.mlp import mlp
@@ -47,6 +49,7 @@ class NoDriver:
 
 
 Compiled = dict[str, list[Any]]
+SEEN: set[str] = set()  # module and name of every kernel that any test compiled
 
 
 @pytest.fixture
@@ -57,6 +60,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Compiled]:
     def compile_only(kernel: Any, grid: tuple[int, ...]) -> Callable[..., None]:
         def warm_up(*arguments: Any, **constants: Any) -> None:
             binary = kernel.warmup(*arguments, grid=grid, **constants)
+            SEEN.add(f"{kernel.__module__.rpartition('.')[2]}.{kernel.__name__}")
             found.setdefault(kernel.__name__.lstrip("_"), []).append(binary)
 
         return warm_up
@@ -74,7 +78,7 @@ def ptx(binary: Any) -> str:
 
 
 def test_the_interpreter_is_off() -> None:
-    assert not triton.knobs.runtime.interpret
+    assert isinstance(hash_encoding._forward, JITFunction)
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16])
@@ -156,3 +160,14 @@ def test_occupancy(compiled: Compiled) -> None:
     raise_to(cells, torch.zeros(100, dtype=torch.int64), torch.zeros(100), "triton")
     pack_bits(cells, torch.tensor(0.1), "triton")
     assert set(compiled) == {"raise_to", "pack_bits"}
+
+
+def test_no_kernel_was_left_out() -> None:
+    """Runs last: what the sources launch is what the tests above compiled."""
+    launched = {
+        f"{file.stem}.{name}"
+        for file in Path(gpu.__path__[0]).glob("*.py")
+        for name in re.findall(r"launch\(\s*(_\w+)", file.read_text(encoding="utf-8"))
+    }
+    assert len(launched) > 10
+    assert launched == SEEN

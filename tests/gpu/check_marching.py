@@ -16,7 +16,7 @@ Rays = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 @pytest.fixture
 def rays(device: torch.device, scale: int, generator: torch.Generator) -> Rays:
     """Origins and directions through the cube from around it, near, and jitter."""
-    count = 70 * scale
+    count = 45 * scale
     origins = torch.rand(count, 3, generator=generator, device=device) * 3 - 1
     through = torch.rand(count, 3, generator=generator, device=device)
     directions = torch.nn.functional.normalize(through - origins, dim=1)
@@ -37,7 +37,7 @@ def random_grid(
 def assert_close(ours: Samples, theirs: Samples, tolerance: float = 1e-5) -> None:
     """Compare the rays that have as many samples in both, which all but a few must have."""
     equal = ours.offsets.diff() == theirs.offsets.diff()
-    assert (~equal).float().mean() <= 0.02
+    assert (~equal).float().mean() <= 0.03
     assert len(theirs) > 30
     a, b = (equal[s.rays] for s in (ours, theirs))
     assert torch.equal(ours.rays[a], theirs.rays[b])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import triton
 import triton.language as tl
@@ -92,6 +91,3 @@ def _step(  # type: ignore[no-untyped-def]
     tl.store(parameter + i, p, mask=inside)
     if COPY:
         tl.store(copy + i, p.to(copy.dtype.element_ty), mask=inside)
-
-
-KERNELS: tuple[Any, ...] = (_step,)

@@ -5,8 +5,6 @@ Offsets come from prefix sums by torch. Slots of the tail keep what they were ma
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -119,6 +117,3 @@ def _copy_selected(  # type: ignore[no-untyped-def]
     chosen = inside & (tl.load(flags + i, mask=inside, other=0) > 0) & (slot < room)
     _copy(i, slot, chosen, positions, t, deltas, to_positions, to_t, to_deltas, kept)
     tl.store(to_rays + slot, tl.load(rays + i, mask=chosen, other=0), mask=chosen)
-
-
-KERNELS: tuple[Any, ...] = (_copy_prefixes, _copy_selected)

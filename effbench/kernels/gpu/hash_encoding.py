@@ -13,7 +13,6 @@ table is. They differ in their last digits from run to run.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import torch
 import triton
@@ -182,6 +181,3 @@ def _backward(  # type: ignore[no-untyped-def]
         py = tl.where(changed, cy, py)
         pz = tl.where(changed, cz, pz)
     _add(rows, px, py, pz, stride, mask, total, start < count)
-
-
-KERNELS: tuple[Any, ...] = (_forward, _backward)

@@ -7,8 +7,6 @@ additions are not fused here, so that both passes place samples at the very same
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -268,6 +266,3 @@ def _write(  # type: ignore[no-untyped-def]
         count, limit, far, step, step_max, cone,
         True, RESOLUTION, CASCADES, HALF, CONE, BLOCKED, BLOCK,
     )  # fmt: skip
-
-
-KERNELS: tuple[Any, ...] = (_coarsen, _count, _write)

@@ -17,7 +17,6 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from effbench.kernels.backends import interpreting
 from effbench.kernels.gpu import blocks, launch, power_of_two
 
 _LEAST = 16  # the tensor cores' smallest extent
@@ -76,7 +75,7 @@ def _constants(weights: Sequence[Tensor], kind: torch.dtype) -> dict[str, Any]:
         "HP": power_of_two(max(widths), _LEAST),
         "OP": power_of_two(outputs, _LEAST),
         "KIND": _KINDS[kind],
-        "UPCAST": interpreting(),
+        "UPCAST": not isinstance(_forward, triton.JITFunction),  # interpreted
         "ROWS": 64 if wide else 128,
         "num_warps": 8 if wide else 4,
         "num_stages": 1 if wide else 2,
@@ -212,6 +211,3 @@ def _backward(  # type: ignore[no-untyped-def]
     if C > 0:
         _store_share(share + A * INPUTS + B * A, d_third, C, B, HP, HP)
     _store_share(share + A * INPUTS + B * A + C * B, d_last, OUTPUTS, end, OP, HP)
-
-
-KERNELS: tuple[Any, ...] = (_forward, _backward)

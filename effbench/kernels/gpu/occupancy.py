@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -43,6 +41,3 @@ def _pack_bits(cells, threshold, bits, count, BLOCK: tl.constexpr):  # type: ign
     cell = tl.load(cells + byte[:, None] * 8 + bit, mask=inside[:, None], other=0.0)
     above = (cell > tl.load(threshold)).to(tl.int32)
     tl.store(bits + byte, tl.sum(above << bit, 1).to(tl.uint8), mask=inside)
-
-
-KERNELS: tuple[Any, ...] = (_raise_to, _pack_bits)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -93,6 +91,3 @@ def _spherical_harmonics(directions, harmonics, count, BLOCK: tl.constexpr):  # 
     tl.store(out + 13, 0.45704579946446572 * x * (1 - 5 * zz), mask=inside)
     tl.store(out + 14, 1.4453057213202769 * z * (xx - yy), mask=inside)
     tl.store(out + 15, 0.59004358992664352 * x * (3 * yy - xx), mask=inside)
-
-
-KERNELS: tuple[Any, ...] = (_generate, _spherical_harmonics)

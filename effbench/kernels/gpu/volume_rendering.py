@@ -7,8 +7,6 @@ the slots behind the last ray.
 
 from __future__ import annotations
 
-from typing import Any
-
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -138,6 +136,3 @@ def _visible_counts(thickness, offsets, limit, counts, CHUNK: tl.constexpr):  # 
         before += tl.sum(tau, 0)
         start += CHUNK
     tl.store(counts + ray, count)
-
-
-KERNELS: tuple[Any, ...] = (_forward, _backward, _visible_counts)
