@@ -1,5 +1,5 @@
-"""A step in fixed buffers gives the host nothing to wait for: shown without a GPU, by tensors that
-have sizes and a CUDA device but no values, so that whatever asks for a value fails."""
+"""A step in fixed buffers gives the host nothing to wait for: shown without a GPU, by tensors of
+the device `meta`, which have sizes but no values, so that whatever asks for a value fails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from effbench.kernels.hash_encoding import HashLayout
@@ -22,7 +21,7 @@ from effbench.nerf.learning import Batch, FullLearner, Learner
 from effbench.nerf.rays import Rays, UnitCube
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
 
-CUDA = torch.device("cuda:0")
+DEVICE = torch.device("meta")
 RAYS = 256
 
 
@@ -46,26 +45,26 @@ class NoTransfer(TorchDispatchMode):
 
 @contextmanager
 def device_without_values() -> Iterator[None]:
-    with FakeTensorMode(allow_non_fake_inputs=False), NoTransfer():
+    with NoTransfer():
         yield
 
 
 def step(compaction: str, learner: Learner, field: HashField, capacity: Capacity) -> None:
     """Do what a fixed step does after its rays are drawn, with the reference kernels."""
-    cube = UnitCube(torch.zeros(3, device=CUDA), 1.0, 0.0, 10.0)
+    cube = UnitCube(torch.zeros(3, device=DEVICE), 1.0, 0.0, 10.0)
     options = OccupancyOptions(resolution=8, steps=32, compaction=compaction)
-    sampler = OccupancySampler(options, cube, CUDA, "reference")
-    controller = RayController(100, 1000, 8000, 1 << 18, CUDA)
-    rays = Rays(torch.empty(RAYS, 3, device=CUDA), torch.empty(RAYS, 3, device=CUDA))
+    sampler = OccupancySampler(options, cube, DEVICE, "reference")
+    controller = RayController(100, 1000, 8000, 1 << 18, DEVICE)
+    rays = Rays(torch.empty(RAYS, 3, device=DEVICE), torch.empty(RAYS, 3, device=DEVICE))
     n = controller.count.clamp_max(RAYS)
     filled = sampler.place_within(rays, n, field, None, capacity)  # type: ignore[arg-type]
-    target = torch.empty(RAYS, 3, device=CUDA)
+    target = torch.empty(RAYS, 3, device=DEVICE)
 
     def loss(color: Tensor, target: Tensor) -> Tensor:
         each = (color - target).square().mean(1)
         return each.masked_fill(~filled.complete, 0).sum() / filled.complete.sum().clamp_min(1)
 
-    batch = Batch(rays, filled.placed, target, torch.empty(RAYS, 3, device=CUDA))
+    batch = Batch(rays, filled.placed, target, torch.empty(RAYS, 3, device=DEVICE))
     learner.backward_within(field, sampler, batch, loss, capacity.drawn)
     c = filled.complete.sum()
     kept = filled.placed.samples.offsets.index_select(0, c.view(1))[0]
@@ -89,9 +88,9 @@ def build() -> Encoded:
     shapes = [(16, 4), (16, 16)], [(16, 31), (16, 16), (3, 16)]
 
     def weights(of: list[tuple[int, int]]) -> nn.ParameterList:
-        return nn.ParameterList([nn.Parameter(torch.empty(*shape, device=CUDA)) for shape in of])
+        return nn.ParameterList([nn.Parameter(torch.empty(*shape, device=DEVICE)) for shape in of])
 
-    field.table = nn.Parameter(torch.empty(layout.rows, 2, device=CUDA))
+    field.table = nn.Parameter(torch.empty(layout.rows, 2, device=DEVICE))
     field.density_layers, field.color_layers = map(weights, shapes)
     return field
 
@@ -117,19 +116,19 @@ def test_nothing_is_asked_of_the_device(
             learner = HardSampleLearner.__new__(HardSampleLearner)
             learner.config, learner.backend = config, "reference"
             learner.generator, learner.rate = None, 0.1  # type: ignore[assignment]
-            learner.mean_tau = torch.ones((), device=CUDA)
+            learner.mean_tau = torch.ones((), device=DEVICE)
         step(compaction, learner, build(), capacity)
 
 
 def test_the_means_of_showing_it_work() -> None:
     with device_without_values():
-        values = torch.empty(4, device=CUDA)
-        with pytest.raises(Exception, match=r"data.dependent|item|_local_scalar_dense"):
+        values = torch.empty(4, device=DEVICE)
+        with pytest.raises(Exception, match=r"[Mm]eta"):
             float(values.sum())
-        with pytest.raises(Exception, match=r"nonzero"):
+        with pytest.raises(Exception, match=r"nonzero|[Mm]eta"):
             values.nonzero()
         with pytest.raises(RuntimeError, match="between the host and the device"):
             torch.where(values > 0, values, 0.0)
         with pytest.raises(RuntimeError, match="between the host and the device"):
-            torch.tensor([1.0]).to(CUDA)
+            torch.tensor([1.0]).to(DEVICE)
         assert values.masked_fill(values > 0, 0.0).shape == (4,)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from effbench.errors import ConfigError
 from effbench.nerf.capacity import Capacity, Need, choose, most_marched
 from effbench.nerf.controller import Echo, RayController
 from effbench.nerf.graphs import CudaRecorder, Recorder, StepGraphs
@@ -125,6 +126,24 @@ class FixedStep:
         method = self.method
         seed = method.context.seed + 1_000_003 * (method.iteration + 1)
         method.set_generator(torch.Generator(method.device).manual_seed(seed))
+
+
+def fixed_step(method: RadianceFieldMethod, first_rays: int, most_rays: int) -> FixedStep | None:
+    """Return the step in buffers of fixed size where a method's options ask for it, else None.
+
+    Raises ConfigError where they ask for what its sampler does not have.
+    """
+    # a library sizes its buffers itself, out of a recording's sight
+    possible = type(method.sampler) is OccupancySampler and not method.library
+    asked = method.options.buffers
+    if asked == "fixed" and not possible:
+        raise ConfigError(
+            f"buffers=fixed: {method.library or type(method.sampler).__name__} has no samples in "
+            "buffers of fixed size: use buffers=auto, or effbench's own occupancy grid"
+        )
+    if asked == "fixed" or (asked == "auto" and possible and method.device.type == "cuda"):
+        return FixedStep(method, first_rays, most_rays)
+    return None
 
 
 def _keep_rates_on_device(optimizer: torch.optim.Optimizer, device: torch.device) -> None:

@@ -166,16 +166,19 @@ def pack_network(weights: list[Tensor]) -> Tensor:
 
 def unpack_network(flat: Tensor, shapes: list[tuple[int, int]]) -> list[Tensor]:
     """Return our weights, of the given shapes, of a network's flat parameters."""
-    weights, start = [], 0
-    for index, (outputs, inputs) in enumerate(shapes):
-        rows = padded(outputs) if index == len(shapes) - 1 else outputs
-        columns = padded(inputs) if index == 0 else inputs
-        matrix = flat[start : start + rows * columns].view(rows, columns)
-        weights.append(matrix[:outputs, :inputs])
-        start += rows * columns
-    if start != len(flat):
+    last = len(shapes) - 1
+    sizes = [
+        (padded(outputs) if i == last else outputs, padded(inputs) if i == 0 else inputs)
+        for i, (outputs, inputs) in enumerate(shapes)
+    ]
+    total = sum(rows * columns for rows, columns in sizes)
+    if total != len(flat):
         raise ConfigError(
-            f"a network has {len(flat)} parameters where {start} were expected: this version of "
+            f"a network has {len(flat)} parameters where {total} were expected: this version of "
             "tinycudann lays them out otherwise"
         )
-    return weights
+    parts = flat.split([rows * columns for rows, columns in sizes])
+    return [
+        part.view(size)[:outputs, :inputs]
+        for part, size, (outputs, inputs) in zip(parts, sizes, shapes, strict=True)
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import itertools
 from abc import abstractmethod
@@ -15,12 +14,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from effbench import libraries
-from effbench.errors import ConfigError
 from effbench.method import Context, Method
 from effbench.nerf import nerfacc_sampler
+from effbench.nerf.averaging import WeightAverage
 from effbench.nerf.distributions import distributions, ray_profile
 from effbench.nerf.fields import RadianceField
-from effbench.nerf.fixed_step import FixedStep
+from effbench.nerf.fixed_step import FixedStep, fixed_step
 from effbench.nerf.learning import Batch, FullLearner, Learner
 from effbench.nerf.nerfacc_sampler import NerfaccSampler
 from effbench.nerf.rays import Rays, TrainingPixels, UnitCube, camera_rays
@@ -73,13 +72,14 @@ class RadianceFieldMethod(Method):
         if placing := list(self.sampler.parameters()):
             self.optimizer.add_param_group({"params": placing})
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
-        self.averaged = copy.deepcopy(self.field) if self.options.ema else None
+        ema = self.options.ema
+        self.averaged = WeightAverage(self.field, ema) if ema else None
         self.iteration = 0
         self.ray_count = self._FIRST_RAYS
         self.sample_count = 0
         self.figures: Mapping[str, Tensor] = {}  # of the last step, by the learner
         self.steps = StepLog()
-        self.fixed = self._fixed_step()
+        self.fixed = fixed_step(self, self.ray_count, self._MOST_RAYS)
 
     @abstractmethod
     def build_options(self) -> TrainingOptions:
@@ -127,7 +127,8 @@ class RadianceFieldMethod(Method):
         self._set_rate(progress)
         self.sampler.update(self.field, self.iteration, self.generator)
         loss = self._step_in_fixed(self.fixed) if self.fixed else self._step_exactly()
-        self._average()
+        if self.averaged:
+            self.averaged.update(self.field)
         self.iteration += 1
         return loss
 
@@ -224,37 +225,12 @@ class RadianceFieldMethod(Method):
 
     def _evaluated(self) -> RadianceField:
         """Return the field that is rendered and shipped: the average, where one is kept."""
-        return self.field if self.averaged is None else self.averaged
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        """Let the average follow the weights; it begins as they are after the first step."""
-        if self.averaged is None:
-            return
-        means, weights = list(self.averaged.parameters()), list(self.field.parameters())
-        if self.iteration == 0:
-            torch._foreach_copy_(means, weights)
-        else:
-            torch._foreach_lerp_(means, weights, 1 - self.options.ema)
+        return self.averaged.field if self.averaged else self.field
 
     def set_generator(self, generator: torch.Generator) -> None:
         """Draw random numbers from `generator` from now on."""
         self.generator = generator
         self.learner.set_generator(generator)
-
-    def _fixed_step(self) -> FixedStep | None:
-        """Return the step in buffers of fixed size, where that is what the options ask for."""
-        # a library sizes its buffers itself, out of a recording's sight
-        asked, possible = self.options.buffers, type(self.sampler) is OccupancySampler
-        possible &= not self.library
-        if asked == "fixed" and not possible:
-            raise ConfigError(
-                f"buffers=fixed: {self.library or type(self.sampler).__name__} has no samples in "
-                "buffers of fixed size: use buffers=auto, or effbench's own occupancy grid"
-            )
-        if asked == "fixed" or (asked == "auto" and possible and self.device.type == "cuda"):
-            return FixedStep(self, self.ray_count, self._MOST_RAYS)
-        return None
 
     def _catch_up(self) -> None:
         """Ask the device for the counts that a step in fixed buffers keeps there."""
