@@ -21,6 +21,11 @@ def demand_gpu(done: str) -> torch.device:
     return torch.device("cuda", torch.cuda.current_device())
 
 
+def event() -> torch.cuda.Event:
+    """Return an event that can be timed."""
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+
+
 def milliseconds(run: Callable[[], object], rounds: int, warm_up: int = 3) -> float:
     """Return the median time of `run` on the device, by events around each of `rounds` calls."""
     return alternate({"": run}, rounds, warm_up)[""]
@@ -37,7 +42,7 @@ def alternate(
     marks: dict[str, list[tuple[Any, Any]]] = defaultdict(list)
     for _ in range(rounds):
         for name, run in contenders.items():
-            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin, end = event(), event()
             torch.cuda.synchronize()
             begin.record()
             run()
@@ -64,7 +69,7 @@ class EventBreakdown:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin, end = event(), event()
         self._spans.append((name, begin, end, self._open[-1] if self._open else None))
         self._open.append(len(self._spans) - 1)
         begin.record()

@@ -61,6 +61,7 @@ def iterations(scene: Scene, device: torch.device, rounds: int) -> dict[str, dic
     """Return, by contender, the time of a step, the memory of training and, for effbench's own,
     what an eager step is made of."""
     found: dict[str, dict[str, Any]] = {}
+    contenders: dict[str, tuple[str, str, dict[str, Any]]]
     contenders = {"instant-ngp": ("instant-ngp", "auto", {}), "hsm": ("hsm", "auto", {})}
     contenders["instant-ngp, exact buffers"] = ("instant-ngp", "auto", {"buffers": "exact"})
     for name in libraries.NAMES:

@@ -16,6 +16,7 @@ from bench.encodings import ray_points
 from bench.gpu import alternate
 from effbench import libraries
 from effbench.kernels import backends
+from effbench.kernels.adam import FusedAdam
 from effbench.kernels.hash_encoding import HashLayout, hash_encode
 from effbench.kernels.samples import offsets_of, ray_of_slot
 from effbench.kernels.volume_rendering import composite
@@ -120,12 +121,14 @@ def _rendering(device: torch.device, rounds: int, samples: int) -> Times:
 
 
 def _adam(device: torch.device) -> dict[str, Callable[[], object]]:
-    def optimizer() -> torch.optim.Optimizer:
+    def table() -> Tensor:
         table = torch.zeros(LAYOUT.rows, 2, device=device, requires_grad=True)
         table.grad = torch.randn_like(table)
-        return torch.optim.Adam([table], lr=1e-2, eps=1e-15, fused=True)
+        return table
 
-    return {"torch, fused": optimizer().step}
+    ours = FusedAdam([table()], lr=1e-2, eps=1e-15)
+    theirs = torch.optim.Adam([table()], lr=1e-2, eps=1e-15, fused=True)
+    return {f"effbench {backends.resolve('auto', device)}": ours.step, "torch, fused": theirs.step}
 
 
 def adam_bytes() -> int:

@@ -6,6 +6,7 @@ a GPU is found by its UUID. All functions take the `pynvml` module as an argumen
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -64,11 +65,10 @@ def find(
     """
     if device.type != "cuda":
         return None, "NVML measures NVIDIA GPUs only"
-    if library is None:
-        try:
-            import pynvml as library
-        except ImportError:
-            return None, "pynvml cannot be imported: pip install nvidia-ml-py"
+    try:
+        library = library or importlib.import_module("pynvml")
+    except ImportError:
+        return None, "pynvml cannot be imported: pip install nvidia-ml-py"
     try:
         library.nvmlInit()
         return Gpu(library, _handle(library, uuid or device_uuid(device))), ""

@@ -49,9 +49,11 @@ def test_the_device_is_idle_when_the_counter_is_read() -> None:
         def pause(self) -> None:
             order.append("pause")
 
-    clock = Clock(
-        lambda: order.append("synchronize"), lambda: order.append("clock") or 0.0, Listener()
-    )  # type: ignore[func-returns-value]
+    def now() -> float:
+        order.append("clock")
+        return 0.0
+
+    clock = Clock(lambda: order.append("synchronize"), now, Listener())
     clock.start()
     clock.pause()
     assert order == ["synchronize", "start", "clock", "synchronize", "clock", "pause"]

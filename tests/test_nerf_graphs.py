@@ -131,8 +131,12 @@ class TestOnAGpu:
         generator = torch.Generator(device).manual_seed(0)
         graphs, out = self.graphs(generator), torch.zeros(3, device=device)
         seen = set()
+
+        def work() -> None:
+            out.copy_(torch.rand(3, generator=generator, device=device))
+
         for _ in range(8):
-            graphs.run("a", lambda: out.copy_(torch.rand(3, generator=generator, device=device)))
+            graphs.run("a", work)
             seen.add(tuple(out.tolist()))
         assert graphs.reason == ""
         assert len(seen) == 8

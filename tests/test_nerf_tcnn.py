@@ -84,10 +84,12 @@ def test_what_is_shipped_is_a_hash_field_and_can_be_loaded() -> None:
         first.encoding.params.normal_()
         first.color_network.params.normal_()
     second.load_shipped(first.shipped())
-    assert torch.equal(second.encoding.params, first.encoding.params)
     assert {"table", "density_layers.0"} <= set(first.shipped())
-    x = points(5)
+    x = torch.cat([points(20), torch.ones(1, 3)])
     assert torch.equal(first.encode(x), second.encode(x))
+    geometry, harmonics = torch.rand(21, 15), first.encode_directions(x)
+    found = second.color_logits(geometry, harmonics)
+    assert torch.equal(first.color_logits(geometry, harmonics), found)
 
 
 def test_a_level_that_is_dense_in_one_of_them_only_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
+from torch import Tensor
 
 from effbench.nerf.fields import RadianceField
 
@@ -20,7 +21,8 @@ class WeightAverage:
     @torch.no_grad()
     def update(self, field: RadianceField) -> None:
         """Take one step's weights in, without reading anything from the device."""
-        means, weights = list(self.field.parameters()), list(field.parameters())
+        means: list[Tensor] = list(self.field.parameters())
+        weights: list[Tensor] = list(field.parameters())
         if self._begun:
             torch._foreach_lerp_(means, weights, 1 - self._decay)
         else:

@@ -63,7 +63,7 @@ class Echo:
         buffer = self._spare.pop() if self._spare else torch.empty_like(values, device="cpu")
         buffer = buffer if buffer.is_pinned() else buffer.pin_memory()
         buffer.copy_(values, non_blocking=True)
-        event = torch.cuda.Event()
+        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
         event.record()
         self._sent.append((buffer, event))
 

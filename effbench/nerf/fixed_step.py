@@ -114,7 +114,7 @@ class FixedStep:
         # what all of the next step's rays will need, by what the complete ones did
         future = (growth * rays / c.clamp_min(1) * marched).long()
         self._counts.copy_(torch.stack([self.controller.count, future, drawn, kept]))
-        figures = outcome.figures | {"dropped": 1 - c / rays.clamp_min(1)}
+        figures = {**outcome.figures, "dropped": 1 - c / rays.clamp_min(1)}
         if not self.names:
             self.names = ("loss", "rays", "samples", *figures)
             self._values = torch.zeros(len(self.names), device=rays.device)

@@ -53,22 +53,22 @@ class StepGraphs:
 
     def run(self, key: Hashable, work: Work) -> None:
         """Do one step: `work`, or its recording for `key`."""
-        if self._recorder is None:
+        recorder = self._recorder
+        if recorder is None:
             work()
             return
         if self.reason or devices.eager_wanted():
-            self._recorder.eager(work)
+            recorder.eager(work)
             return
         if key not in self._recordings:
             self._seen[key] = self._seen.get(key, 0) + 1
             if self._seen[key] < _EAGER_STEPS:
-                self._recorder.eager(work)
+                recorder.eager(work)
                 return
             if self._seen[key] == _EAGER_STEPS:
-                self._attempt(lambda: self._recorder.rehearse(work), work)  # type: ignore[union-attr]
+                self._attempt(lambda: recorder.rehearse(work), recorder, work)
                 return
-            self._attempt(lambda: self._record(key, work), work)
-            if self.reason:
+            if not self._attempt(lambda: self._record(key, recorder, work), recorder, work):
                 return
         self._recordings[key]()
 
@@ -76,15 +76,13 @@ class StepGraphs:
         """Return what a record should say: `cuda_graphs`, how many there are or why none."""
         return {"cuda_graphs": self.reason or len(self._recordings)}
 
-    def _record(self, key: Hashable, work: Work) -> None:
-        assert self._recorder
+    def _record(self, key: Hashable, recorder: Recorder, work: Work) -> None:
         if len(self._recordings) == _MOST_RECORDINGS:
             self._recordings.pop(next(iter(self._recordings)))
-        self._recordings[key] = self._recorder.record(work)
+        self._recordings[key] = recorder.record(work)
 
-    def _attempt(self, run: Work, work: Work) -> None:
-        """Run; when that fails for good, drop all recordings and do the step eagerly."""
-        assert self._recorder
+    def _attempt(self, run: Work, recorder: Recorder, work: Work) -> bool:
+        """Run; when that fails, drop all recordings for good, do the step eagerly, return False."""
         try:
             run()
         except torch.OutOfMemoryError:
@@ -92,7 +90,8 @@ class StepGraphs:
         except RuntimeError as error:
             self.reason = f"steps are not recorded: {str(error).strip().splitlines()[0]}"
             self._recordings.clear()
-            self._recorder.eager(work)
+            recorder.eager(work)
+        return not self.reason
 
 
 class CudaRecorder:
@@ -109,7 +108,7 @@ class CudaRecorder:
         renew: Callable[[], None],
     ) -> None:
         self._device, self._generator, self._renew = device, generator, renew
-        self._stream = torch.cuda.Stream(device)
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle()
 
     def eager(self, work: Work) -> None:
@@ -150,7 +149,7 @@ class CudaRecorder:
     def _recover(self) -> None:
         """Leave behind whatever a failed recording may have left half done."""
         self._renew()
-        self._stream = torch.cuda.Stream(self._device)
+        self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle()
 
     @contextmanager

@@ -57,7 +57,7 @@ class TcnnGrid:
         log2 = np.float32(np.log2(np.float32(self._growth)))
         level = np.arange(self.layout.levels, dtype=np.float32)
         scale = np.exp2(level * log2) * np.float32(self.layout.base) - np.float32(1)
-        return np.ceil(scale).astype(np.int64) + 1
+        return np.asarray(np.ceil(scale) + 1, np.int64)
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
@@ -177,7 +177,7 @@ def unpack_network(flat: Tensor, shapes: list[tuple[int, int]]) -> list[Tensor]:
             f"a network has {len(flat)} parameters where {total} were expected: this version of "
             "tinycudann lays them out otherwise"
         )
-    parts = flat.split([rows * columns for rows, columns in sizes])
+    parts = torch.split(flat, [rows * columns for rows, columns in sizes])
     return [
         part.view(size)[:outputs, :inputs]
         for part, size, (outputs, inputs) in zip(parts, sizes, shapes, strict=True)

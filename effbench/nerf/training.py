@@ -151,7 +151,7 @@ class RadianceFieldMethod(Method):
         values = fixed.step()
         self.steps.add_values(self.iteration + 1, fixed.names, values)
         reported = dict(zip(fixed.names, values, strict=True))
-        loss = reported.pop("loss")
+        loss: Tensor = reported.pop("loss")
         self.figures = {k: v for k, v in reported.items() if k not in ("rays", "samples")}
         return loss
 
