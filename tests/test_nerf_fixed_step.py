@@ -243,10 +243,8 @@ def test_mining_draws_no_more_than_there_is_room_for() -> None:
     few = Capacity(256, 40_000, 40_000, 40)
     assert gradients(method, lambda: fixed.work(few))
     reported = dict(zip(fixed.names, fixed._values.tolist(), strict=True))
-    assert reported["drawn"] * reported["samples"] <= 40
-    assert 0 < reported["distinct"] * reported["samples"] <= 40
-    wanted = int(fixed._counts[2])
-    assert wanted > 40  # so that the next step gets more room
+    assert 30 < reported["distinct"] * reported["samples"] <= 40.5
+    assert int(fixed._counts[2]) > 40  # so that a later step gets more room
 
 
 def test_an_error_map_learns_from_active_rays_alone() -> None:

@@ -201,7 +201,7 @@ def test_every_sample_is_drawn_as_often_as_its_gradient_is_large(replacement: bo
     mined = learner(replacement=replacement)
     totals = torch.zeros(50)
     for _ in range(draws):
-        kept, factor = mined.draw(hard, torch.tensor(10 / 50))
+        kept, factor = mined.draw(mined.expected(hard, torch.tensor(10 / 50)))
         assert len(kept) == len(kept.unique()) <= 10
         totals[kept] += factor
     assert (totals[hard == 0] == 0).all()
@@ -221,7 +221,7 @@ def test_only_reweighting_makes_the_mean_gradient_the_full_one(replacement: bool
         mined = learner(replacement=replacement, reweight=reweight)
         sums = []
         for _ in range(draws):
-            kept, factor = mined.draw(hard, torch.tensor(10 / 50))
+            kept, factor = mined.draw(mined.expected(hard, torch.tensor(10 / 50)))
             sums.append((per_sample[kept] * factor).sum())
         found = torch.stack(sums)
         assert found.std() > 0.1, "the draw makes a difference"

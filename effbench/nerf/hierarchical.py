@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from effbench.kernels.inverse_cdf import sample_pdf
-from effbench.kernels.marching import Samples
+from effbench.kernels.samples import Samples
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.histograms import Chords, edges_between, rendering_weights, shade
 from effbench.nerf.rays import Rays, UnitCube

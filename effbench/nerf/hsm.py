@@ -61,7 +61,8 @@ class HardSampleLearner(Learner):
     def backward_within(
         self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss, drawn: int
     ) -> Outcome:
-        """Do as `backward` does without reading anything from the device: b is at most `drawn`."""
+        """Do as `backward` does without reading anything from the device, with at most `drawn`
+        distinct samples."""
         return self._backward(model, sampler, batch, loss, drawn)
 
     def set_generator(self, generator: torch.Generator) -> None:
@@ -85,13 +86,10 @@ class HardSampleLearner(Learner):
             outputs = _outputs(model, encoded, directions)
         value, color, gradients = self._through_rendering(outputs, sampler, batch, loss)
         count = None if capacity is None else batch.placed.samples.offsets[-1]  # B, without tail
-        hard = hardness(gradients[0], gradients[1], count)
+        hard = hardness(*gradients, count=count)
         fraction = self.observe(hard, count)
-        wanted = fraction * (len(hard) if count is None else count)
-        if capacity is not None and capacity < len(hard):
-            assert count is not None
-            fraction = torch.minimum(fraction, (capacity - 1) / count.clamp_min(1))
-        kept, factor = self.draw(hard, fraction, count, capacity)
+        expected = self.expected(hard, fraction, count)
+        kept, factor = self.draw(expected, capacity)
         if len(kept):
             positions = batch.placed.samples.positions.index_select(0, kept)
             known = model.encode(positions, encoded.index_select(0, kept))
@@ -107,31 +105,34 @@ class HardSampleLearner(Learner):
             "distinct": distinct / (len(hard) if count is None else count.clamp_min(1)),
             "skewness": skewness(hard, count),
         }
-        return Outcome(value, color, figures, wanted)
+        return Outcome(value, color, figures, _distinct(expected))
 
-    def draw(
-        self,
-        hard: Tensor,
-        fraction: Tensor,
-        count: Tensor | None = None,
-        capacity: int | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Draw from hardness [B] the given fraction of samples (0-d, b / B).
-
-        Returns the samples to learn from (int64 [n], ascending; its size is the one thing that is
-        read from the device) and the factors of their gradients (float32 [n]). With a `count` B
-        is that (0-d) and `hard` has a tail of zeros; with a `capacity` n is that, nothing is read,
-        and the slots left over have the factor 0.
-        """
+    def expected(self, hard: Tensor, fraction: Tensor, count: Tensor | None = None) -> Tensor:
+        """Return how often each sample is drawn on average (float32 [B]), by hardness [B], when
+        the given fraction of samples is drawn (0-d, b / B). count: B (0-d) if `hard` has a tail
+        of zeros."""
         if self.config.replacement:
             expected = hard * fraction  # b·p
         else:
             total = fraction * (len(hard) if count is None else count)
             expected = inclusion_probabilities(hard, total, self.backend)
         # b = B: no draw, every sample that has a gradient
-        expected = torch.where(fraction < 1, expected, hard.sign())
-        device = hard.device
-        shift = torch.rand((), generator=self.generator, device=device, dtype=torch.float64)
+        return torch.where(fraction < 1, expected, hard.sign())
+
+    def draw(self, expected: Tensor, capacity: int | None = None) -> tuple[Tensor, Tensor]:
+        """Return the samples to learn from (int64 [n], ascending; its size is the one thing that
+        is read from the device) and the factors of their gradients (float32 [n]).
+
+        With a `capacity` n is that, nothing is read, and the slots left over have the factor 0.
+        Where more distinct samples than that are expected, each is drawn at most once and all of
+        them less often, so that none is dropped for its place.
+        """
+        if capacity is not None:
+            room = (capacity - 1) / _distinct(expected)
+            expected = torch.where(room < 1, expected.clamp_max(1) * room, expected)
+        shift = torch.rand(
+            (), generator=self.generator, device=expected.device, dtype=torch.float64
+        )
         kept, factor = systematic(expected, shift, self.backend, capacity)
         if self.config.reweight:
             odds = expected.index_select(0, kept)
@@ -181,6 +182,11 @@ def skewness(values: Tensor, count: Tensor | None = None) -> Tensor:
     squares = deviations.square()
     third = (squares @ deviations) / (len(values) if count is None else count.clamp_min(1))
     return third / _mean(squares, count).clamp_min(_TINY).pow(1.5)
+
+
+def _distinct(expected: Tensor) -> Tensor:
+    """Return how many different samples are drawn on average: i with the odds min(1, e_i)."""
+    return expected.clamp_max(1).sum()
 
 
 def _mean(values: Tensor, count: Tensor | None) -> Tensor:

@@ -32,7 +32,7 @@ class Batch:
 class Outcome:
     """What a step saw, detached: its loss (0-d), the colour of its rays (float32 [R, 3]), figures
     of the learner's own by name (0-d, on the device: reading one would synchronise), and how many
-    samples a learner that chooses would have chosen, had there been room (0-d)."""
+    samples a learner that chooses would choose, had it the room (0-d)."""
 
     loss: Tensor
     color: Tensor
