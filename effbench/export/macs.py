@@ -9,6 +9,7 @@ from typing import Any
 from effbench.export.model import require
 
 Shape = tuple[int | None, ...]
+Sides = Sequence[int]
 
 
 def count_macs(model: bytes) -> int | None:
@@ -28,28 +29,34 @@ def count_macs(model: bytes) -> int | None:
 
 
 def _macs(node: Any, shapes: dict[str, Shape]) -> int | None:
-    inputs = [shapes.get(name, (None,)) for name in node.input[:2]]
-    output = shapes.get(node.output[0], (None,))
-    if any(side is None for shape in (*inputs, output) for side in shape):
+    names = (*node.input[:2], node.output[0])
+    known = [_known(shapes.get(name, (None,))) for name in names]
+    x, weight, output = known
+    if x is None or weight is None or output is None:
         return None
-    return _COUNTERS[node.op_type](inputs[0], inputs[1], output)
+    return _COUNTERS[node.op_type](x, weight, output)
 
 
-def _conv(_: Sequence[Any], weight: Sequence[Any], output: Sequence[Any]) -> int:
+def _known(shape: Shape) -> list[int] | None:
+    sides = [side for side in shape if side is not None]
+    return sides if len(sides) == len(shape) else None
+
+
+def _conv(_: Sides, weight: Sides, output: Sides) -> int:
     # weight [C_out, C_in / groups, *kernel]: one product per weight of a channel and output value
     return math.prod(output) * math.prod(weight[1:])
 
 
-def _conv_transpose(x: Sequence[Any], weight: Sequence[Any], _: Sequence[Any]) -> int:
+def _conv_transpose(x: Sides, weight: Sides, _: Sides) -> int:
     # weight [C_in, C_out / groups, *kernel]: one product per weight of a channel and input value
     return math.prod(x) * math.prod(weight[1:])
 
 
-def _matmul(a: Sequence[Any], _: Sequence[Any], output: Sequence[Any]) -> int:
-    return math.prod(output) * int(a[-1])
+def _matmul(a: Sides, _: Sides, output: Sides) -> int:
+    return math.prod(output) * a[-1]
 
 
-def _gemm(a: Sequence[Any], b: Sequence[Any], output: Sequence[Any]) -> int:
+def _gemm(a: Sides, b: Sides, output: Sides) -> int:
     # [M, K] by [K, N], either of them stored transposed: MK · KN / MN = K²
     inner = math.isqrt(math.prod(a) * math.prod(b) // math.prod(output))
     return math.prod(output) * inner

@@ -112,7 +112,7 @@ class _Reader:
         return None if pose is None else {"pose": np.ascontiguousarray(pose)}
 
     def __iter__(self) -> Iterator[dict[str, NDArray[np.float32]]]:
-        return iter(self.get_next, None)  # type: ignore[arg-type]
+        return iter(self.get_next, None)
 
 
 def _inferred(model: bytes) -> Any:
