@@ -30,8 +30,8 @@ def held(device: torch.device, on_wait: Callable[[], None] = lambda: None) -> It
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        on_wait()
         if device.type == "cuda":
+            on_wait()
             lock.acquire(timeout=-1)
     try:
         yield lock.is_locked

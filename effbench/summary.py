@@ -37,6 +37,12 @@ def print_result(result: Result, console: Console) -> None:
     _print(_leaderboard(result), console)
     if result.paper is not None and result.verdict is not None:
         print_verdict(result.paper, result.verdict, console)
+    if shared := sum(r.provenance.get("alone") is False for r in result.records):
+        note = (
+            f"note: {shared} of {len(result.records)} cells shared the processor with another "
+            "run's: their times are worse than they should be"
+        )
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
     places = {
         "leaderboard": result.out / "leaderboard.md",
         **({"verdict": result.out / "verdict.md"} if result.verdict is not None else {}),

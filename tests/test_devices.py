@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from effbench import devices
+from effbench.errors import ConfigError
 
 SUBNORMAL = 1e-40
 
@@ -24,6 +25,22 @@ def test_subnormal_numbers_are_zero_inside_only(count: int) -> None:
             assert flushes(count)
         assert flushes(count)
     assert not flushes(count)
+
+
+def test_a_gpu_is_named_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert devices.resolve("auto") == devices.resolve("cuda") == "cuda:0"
+    assert devices.resolve("cuda:1") == "cuda:1"
+    with pytest.raises(ConfigError, match=r"'cuda:2' is not there \(2 CUDA devices are\)"):
+        devices.resolve("cuda:2")
+
+
+def test_eager_steps_are_wanted_inside_only() -> None:
+    assert not devices.eager_wanted()
+    with devices.eager_steps():
+        assert devices.eager_wanted()
+    assert not devices.eager_wanted()
 
 
 def test_an_error_ends_it_too() -> None:

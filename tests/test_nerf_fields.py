@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from effbench.errors import ConfigError
 from effbench.kernels.hash_encoding import HashLayout
 from effbench.nerf.encodings import frequency_encode, frequency_width
 from effbench.nerf.fields import (
@@ -103,6 +105,31 @@ def test_precision_is_kept_when_asked_for_and_chosen_by_hardware_otherwise() -> 
     assert resolve_precision("fp32", cpu) == "fp32"
     assert resolve_precision("bf16", cpu) == "bf16"
     assert resolve_precision("auto", cpu) in ("fp32", "bf16")
+
+
+def test_fp16_is_refused_on_a_cpu() -> None:
+    with pytest.raises(ConfigError, match="precision=fp16: a CPU has no fp16 units"):
+        resolve_precision("fp16", torch.device("cpu"))
+
+
+def test_fp16_networks_keep_gradients_that_fp16_cannot_hold() -> None:
+    field = HashField(HashLayout(2, 8, 4, 8), 16, 15, "fp32", "reference", generator())
+    half = copy.deepcopy(field)
+    half.precision = "fp16"
+    x = torch.rand(64, 4, generator=generator(1)) - 0.5
+    harmonics = torch.rand(64, 16, generator=generator(2))
+    upstream = 1e-8 * torch.rand(64, 3, generator=generator(3))  # fp16's smallest number is 6e-8
+    found = []
+    for each in (field, half):
+        inputs = x.clone().requires_grad_()
+        geometry = each.log_density(inputs)[1]
+        each.color_logits(geometry, harmonics).backward(upstream)
+        weights = [*each.density_layers, *each.color_layers]
+        found.append([inputs.grad, *(weight.grad for weight in weights)])
+    for exact, rounded in zip(*found, strict=True):
+        assert rounded is not None
+        assert exact is not None
+        assert float((rounded - exact).norm()) < 0.01 * float(exact.norm()) != 0
 
 
 def test_bf16_networks_stay_close_to_fp32() -> None:

@@ -16,6 +16,8 @@ from effbench.kernels.hash_encoding import HashLayout, hash_encode
 from effbench.kernels.mlp import mlp
 from effbench.kernels.rays import SH_WIDTH, spherical_harmonics
 
+_FP16_SCALE = 2.0**14
+
 
 class RadianceField(nn.Module):
     """The two halves of a field, so that samplers can ask for the density alone.
@@ -71,11 +73,13 @@ def padded_rows(count: int) -> int:
 
 
 def resolve_precision(requested: str, device: torch.device) -> str:
-    """Return "fp32" or "bf16" for "auto", "fp32" or "bf16".
+    """Return "fp32", "bf16" or "fp16" for one of these or "auto".
 
     "auto" takes bf16 where the device multiplies it in hardware: emulated bf16 is slower than
-    fp32. Raises ConfigError for bf16 on a GPU that has none.
+    fp32. Raises ConfigError for bf16 on a GPU that has none, and for fp16 on a CPU.
     """
+    if requested == "fp16" and device.type == "cpu":
+        raise ConfigError("precision=fp16: a CPU has no fp16 units; use precision=auto")
     if device.type == "cuda":
         supported = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
@@ -84,7 +88,7 @@ def resolve_precision(requested: str, device: torch.device) -> str:
     if requested == "auto":
         return "bf16" if supported else "fp32"
     if requested == "bf16" and device.type == "cuda" and not supported:
-        raise ConfigError(f"precision=bf16: {device} has no bf16 units; use precision=fp32")
+        raise ConfigError(f"precision=bf16: {device} has no bf16 units; use fp16 or fp32")
     return requested
 
 
@@ -177,10 +181,37 @@ class HashField(NetworkField):
         return self._network(inputs, self.color_layers).float()
 
     def _network(self, x: Tensor, layers: nn.ParameterList) -> Tensor:
+        if self.precision == "fp16":
+            return in_fp16(x, list(layers), self.backend)
         if x.device.type == "cuda":
             return mlp(x, list(layers), self.precision, self.backend)
         with self._autocast(x.device):
             return _mlp(self._padded(x), layers)[: len(x)]
+
+
+class _GradientScale(torch.autograd.Function):
+    """The identity, whose gradient is multiplied by a number."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: float) -> Tensor:
+        ctx.scale = scale
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return grads[0] * ctx.scale, None
+
+
+def in_fp16(x: Tensor, weights: list[Tensor], backend: str) -> Tensor:
+    """Return a network's outputs (float32) computed in fp16, which has no room for the gradients
+    of a mean over 10⁵ rays: inside, they are 2¹⁴ times as large."""
+
+    def scaled(tensor: Tensor, scale: float) -> Tensor:
+        return _GradientScale.apply(tensor.float(), scale)  # type: ignore[no-any-return, no-untyped-call]
+
+    inputs = scaled(x, 1 / _FP16_SCALE)
+    output = mlp(inputs, [scaled(w, 1 / _FP16_SCALE) for w in weights], "fp16", backend)
+    return scaled(output, _FP16_SCALE)
 
 
 def _mlp(x: Tensor, layers: nn.ParameterList) -> Tensor:

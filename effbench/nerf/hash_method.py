@@ -42,7 +42,7 @@ class HashConfig:
     loss: Literal["huber", "mse"] = "huber"
     background: Literal["random", "scene"] = "random"  # in training, where images have alpha
     ema: float = 0.0  # decay of the weight average; 0 for none
-    precision: Literal["auto", "fp32", "bf16"] = "auto"  # of the networks
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"  # of the networks
     buffers: Literal["auto", "fixed", "exact"] = "auto"  # of a step; auto: fixed on CUDA
 
 
