@@ -17,7 +17,10 @@ from effbench.kernels import backends
 from effbench.nerf.fields import resolve_precision
 from effbench.plugins import Registry
 
-_PACKAGES = ("torch", "numba", "numpy", "safetensors", "flip-evaluator", "lpips")
+_PACKAGES = (
+    *("torch", "numba", "numpy", "safetensors", "flip-evaluator", "lpips"),
+    *("onnx", "onnxscript", "onnxruntime"),
+)
 
 
 @dataclass(frozen=True)
