@@ -100,8 +100,8 @@ class Method(ABC):
 
     device_defaults: per device type ("cpu", "cuda") the defaults that replace those of `Config`
     there, such as a smaller batch; explicit settings win over them. Literals, too.
-    presets: names for the method with some parameters set, {"name": {"parameter": value}}; each
-    can be run like a method, and its name is what tables show. Literals, too.
+    presets: names for the class with some parameters set, {"name": {"parameter": value}}; each
+    can be run like a method, and its name is what tables show. Literals, too; not inherited.
     preset_of, preset: of the class that a preset runs as, the method's name and the parameters.
     trains: False for a method whose result is there once it is built, such as a conversion of its
     parent's: its cell takes no step, and its curve has one point.

@@ -71,7 +71,7 @@ class Registry:
         """Add a method that is at hand as a class. Raises PluginError if its name is taken."""
         file = Path(f"<class {cls.__qualname__}>")
         self.add(Plugin("method", cls.name, file))
-        for name, preset in cls.presets.items():
+        for name, preset in vars(cls).get("presets", {}).items():
             plugin = Plugin("method", name, file, preset_of=cls.name, preset=dict(preset))
             self.add(plugin)
             self.classes[name] = _as_preset(plugin, cls)

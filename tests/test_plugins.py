@@ -55,10 +55,37 @@ def test_a_method_is_described_without_being_imported(folder: Path) -> None:
 
 
 def test_a_description_is_the_first_paragraph_and_defaults_may_depend_on_the_device() -> None:
-    fake, child = scan(FAKES / "methods/fake.py", "method")
+    fake, _, child, *_ = scan(FAKES / "methods/fake.py", "method")
     assert fake.description == "One grey value for the whole image."
     assert fake.device_defaults == {"cpu": {"lr": 0.2}}
     assert [p.name for p in child.parameters] == ["mode", "lr", "width"], "inherited Config"
+
+
+def test_a_preset_is_listed_behind_its_method_with_what_it_sets() -> None:
+    fake, wide, child, *_ = scan(FAKES / "methods/fake.py", "method")
+    assert (fake.preset_of, wide.name, wide.preset_of) == ("", "fake-wide", "fake")
+    assert wide.preset == {"width": 3, "lr": 0.3}
+    assert wide.description == "fake with width=3, lr=0.3"
+    assert wide.parameters == fake.parameters
+    assert child.name == "fake-child", "presets are not inherited"
+
+
+def test_a_preset_is_a_class_of_its_own() -> None:
+    registry = plugins.discover([FAKES])
+    fake, wide = registry.method("fake"), registry.method("fake-wide")
+    assert issubclass(wide, fake)
+    assert (wide.name, wide.preset_of, wide.preset) == ("fake-wide", "fake", {"width": 3, "lr": 0.3})
+    assert (fake.name, fake.preset_of) == ("fake", "")
+    assert registry.method("fake-wide") is wide
+    with pytest.raises(ConfigError, match="did you mean fake-wide"):
+        registry.method("fake-wid")
+
+
+def test_presets_of_a_class_that_is_in_no_file_can_be_run() -> None:
+    fake = plugins.discover([FAKES]).method("fake")
+    registry = plugins.Registry()
+    registry.add_class(fake)
+    assert registry.method("fake-wide").preset == {"width": 3, "lr": 0.3}
 
 
 def test_defaults_of_a_device_are_inherited_from_effbench_itself() -> None:

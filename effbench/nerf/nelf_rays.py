@@ -8,6 +8,7 @@ views, h×w rays, P points per ray, C = 3·P·(1 + 2·frequencies) channels.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,67 +17,119 @@ from effbench.nerf.encodings import frequency_encode
 from effbench.nerf.nelf_network import NeLFNetwork, NeLFShape
 from effbench.scene import Intrinsics, Scene
 
+Bounds = Literal["scene", "box", "occupied"]
 _PARALLEL = 1e-6  # a component of a unit direction below which a ray counts as parallel to a side
+_LOOKUPS = 128  # places along a ray where occupancy is looked up
 
 
 class RayEncoder(nn.Module):
     """Poses [V, 3, 4] (camera to world) to encoded rays [V, C, h, w], channels last in memory.
 
-    A ray's points are the middles of P equal strata, in coordinates in which the scene's box
-    reaches from −1 to 1 along its longest axis. bounds "scene": the strata divide the ray from the
-    scene's near to its far, as in the paper; "box": from where it enters the scene's box to where
-    it leaves it. All points of a ray that misses the box lie where it comes nearest to entering.
+    A ray's P points lie between two depths, in coordinates in which the scene's box reaches from −1
+    to 1 along its longest axis. bounds "scene": P equal strata between the scene's near and far, as
+    in the paper; "box": between entering the scene's box and leaving it; "occupied": between its
+    first and its last occupied cell, denser towards the first, where what is seen most likely is.
+    A ray that meets no box or cell is encoded as zeros.
+
+    occupied: bool [G³], cell (x, y, z) of the cube around the box at (z·G + y)·G + x, as
+    `OccupancyGrid.occupied` returns them.
     """
 
     directions: Tensor
-    middles: Tensor
+    parts: Tensor
     centre: Tensor
     extent: Tensor
+    occupied: Tensor
 
     def __init__(
-        self, shape: NeLFShape, scene: Scene, intrinsics: Intrinsics, bounds: str = "scene"
+        self,
+        shape: NeLFShape,
+        scene: Scene,
+        intrinsics: Intrinsics,
+        bounds: Bounds = "scene",
+        occupied: Tensor | None = None,
     ) -> None:
         super().__init__()
-        self.frequencies = shape.frequencies
-        self.points = shape.points
+        self.frequencies, self.points = shape.frequencies, shape.points
         self.bounds = bounds
         self.near, self.far = scene.near, scene.far
         self.size = (intrinsics.height, intrinsics.width)
         low, high = torch.tensor(scene.box, dtype=torch.float32).unbind(0)
         self.reach = float((high - low).max()) / 2
         self.register_buffer("directions", camera_directions(intrinsics, shape.scale))
-        self.register_buffer("middles", (torch.arange(shape.points) + 0.5) / shape.points)
+        self.register_buffer("parts", strata(shape.points, dense_first=bounds == "occupied"))
         self.register_buffer("centre", (low + high) / 2)
         self.register_buffer("extent", (high - low) / 2)
+        cells = occupied if occupied is not None else torch.empty(0, dtype=torch.bool)
+        self.register_buffer("occupied", cells.to(torch.uint8))
+        self.resolution = round(len(cells) ** (1 / 3))
 
-    def forward(self, poses: Tensor, jitter: Tensor | None = None) -> Tensor:
-        """Encode; `jitter` [V, h, w, P] in [−0.5, 0.5] moves points inside their strata."""
+    def forward(
+        self, poses: Tensor, jitter: Tensor | None = None, depths: Tensor | None = None
+    ) -> Tensor:
+        """Encode; `jitter` [V, h, w, P] in [−0.5, 0.5] moves points inside their strata; depths:
+        what `self.depths(poses)` returns, where that is known already."""
+        origins, rays = self._rays(poses)
+        near, far = (self.depths(poses) if depths is None else depths).split(1, -1)
+        parts = self.parts
+        if jitter is not None:
+            parts = (parts + jitter / self.points).clamp(0, 1)
+        along = near + (far - near) * parts
+        points = (origins[..., None, :] + along[..., None] * rays[..., None, :]) / self.reach
+        encoded = frequency_encode(points.flatten(3), self.frequencies)
+        return (encoded * (far > near)).permute(0, 3, 1, 2)
+
+    def depths(self, poses: Tensor) -> Tensor:
+        """Return the depths [V, h, w, 2] between which a ray's points lie; equal where none do."""
+        origins, rays = self._rays(poses)
+        near, far = torch.full_like(rays[..., :1], self.near), torch.full_like(rays[..., :1], self.far)
+        if self.bounds != "scene":
+            near, far = self._box(origins, rays)
+        if self.bounds == "occupied":
+            near, far = self._cells(origins, rays, near, far)
+        return torch.cat([near, far], -1)
+
+    def _rays(self, poses: Tensor) -> tuple[Tensor, Tensor]:
+        """Return origins [V, 1, 1, 3] relative to the box's centre, and directions [V, h, w, 3]."""
         # [1, h, w, 1, 3] times [V, 1, 1, 3, 3]: the camera's axes, summed
         rays = (self.directions[None, :, :, None, :] * poses[:, None, None, :, :3]).sum(-1)
-        origins = poses[:, None, None, :, 3] - self.centre
-        parts = self.middles if jitter is None else self.middles + jitter / self.points
-        near, far = self._bounds(origins, rays)
-        depths = near + (far - near) * parts
-        points = (origins[..., None, :] + depths[..., None] * rays[..., None, :]) / self.reach
-        encoded = frequency_encode(points.flatten(3), self.frequencies)
-        return encoded.permute(0, 3, 1, 2)
+        return poses[:, None, None, :, 3] - self.centre, rays
 
-    def _bounds(self, origins: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:
-        """Return where rays begin and end, each [V, h, w, 1] or broadcast against it."""
-        near, far = (
-            torch.full_like(rays[..., :1], self.near),
-            torch.full_like(rays[..., :1], self.far),
-        )
-        if self.bounds == "scene":
-            return near, far
-        # The slab method; a component that is almost zero must not be divided by.
+    def _box(self, origins: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where rays enter and leave the box, each [V, h, w, 1] (the slab method)."""
         steep = torch.where(rays.abs() < _PARALLEL, torch.full_like(rays, _PARALLEL), rays)
         one, other = (-self.extent - origins) / steep, (self.extent - origins) / steep
-        enter = torch.minimum(one, other).amax(-1, keepdim=True)
-        leave = torch.maximum(one, other).amin(-1, keepdim=True)
-        middle = (enter + leave) / 2  # where all points of a ray go that misses the box
-        enter, leave = torch.minimum(enter, middle), torch.maximum(leave, middle)
-        return enter.clamp(self.near, self.far), leave.clamp(self.near, self.far)
+        enter = torch.minimum(one, other).amax(-1, keepdim=True).clamp(self.near, self.far)
+        leave = torch.maximum(one, other).amin(-1, keepdim=True).clamp(self.near, self.far)
+        return enter, torch.maximum(enter, leave)
+
+    def _cells(
+        self, origins: Tensor, rays: Tensor, near: Tensor, far: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return where rays enter the first and leave the last occupied cell, to a 128th of their
+        way through the box."""
+        step = (far - near) / _LOOKUPS
+        middles = torch.arange(_LOOKUPS, device=rays.device) + 0.5
+        along = near + step * middles
+        points = (origins[..., None, :] + along[..., None] * rays[..., None, :]) / self.reach
+        cells = ((points + 1) * (self.resolution / 2)).long().clamp(0, self.resolution - 1)
+        x, y, z = cells.unbind(-1)
+        met = self.occupied[(z * self.resolution + y) * self.resolution + x].float()
+        # the argmax of ones and zeros is the first one: ties go to what is multiplied by more
+        order = torch.arange(_LOOKUPS, 0, -1, device=rays.device)
+        first = (met * order).argmax(-1, keepdim=True)
+        last = (met * order.flip(0)).argmax(-1, keepdim=True)
+        any_met = met.amax(-1, keepdim=True)
+        enter = near + step * first
+        return enter, torch.where(any_met > 0, near + step * (last + 1), enter)
+
+
+def strata(points: int, *, dense_first: bool = False) -> Tensor:
+    """Return where a ray's points lie, in parts of its way: the middles of equal strata, or
+    (i / (P − 1))² for the P points from the first to the last."""
+    if dense_first and points > 1:
+        return (torch.arange(points) / (points - 1)) ** 2
+    return (torch.arange(points) + 0.5) / points
 
 
 def camera_directions(intrinsics: Intrinsics, scale: int) -> Tensor:
@@ -93,8 +146,8 @@ def camera_directions(intrinsics: Intrinsics, scale: int) -> Tensor:
 class LightField(nn.Module):
     """A whole light field: poses [V, 3, 4] in, images [V, H, W, 3] in [0, 1] out.
 
-    The camera's intrinsics, near, far and the scene's box are constants of the module; jitter as in
-    `RayEncoder.forward`.
+    The camera's intrinsics, near, far and the scene's box are constants of the module; jitter
+    and depths as in `RayEncoder.forward`.
     """
 
     def __init__(self, encoder: RayEncoder, network: NeLFNetwork) -> None:
@@ -102,7 +155,9 @@ class LightField(nn.Module):
         self.encoder = encoder
         self.network = network
 
-    def forward(self, poses: Tensor, jitter: Tensor | None = None) -> Tensor:
+    def forward(
+        self, poses: Tensor, jitter: Tensor | None = None, depths: Tensor | None = None
+    ) -> Tensor:
         height, width = self.encoder.size
-        images: Tensor = self.network(self.encoder(poses, jitter))
+        images: Tensor = self.network(self.encoder(poses, jitter, depths))
         return images[:, :, :height, :width].permute(0, 2, 3, 1)

@@ -85,7 +85,6 @@ class FakeChild(Fake):
     """Starts from a trained `fake`."""
 
     name = "fake-child"
-    presets: ClassVar[dict[str, dict[str, Any]]] = {}
 
     @classmethod
     def requires(cls, config: FakeConfig) -> dict[str, Requirement]:
@@ -103,7 +102,6 @@ class FakeGrandchild(Fake):
     """Starts from a `fake-child` and from its teacher, and prepares something of that."""
 
     name = "fake-grandchild"
-    presets: ClassVar[dict[str, dict[str, Any]]] = {}
 
     @classmethod
     def requires(cls, config: FakeConfig) -> dict[str, Requirement]:
@@ -121,7 +119,6 @@ class FakeResumable(Fake):
     """Can go on from every tenth step; killed at step 25 if the switch "kill" is there."""
 
     name = "fake-resumable"
-    presets: ClassVar[dict[str, dict[str, Any]]] = {}
     first = 0
 
     def step(self, progress: float) -> Tensor:
