@@ -74,7 +74,11 @@ def test_a_preset_is_a_class_of_its_own() -> None:
     registry = plugins.discover([FAKES])
     fake, wide = registry.method("fake"), registry.method("fake-wide")
     assert issubclass(wide, fake)
-    assert (wide.name, wide.preset_of, wide.preset) == ("fake-wide", "fake", {"width": 3, "lr": 0.3})
+    assert (wide.name, wide.preset_of, wide.preset) == (
+        "fake-wide",
+        "fake",
+        {"width": 3, "lr": 0.3},
+    )
     assert (fake.name, fake.preset_of) == ("fake", "")
     assert registry.method("fake-wide") is wide
     with pytest.raises(ConfigError, match="did you mean fake-wide"):

@@ -5,6 +5,7 @@ Wang et al. 2022 (*R2L*) and Cao et al. 2023 (*MobileR2L*): whole views, mean sq
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
 import time
@@ -25,9 +26,11 @@ from effbench.nerf import nelf_export
 from effbench.nerf.fields import resolve_precision
 from effbench.nerf.nelf_network import NeLFNetwork, NeLFShape, build, shape_of
 from effbench.nerf.nelf_rays import LightField, RayEncoder
+from effbench.nerf.occupancy import unpack
 from effbench.nerf.pseudo_views import PseudoViews, ViewRequest, model_hash, views_of
 from effbench.scene import Intrinsics, Views
 
+CELLS = "occupancy.bits"  # of a teacher's state, and of a student's
 _UNPLANNED_VIEWS = 8  # outside of the harness, where no budget says how many are worth it
 _TIMED_STEPS = 256
 _TIMED_RENDERS = 24
@@ -40,7 +43,7 @@ class DistillConfig:
     teacher: str = "instant-ngp"  # method that is distilled
     points: int = 8  # samples per ray
     frequencies: int = 6  # of the position encoding
-    bounds: Literal["scene", "box"] = "scene"  # between which a ray's samples lie
+    bounds: Literal["scene", "box", "occupied"] = "scene"  # of a ray's samples
     width: int = 256  # channels of the residual stream
     depth: int = 60  # layers: first, last, and two per residual block
     sr_widths: tuple[int, ...] = (64, 64, 16)  # channels of the stages that double the image
@@ -112,14 +115,19 @@ class NeLFMethod(Method):
         super().__init__(config, context)
         self.device = context.device
         self.precision = resolve_precision(config.precision, self.device)
-        self.generator = torch.Generator().manual_seed(context.seed)
-        self.network = self.start()
-        self._adopt(self.network)
-        self.pool = ViewPool(pseudo_views(config, context), context, self.generator)
+        self.jitter = torch.Generator(self.device).manual_seed(context.seed)
+        self.cells = occupancy_bits(context) if config.bounds == "occupied" else None
+        self._adopt(self.start())
         self.encoders: dict[Intrinsics, RayEncoder] = {}
         self.encoder = self._encoder(context.scene.train.intrinsics)
+        self.depths: dict[int, Tensor] = {}  # of the rays of a view, [h, w, 2]
         self.iteration = 0
         self.starts: deque[float] = deque(maxlen=_TIMED_STEPS)  # of the last steps, seconds
+
+    @functools.cached_property
+    def pool(self) -> ViewPool:
+        """The views to train on, loaded when training begins: what is only rendered needs none."""
+        return ViewPool(pseudo_views(self.config, self.context), self.context)
 
     def start(self) -> NeLFNetwork:
         """Return the network that training starts with. Default: a fresh one."""
@@ -128,22 +136,26 @@ class NeLFMethod(Method):
     def step(self, progress: float) -> Tensor:
         self.starts.append(time.perf_counter())
         self._set_rate(progress)
-        loss = self.loss(*self._draw(progress))
+        loss = self.loss(self._draw(progress))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.iteration += 1
         return loss.detach()
 
-    def loss(self, poses: Tensor, images: Tensor) -> Tensor:
-        """Return the mean squared error of views: poses [V, 3, 4], images uint8 [V, H, W, 3]."""
+    def loss(self, views: Sequence[int]) -> Tensor:
+        """Return the mean squared error of views of the pool."""
+        poses, images = self.pool.select(views)
         jitter = None
         if self.config.jitter:
             size = (len(poses), *self.encoder.directions.shape[:2], self.config.points)
-            jitter = (torch.rand(size, device=self.device) - 0.5) * self.config.jitter
-        field = LightField(self.encoder, self.network)
+            jitter = torch.rand(size, generator=self.jitter, device=self.device) - 0.5
+            jitter *= self.config.jitter
+        rays = self.encoder(poses, jitter, self._depths(views))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            predicted = field(poses, jitter)
+            predicted = self.network(rays)
+        height, width = self.encoder.size
+        predicted = predicted[:, :, :height, :width].permute(0, 2, 3, 1)
         return functional.mse_loss(predicted.float(), images.float() / 255)
 
     @torch.no_grad()
@@ -161,11 +173,14 @@ class NeLFMethod(Method):
         return nelf_export.exportable(self.light_field(intrinsics))
 
     def state(self) -> dict[str, Tensor]:
-        return dict(self.network.state_dict())
+        cells = {} if self.cells is None else {CELLS: self.cells}
+        return {**self.network.state_dict(), **cells}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        network = network_of(state, self.config)
-        self._adopt(network.to(self.device))
+        self.cells = state.get(CELLS)
+        self._adopt(network_of(state, self.config))
+        self.encoders.clear()
+        self.encoder = self._encoder(self.context.scene.train.intrinsics)
 
     def parameters(self) -> Iterable[Tensor]:
         return self.network.parameters()
@@ -202,40 +217,59 @@ class NeLFMethod(Method):
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr * factor
 
-    def _draw(self, progress: float) -> tuple[Tensor, Tensor]:
+    def _draw(self, progress: float) -> list[int]:
         share = 1.0 if progress >= 1 - self.config.finetune else self.config.real_share
         return self.pool.draw(self.config.views, share)
+
+    def _depths(self, views: Sequence[int]) -> Tensor | None:
+        """Return the views' depths [V, h, w, 2]; those in a grid take longer to find than a step
+        has, and are found once."""
+        if self.config.bounds != "occupied":
+            return None
+        for view in views:
+            if view not in self.depths:
+                self.depths[view] = self.encoder.depths(self.pool.poses[view : view + 1])[0]
+        return torch.stack([self.depths[view] for view in views])
 
     def _encoder(self, intrinsics: Intrinsics) -> RayEncoder:
         if intrinsics not in self.encoders:
             shape = self.config.shape()
             scene, bounds = self.context.scene, self.config.bounds
-            self.encoders[intrinsics] = RayEncoder(shape, scene, intrinsics, bounds).to(self.device)
+            cells = None if self.cells is None else unpack(self.cells)
+            encoder = RayEncoder(shape, scene, intrinsics, bounds, cells)
+            self.encoders[intrinsics] = encoder.to(self.device)
         return self.encoders[intrinsics]
 
 
 class ViewPool:
-    """Pseudo and real views on the device, drawn without replacement until all were seen."""
+    """Pseudo views, then real ones, on the device; drawn without replacement until all were seen.
 
-    def __init__(self, views: PseudoViews, context: Context, generator: torch.Generator) -> None:
+    poses: float32 [V, 3, 4]; images: uint8 [V, H, W, 3]; pseudo: how many are pseudo views;
+    render_s: seconds that those took.
+    """
+
+    def __init__(self, views: PseudoViews, context: Context) -> None:
         scene, device = context.scene, context.device
         self.pseudo, self.render_s = len(views), views.render_s
-        self._images = torch.cat([views.images, real_images(scene.train, scene.background)])
-        self._images = self._images.to(device)
-        self._poses = torch.cat([views.poses, torch.from_numpy(scene.train.poses)]).to(device)
-        self._generator = generator
+        images = torch.cat([views.images, real_images(scene.train, scene.background)])
+        self.images = images.to(device)
+        self.poses = torch.cat([views.poses, torch.from_numpy(scene.train.poses)]).to(device)
+        self._generator = torch.Generator().manual_seed(context.seed)
         self._left: dict[bool, list[int]] = {True: [], False: []}
 
-    def draw(self, count: int, real_share: float) -> tuple[Tensor, Tensor]:
-        """Return poses [V, 3, 4] and images uint8 [V, H, W, 3] of `count` views, each a real one
-        with probability `real_share`."""
+    def draw(self, count: int, real_share: float) -> list[int]:
+        """Return the indices of `count` views, each a real one with probability `real_share`."""
         real = torch.rand(count, generator=self._generator) < real_share
-        index = torch.tensor([self._next(bool(each)) for each in real], device=self._poses.device)
-        return self._poses[index], self._images[index]
+        return [self._next(bool(each)) for each in real]
+
+    def select(self, views: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return the poses [V, 3, 4] and images [V, H, W, 3] of views."""
+        index = torch.tensor(views, device=self.poses.device)
+        return self.poses[index], self.images[index]
 
     def _next(self, real: bool) -> int:
         if not self._left[real]:
-            count = len(self._images) - self.pseudo if real else self.pseudo
+            count = len(self.images) - self.pseudo if real else self.pseudo
             order = torch.randperm(count, generator=self._generator)
             self._left[real] = (order + (self.pseudo if real else 0)).tolist()
         return self._left[real].pop()
@@ -250,8 +284,22 @@ def real_images(views: Views, background: tuple[float, float, float]) -> Tensor:
 def network_of(state: Mapping[str, Tensor], config: DistillConfig) -> NeLFNetwork:
     """Return the network, pruned or not, that a method shipped as `state`."""
     network = NeLFNetwork(shape_of(state, config.points, config.frequencies))
-    network.load_state_dict(dict(state))
+    network.load_state_dict({name: state[name] for name in network.state_dict()})
     return network
+
+
+def occupancy_bits(context: Context) -> Tensor:
+    """Return the bits of the teacher's occupancy grid, uint8 [G³ / 8], which a child shares.
+
+    Raises ConfigError for a teacher without one.
+    """
+    teacher = context.parents["teacher"]
+    if CELLS not in teacher.state:
+        raise ConfigError(
+            f"teacher={teacher.method} has no occupancy grid, which bounds=occupied needs: write "
+            "bounds=box"
+        )
+    return teacher.state[CELLS].cpu()
 
 
 def view_request(config: DistillConfig, context: Context) -> ViewRequest:

@@ -82,7 +82,10 @@ class RayEncoder(nn.Module):
     def depths(self, poses: Tensor) -> Tensor:
         """Return the depths [V, h, w, 2] between which a ray's points lie; equal where none do."""
         origins, rays = self._rays(poses)
-        near, far = torch.full_like(rays[..., :1], self.near), torch.full_like(rays[..., :1], self.far)
+        near, far = (
+            torch.full_like(rays[..., :1], self.near),
+            torch.full_like(rays[..., :1], self.far),
+        )
         if self.bounds != "scene":
             near, far = self._box(origins, rays)
         if self.bounds == "occupied":

@@ -53,8 +53,7 @@ class OccupancyGrid:
 
     def occupied(self) -> Tensor:
         """Return bool [G³]: which cells are sampled."""
-        shifts = torch.arange(8, device=self.bits.device)
-        return ((self.bits[:, None] >> shifts) & 1).bool().flatten()
+        return unpack(self.bits)
 
     def _visit(self, count: int, generator: torch.Generator) -> Tensor:
         device = self.thickness.device
@@ -81,3 +80,9 @@ class OccupancyGrid:
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         self.bits = state["occupancy.bits"].to(self.bits.device)
+
+
+def unpack(bits: Tensor) -> Tensor:
+    """Return bool [8·N] of bits uint8 [N], the lowest bit first."""
+    shifts = torch.arange(8, device=bits.device)
+    return ((bits[:, None] >> shifts) & 1).bool().flatten()
