@@ -24,6 +24,7 @@ from effbench.scene import Intrinsics
 from tests.nerf_scene import CAMERA, ball, context, look_at_origin
 
 SMALL = {
+    "bounds": "box",
     "points": 3,
     "frequencies": 1,
     "width": 10,
@@ -228,6 +229,26 @@ def test_a_pruned_network_renders_the_same_from_what_it_ships() -> None:
     fresh = pruning()
     fresh.load_state({key: tensor.clone() for key, tensor in method.state().items()})
     assert torch.equal(rendered(fresh), rendered(method))
+
+
+def test_a_student_and_its_descendants_share_the_teachers_grid() -> None:
+    bits = torch.randint(256, (64,), dtype=torch.uint8)  # of 8³ cells
+    state = {"occupancy.bits": bits}
+    parents = {"teacher": InMemory("grey-teacher", {}, state)}
+    method = build("nelf-student", parents, bounds="occupied")
+    method.step(0.0)
+    assert torch.equal(method.state()["occupancy.bits"], bits)
+    own = Checkpoint("nelf-student", to_dict(method.config), method.state())
+    child = build("iterative-50", {**parents, "student": own}, bounds="occupied")
+    child.step(0.5)
+    fresh = build("iterative-50", {**parents, "student": own}, bounds="occupied")
+    fresh.load_state(child.state())
+    assert torch.equal(rendered(fresh), rendered(child))
+
+
+def test_a_teacher_without_a_grid_is_refused_where_it_is_needed() -> None:
+    with pytest.raises(ConfigError, match=r"no occupancy grid.*write bounds=box"):
+        student(bounds="occupied")
 
 
 def test_a_schedule_goes_on_from_its_last_pruning_step() -> None:

@@ -59,15 +59,58 @@ def test_points_divide_the_ray_inside_the_box() -> None:
     )
 
 
-def test_points_of_a_ray_that_misses_the_box_are_one_point_outside() -> None:
+def test_a_ray_that_misses_the_box_is_encoded_as_zeros() -> None:
     encoder = RayEncoder(SHAPE, replace(ball(), box=ball().box / 3), CAMERA, "box")
-    found = points(encoder(POSES[:1]))[0]
-    corner = found[0, 0]
-    assert (corner == corner[0]).all()
-    assert corner[0].abs().max() > 1
-    middle = found[4, 4]
-    assert (middle.abs() < 1).all()
-    assert torch.isfinite(found).all()
+    encoded = encoder(POSES[:1])
+    assert torch.isfinite(encoded).all()
+    assert (encoded[0, :, 0, 0] == 0).all()
+    found = points(encoded)[0, 4, 4]
+    assert (found.abs() < 1).all()
+    assert (found.norm(dim=-1) > 0).all()
+
+
+def shell(resolution: int = 8) -> torch.Tensor:
+    """Return a grid in which the cells between 1 and 3 (of 8) along x are occupied, at all y, z."""
+    grid = torch.zeros(resolution, resolution, resolution, dtype=torch.bool)  # z, y, x
+    grid[:, :, 1:3] = True
+    grid[:, :, 5] = True
+    return grid.flatten()
+
+
+def test_points_lie_between_the_first_and_the_last_occupied_cell() -> None:
+    pose = torch.from_numpy(look_at_origin(0.0))[None]  # from x = 4 along −x
+    camera = Intrinsics(width=2, height=2, fx=50.0, fy=50.0, cx=1.0, cy=1.0)
+    encoder = RayEncoder(SHAPE, ball(), camera, "occupied", shell())
+    # cells are 3/8 wide: the grid is met at x = −1.5 + 6·3/8 = 0.75 and left at −1.5 + 3/8
+    enter, leave = encoder.depths(pose)[0, 0, 0].tolist()
+    assert enter == pytest.approx(4 - 0.75, abs=3 / 128)
+    assert leave == pytest.approx(4 + 1.125, abs=3 / 128)
+    along = [enter + (leave - enter) * (i / 3) ** 2 for i in range(4)]
+    torch.testing.assert_close(
+        points(encoder(pose))[0, 0, 0, :, 0] * 1.5, torch.tensor([4 - t for t in along])
+    )
+
+
+def test_cells_are_counted_along_x_first() -> None:
+    resolution = 8
+    pose = torch.from_numpy(look_at_origin(0.0))[None]
+    camera = Intrinsics(width=2, height=2, fx=10.0, fy=10.0, cx=1.0, cy=1.0)
+    for axis, met in ((0, True), (1, False), (2, False)):
+        cells = torch.arange(resolution**3)
+        place = cells // resolution**axis % resolution  # along x, y or z
+        encoder = RayEncoder(SHAPE, ball(), camera, "occupied", place == 0)
+        hits = encoder.depths(pose)[0, :, :, 1] > encoder.depths(pose)[0, :, :, 0]
+        assert bool(hits.all()) is met
+
+
+def test_known_depths_need_not_be_found_again() -> None:
+    encoder = RayEncoder(SHAPE, ball(), CAMERA, "occupied", shell())
+    assert torch.equal(encoder(POSES), encoder(POSES, depths=encoder.depths(POSES)))
+
+
+def test_a_ray_through_empty_cells_is_encoded_as_zeros() -> None:
+    encoder = RayEncoder(SHAPE, ball(), CAMERA, "occupied", torch.zeros(512, dtype=torch.bool))
+    assert (encoder(POSES) == 0).all()
 
 
 def test_jitter_moves_points_inside_their_strata() -> None:
