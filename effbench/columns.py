@@ -29,7 +29,7 @@ class Figure:
 
     name: in words, without its unit; unit: "" for none; heading: of a table's column, unit
     included; write: a number as text; how: one or two sentences on how it is measured; better:
-    which way is good, "" where neither is.
+    which way is good, "" where neither is; optional: whether most methods cannot have it.
     """
 
     heading: str
@@ -38,6 +38,7 @@ class Figure:
     write: Callable[[Any], str]
     better: Literal["higher", "lower", ""]
     how: str
+    optional: bool = False
 
 
 FIGURES: dict[str, Figure] = {

@@ -26,6 +26,7 @@ COSTS = {  # file name to the figure against which PSNR is drawn
     "pareto-iteration-time": "iter_ms",
     "pareto-memory": "peak_mem_mb",
     "pareto-rendering-time": "render_ms",
+    "pareto-latency": "latency_ms",
 }
 MEASURES = {  # of `statistics.PAIRED`, with their axes' labels
     "psnr_gain": "ΔPSNR (dB)",
@@ -34,7 +35,7 @@ MEASURES = {  # of `statistics.PAIRED`, with their axes' labels
     "size_ratio": "model size (×)",
     "render_ratio": "rendering time (×)",
 }
-SWEPT = ("psnr", "model_mb", "iter_ms", "render_ms")
+SWEPT = ("psnr", "model_mb", "iter_ms", "render_ms", "latency_ms")
 _POINT: dict[str, Any] = {
     "linestyle": "",
     "markersize": 7.0,

@@ -78,7 +78,8 @@ def _about(budget: object, device: object) -> str:
 
 def _unmeasured(frame: pd.DataFrame) -> str:
     done = frame[frame["n"] > 0]
-    empty = [name for name in FIGURES if len(done) and done[name].isna().all()]
+    needed = [name for name, about in FIGURES.items() if not about.optional]
+    empty = [name for name in needed if len(done) and done[name].isna().all()]
     names = ", ".join(f"`{name}`" for name in empty)
     return f" Not measured in any row: {names}; the records say why." if empty else ""
 

@@ -29,7 +29,10 @@ _SYMBOLS = {  # matplotlib's markers as Plotly calls them
 _ON_DARK = 0.16  # least relative luminance of a line on the dark page: a contrast of 3.5
 _MOST_ENTRIES = 16  # drawn in charts until someone asks for more
 # Not shown in the table before someone asks for all columns.
-MINOR = ("lpips_alex", "setup_s", "iter_ms_p95", "params", "nonzero", "model_zst_mb", "fps")
+MINOR = (
+    *("lpips_alex", "setup_s", "iter_ms_p95", "params", "nonzero", "model_zst_mb", "fps"),
+    *("latency_p95_ms", "export_fps", "macs"),
+)
 _PROVENANCE_OF_CELL = ("started", "command")
 
 
