@@ -10,6 +10,7 @@ import base64
 import gzip
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -106,6 +107,7 @@ def render(
             curves=bool(data["curves"]),
             images=images,
             environments=data["environments"],
+            environment_cells=Counter(cell["environment"] for cell in data["cells"]),
             commands=_commands(found),
             failures=[cell for cell in found.records if cell.status != "ok"],
             problems=[str(problem) for problem in found.problems],

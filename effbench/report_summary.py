@@ -80,7 +80,10 @@ def best(board: pd.DataFrame) -> list[tuple[str, list[Best]]]:
                 leads = known[known[name] == top]
                 who = _name(leads["method"].iloc[0], leads["variant"].iloc[0])
                 equal = f" and {len(leads) - 1} more" if len(leads) > 1 else ""
-                leaders.append(Best(about.name, f"{about.write(top)} {about.unit}", who + equal))
+                std = leads["psnr_std"].iloc[0] if name == "psnr" else None
+                spread = "" if pd.isna(std) else f" ± {std:.2f}"
+                text = f"{about.write(top)}{spread} {about.unit}"
+                leaders.append(Best(about.name, text, who + equal))
         if leaders:
             found.append((title(rows, board), leaders))
     return found

@@ -271,10 +271,7 @@ class TestImages:
         page.select_option("#image-right", label="instant-ngp")
         page.select_option("#image-view", label="r_1")
         assert page.inner_text("#tag-left") == "nerf", "another view keeps the rows"
-        sources = [
-            page.locator(f"#layer-{side} .render").get_attribute("src")
-            for side in ("left", "right")
-        ]
+        right = page.locator("#layer-right .render").get_attribute("src")
         page.click("#image-swap")
         assert page.inner_text("#tag-left") == "instant-ngp"
         assert page.locator("#layer-left .render").get_attribute("src") == right
