@@ -38,6 +38,8 @@ def effbench_(*arguments: str) -> Result:
         ["paper"],
         ["export", "--help"],
         ["profile", "--help"],
+        ["plot", "--help"],
+        ["report", "--help"],
     ],
 )
 def test_help_and_listings_do_not_import_torch(arguments: list[str]) -> None:

@@ -61,6 +61,7 @@ def test_wheel_carries_data_files_and_plugins(wheel: Path) -> None:
     for source, target in (
         ("effbench/suites/*.toml", "effbench/suites"),
         ("effbench/papers/*", "effbench/papers"),
+        ("effbench/report_template/*", "effbench/report_template"),
         ("methods/*.py", "effbench/_bundled/methods"),
         ("scenes/*.py", "effbench/_bundled/scenes"),
         ("scenes/manifests/*.json", "effbench/_bundled/scenes/manifests"),
