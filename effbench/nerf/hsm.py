@@ -86,7 +86,7 @@ class HardSampleLearner(Learner):
             outputs = _outputs(model, encoded, directions)
         value, color, gradients = self._through_rendering(outputs, sampler, batch, loss)
         count = None if capacity is None else batch.placed.samples.offsets[-1]  # B, without tail
-        hard = hardness(*gradients, count=count)
+        hard = hardness(gradients[0], gradients[1], count)
         fraction = self.observe(hard, count)
         expected = self.expected(hard, fraction, count)
         kept, factor = self.draw(expected, capacity)
