@@ -45,7 +45,8 @@ def hull_box(views: Views, box: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _lattice(size: int) -> NDArray[np.float64]:
     """Return the indices of a cubic lattice, float64 [size³, 3]."""
-    return np.stack(np.meshgrid(*[np.arange(size)] * 3, indexing="ij"), -1).reshape(-1, 3) * 1.0
+    axes = [np.arange(size)] * 3
+    return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3).astype(np.float64)
 
 
 def _carve(
