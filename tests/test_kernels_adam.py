@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ import torch
 from effbench.errors import ConfigError
 from effbench.kernels.adam import FusedAdam
 
-OPTIONS = {"betas": (0.9, 0.99), "eps": 1e-15, "weight_decay": 0.01}
+OPTIONS: dict[str, Any] = {"betas": (0.9, 0.99), "eps": 1e-15, "weight_decay": 0.01}
 
 
 def gradients(steps: int) -> list[torch.Tensor]:

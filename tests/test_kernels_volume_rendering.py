@@ -83,8 +83,8 @@ def test_samples_behind_the_last_ray_count_nowhere(backend: str) -> None:
     thickness, colors, background = packed()
     shown = []
     for padding in (0, 3):
-        more = (torch.cat([x, torch.ones_like(x)[:padding]]) for x in (thickness, colors))
-        color = composite(*more, OFFSETS, background, backend)[0]
+        taus, rgbs = (torch.cat([x, torch.ones_like(x)[:padding]]) for x in (thickness, colors))
+        color = composite(taus, rgbs, OFFSETS, background, backend)[0]
         shown.append((color, *torch.autograd.grad(color.square().sum(), (thickness, colors))))
         counts = visible_counts(torch.ones(8 + padding), OFFSETS, 0.5, backend)
         assert counts.tolist() == [1, 0, 1, 1]

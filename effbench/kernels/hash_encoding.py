@@ -160,7 +160,7 @@ def hash_encode_reference(positions: Tensor, table: Tensor, layout: HashLayout) 
         fraction = scaled - cell
         total = torch.zeros(len(positions), table.shape[1], dtype=table.dtype, device=table.device)
         for corner in range(8):
-            bits = torch.tensor([corner & 1, corner >> 1 & 1, corner >> 2], device=cell.device)
+            bits = corner >> torch.arange(3, device=cell.device) & 1
             weight = torch.where(bits == 1, fraction, 1 - fraction).prod(-1, keepdim=True)
             rows = _row(cell.long() + bits, level, layout)
             total = total + weight.to(table.dtype) * table[rows]

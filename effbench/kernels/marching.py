@@ -55,16 +55,16 @@ def march(
             f"{cone}, {step} and {step_max}"
         )
     chosen = resolve(backend, origins.device)
-    rest = (capacity, cascades, cone, step_max)
     rays = (origins, directions, near)
+    where = (occupancy, resolution, step, jitter, limit, far)
     if chosen == "triton":
         from effbench.kernels.gpu import marching as gpu
 
-        return gpu.march(*rays, occupancy, resolution, step, jitter, limit, far, *rest)
+        return gpu.march(*rays, *where, capacity, cascades, cone, step_max)
     if chosen == "cpu" and cascades == 1 and not cone:
-        samples = _march_cpu(*rays, occupancy, resolution, step, jitter, limit, far)
+        samples = _march_cpu(*rays, *where)
         return samples if capacity is None else samples.with_capacity(capacity)
-    return march_reference(*rays, occupancy, resolution, step, jitter, limit, far, *rest)
+    return march_reference(*rays, *where, capacity, cascades, cone, step_max)
 
 
 def _march_cpu(

@@ -29,8 +29,8 @@ def generate_rays(
         from effbench.kernels.gpu import rays as gpu
 
         origins, directions = poses.new_empty(len(view), 3), poses.new_empty(len(view), 3)
-        pixels = (i.contiguous() for i in (view, x, y))
-        gpu.generate(poses.contiguous(), pinhole, *pixels, origins, directions)
+        view, x, y = (i.contiguous() for i in (view, x, y))
+        gpu.generate(poses.contiguous(), pinhole, view, x, y, origins, directions)
         return origins, directions
     if chosen == "cpu":
         from effbench.kernels.cpu import rays as cpu

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -16,7 +18,7 @@ def test_five_steps(
     start = torch.randn(3000, 1, generator=generator, device=device)
     ours, theirs = (start.clone().requires_grad_() for _ in range(2))
     lr = torch.tensor(0.02, device=device) if on_device else 0.02
-    more = {"betas": (0.9, 0.99), "eps": 1e-15, "weight_decay": weight_decay}
+    more: dict[str, Any] = {"betas": (0.9, 0.99), "eps": 1e-15, "weight_decay": weight_decay}
     fused = FusedAdam([ours], lr, backend="triton", **more)
     reference = torch.optim.Adam([theirs], 0.02, **more)
     copy = fused.copy_of(ours, torch.float16)

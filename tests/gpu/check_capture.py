@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -21,18 +22,20 @@ from effbench.scene import Intrinsics
 
 LAYOUT = HashLayout(levels=4, log2_table=10, base=4, finest=60)
 CAMERA = Intrinsics(20, 30, 25.0, 26.0, 10.0, 15.0)
-CAPACITY = 4096
+CAPACITY, RAYS = 1024, 40
 
 
-@pytest.fixture
-def strict(device: torch.device) -> Iterator[None]:
-    """An error for whatever waits for the device, where there is one."""
+@contextmanager
+def nothing_waits(device: torch.device) -> Iterator[None]:
+    """Make an error of whatever waits for the device, where there is one."""
     if device.type != "cuda":
         yield
         return
     torch.cuda.set_sync_debug_mode("error")
-    yield
-    torch.cuda.set_sync_debug_mode("default")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 class Step:
@@ -43,13 +46,13 @@ class Step:
         self.backend = backend
         self.poses = torch.eye(4, device=device)[None, :3].repeat(2, 1, 1)
         self.poses[:, :, 3] = torch.tensor([0.5, 0.5, 1.5])
-        self.pixel = torch.arange(100, device=device) % 20
+        self.pixel = torch.arange(RAYS, device=device) % 20
         self.view = torch.zeros_like(self.pixel)
-        self.near, self.jitter = torch.zeros(2, 100, device=device)
+        self.near, self.jitter = torch.zeros(2, RAYS, device=device)
         self.cells = torch.ones(16**3, device=device)
         self.threshold = torch.zeros((), device=device)
         self.bits = pack_bits(self.cells, self.threshold, backend)
-        self.background = torch.zeros(100, 3, device=device)
+        self.background = torch.zeros(RAYS, 3, device=device)
         self.table = torch.randn(LAYOUT.rows, 2, generator=generator, device=device)
         shapes = [(16, 8), (4, 16)]
         weights = [torch.randn(shape, generator=generator, device=device) for shape in shapes]
@@ -64,7 +67,7 @@ class Step:
         pixels = (self.view, self.pixel, self.pixel)
         origins, directions = generate_rays(self.poses, CAMERA, *pixels, backend)
         spherical_harmonics(directions, backend)
-        arguments = (origins, directions, self.near, self.bits, 16, math.sqrt(3) / 64, self.jitter)
+        arguments = (origins, directions, self.near, self.bits, 16, math.sqrt(3) / 32, self.jitter)
         samples = march(*arguments, 1000, backend=backend, capacity=CAPACITY)
         ones = torch.ones_like(samples.deltas)
         counts = visible_counts(ones, samples.offsets, 1e-4, backend)
@@ -86,12 +89,11 @@ class Step:
 
 
 @pytest.mark.parametrize("backend", ["triton", "reference"])
-@pytest.mark.usefixtures("strict")
 def test_a_step_waits_for_nothing_and_lowers_the_loss(device: torch.device, backend: str) -> None:
     step = Step(device, backend)
-    losses = [step() for _ in range(3)]
-    if device.type == "cuda":
-        torch.cuda.set_sync_debug_mode("default")
+    losses = [step()]  # the first compiles, and copies constants to the device
+    with nothing_waits(device):
+        losses += [step(), step()]
     assert 0 < losses[2] < losses[0]
 
 

@@ -105,7 +105,7 @@ def test_volume_rendering(compiled: Compiled) -> None:
 def test_marching(compiled: Compiled, cascades: int, cone: float) -> None:
     rays = torch.zeros(40, 3)
     near, bits = torch.zeros(40), torch.zeros(cascades * 32**3 // 8, dtype=torch.uint8)
-    more = {"capacity": 100, "cascades": cascades, "cone": cone, "step_max": 0.1}
+    more: dict[str, Any] = {"capacity": 100, "cascades": cascades, "cone": cone, "step_max": 0.1}
     march(rays, rays, near, bits, 32, 0.01, near, 1024, backend="triton", **more)
     assert set(compiled) == {"coarsen", "count", "write"}
 

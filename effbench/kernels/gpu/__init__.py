@@ -13,12 +13,21 @@ powers of two. No function here reads a value from the device.
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 # Triton 3.9 warns until one says whether a·b + c may be one instruction, as it was before.
 os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
 
 import triton
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def jit(function: Function) -> Function:
+    """Return `triton.jit(function)`. Triton has no types, and its decorator would take those of
+    what it decorates; so a kernel keeps them."""
+    return cast(Function, triton.jit(function))
 
 
 def launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, **constants: Any) -> None:

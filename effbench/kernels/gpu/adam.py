@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import triton
 import triton.language as tl
 from torch import Tensor
 
-from effbench.kernels.gpu import blocks, launch
+from effbench.kernels.gpu import blocks, jit, launch
 
 _BLOCK = 1024  # elements per program
 
@@ -52,7 +51,7 @@ def step(
     )
 
 
-@triton.jit
+@jit
 def _step(  # type: ignore[no-untyped-def]
     parameter,
     grad,

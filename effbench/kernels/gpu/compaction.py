@@ -6,11 +6,10 @@ Offsets come from prefix sums by torch. Slots of the tail keep what they were ma
 from __future__ import annotations
 
 import torch
-import triton
 import triton.language as tl
 from torch import Tensor
 
-from effbench.kernels.gpu import blocks, launch
+from effbench.kernels.gpu import blocks, jit, launch
 from effbench.kernels.samples import TAIL_POSITION, Samples
 
 _CHUNK = 32  # samples of a ray at a time: a warp
@@ -57,7 +56,7 @@ def _columns(samples: Samples) -> tuple[Tensor, Tensor, Tensor]:
     return samples.positions.contiguous(), samples.t.contiguous(), samples.deltas.contiguous()
 
 
-@triton.jit
+@jit
 def _copy(i, slot, where, positions, t, deltas, to_positions, to_t, to_deltas, kept):  # type: ignore[no-untyped-def]
     axis = tl.arange(0, 4)[None, :]
     inside = where[:, None] & (axis < 3)
@@ -68,7 +67,7 @@ def _copy(i, slot, where, positions, t, deltas, to_positions, to_t, to_deltas, k
     tl.store(kept + slot, i, mask=where)
 
 
-@triton.jit
+@jit
 def _copy_prefixes(  # type: ignore[no-untyped-def]
     offsets,
     to_offsets,
@@ -93,7 +92,7 @@ def _copy_prefixes(  # type: ignore[no-untyped-def]
         start += CHUNK
 
 
-@triton.jit
+@jit
 def _copy_selected(  # type: ignore[no-untyped-def]
     flags,
     before,

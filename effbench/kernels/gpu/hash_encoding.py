@@ -15,11 +15,10 @@ from __future__ import annotations
 from functools import cache
 
 import torch
-import triton
 import triton.language as tl
 from torch import Tensor
 
-from effbench.kernels.gpu import blocks, launch
+from effbench.kernels.gpu import blocks, jit, launch
 from effbench.kernels.hash_encoding import HashLayout
 
 _POINTS = 256  # per program, forward
@@ -77,7 +76,7 @@ def _levels(layout: HashLayout, device: torch.device) -> tuple[Tensor, Tensor]:
     return scales, torch.tensor(rows, dtype=torch.int64, device=device)
 
 
-@triton.jit
+@jit
 def _cell(positions, i, inside, scale):  # type: ignore[no-untyped-def]
     """Return the first vertex of the points' cells and the fractions within the cells."""
     x = tl.load(positions + i * 3, mask=inside, other=0.0) * scale + 0.5
@@ -87,7 +86,7 @@ def _cell(positions, i, inside, scale):  # type: ignore[no-untyped-def]
     return cx.to(tl.int32), cy.to(tl.int32), cz.to(tl.int32), x - cx, y - cy, z - cz
 
 
-@triton.jit
+@jit
 def _row(x, y, z, stride, mask):  # type: ignore[no-untyped-def]
     """Return the level's row of vertices (int32); see `effbench.kernels.hash_encoding.PRIMES`."""
     x, y, z = x.to(tl.uint32), y.to(tl.uint32), z.to(tl.uint32)
@@ -96,12 +95,12 @@ def _row(x, y, z, stride, mask):  # type: ignore[no-untyped-def]
     return tl.where(stride > 0, dense, hashed).to(tl.int32)
 
 
-@triton.jit
+@jit
 def _weight(bit, fraction):  # type: ignore[no-untyped-def]
     return tl.where(bit == 1, fraction, 1.0 - fraction)
 
 
-@triton.jit
+@jit
 def _forward(  # type: ignore[no-untyped-def]
     positions, table, scales, levels, features, count, WIDTH: tl.constexpr, BLOCK: tl.constexpr
 ):
@@ -126,7 +125,7 @@ def _forward(  # type: ignore[no-untyped-def]
     tl.store(out, total.to(features.dtype.element_ty), mask=inside[:, None])
 
 
-@triton.jit
+@jit
 def _add(rows, x, y, z, stride, mask, total, where):  # type: ignore[no-untyped-def]
     """Add `total` [B, 8, 2] to the vertices of cells (x, y, z) [B] where `where` [B] holds."""
     corner = tl.arange(0, 8)[None, :]
@@ -140,7 +139,7 @@ def _add(rows, x, y, z, stride, mask, total, where):  # type: ignore[no-untyped-
     tl.atomic_add(out, total, mask=where[:, None, None], sem="relaxed")
 
 
-@triton.jit
+@jit
 def _backward(  # type: ignore[no-untyped-def]
     positions,
     gradient,

@@ -8,11 +8,10 @@ additions are not fused here, so that both passes place samples at the very same
 from __future__ import annotations
 
 import torch
-import triton
 import triton.language as tl
 from torch import Tensor
 
-from effbench.kernels.gpu import blocks, launch
+from effbench.kernels.gpu import blocks, jit, launch
 from effbench.kernels.gpu.compaction import make_slots
 from effbench.kernels.samples import Samples, offsets_of
 
@@ -78,7 +77,7 @@ def _occupied_blocks(occupancy: Tensor, resolution: int, cascades: int) -> tuple
     return coarse, True
 
 
-@triton.jit
+@jit
 def _coarsen(occupancy, coarse, count, RESOLUTION: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     block = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = block < count
@@ -91,7 +90,7 @@ def _coarsen(occupancy, coarse, count, RESOLUTION: tl.constexpr, BLOCK: tl.const
     tl.store(coarse + block, tl.max((four > 0).to(tl.int32), 1).to(tl.uint8), mask=inside)
 
 
-@triton.jit
+@jit
 def _axis(origins, directions, ray, inside, HALF: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return origin, direction, its reciprocal and the interval within the cube on one axis."""
     o = tl.load(origins + ray * 3, mask=inside, other=0.0)
@@ -101,7 +100,7 @@ def _axis(origins, directions, ray, inside, HALF: tl.constexpr):  # type: ignore
     return o, d, inverse, tl.minimum(a, b), tl.maximum(a, b)
 
 
-@triton.jit
+@jit
 def _cell_axis(x, extent, RESOLUTION: tl.constexpr, CASCADES: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return the lattice coordinate and the cell of x in a cube of side `extent` around 0.5."""
     scaled = x * RESOLUTION if CASCADES == 1 else ((x - 0.5) / extent + 0.5) * RESOLUTION
@@ -109,19 +108,19 @@ def _cell_axis(x, extent, RESOLUTION: tl.constexpr, CASCADES: tl.constexpr):  # 
     return scaled, cell
 
 
-@triton.jit
+@jit
 def _exit(scaled, cell, d, inverse, per_length, SIZE: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return the distance to the face through which a ray leaves a block of SIZE cells."""
     face = (cell // SIZE + (d > 0).to(tl.int32)) * SIZE
     return (face.to(tl.float32) - scaled) * inverse * per_length
 
 
-@triton.jit
+@jit
 def _clamp(x, low, high):  # type: ignore[no-untyped-def]
     return tl.minimum(tl.maximum(x, low), high)
 
 
-@triton.jit
+@jit
 def _march(  # type: ignore[no-untyped-def]
     origins,
     directions,
@@ -237,7 +236,7 @@ def _march(  # type: ignore[no-untyped-def]
         tl.store(first + ray, beginning, mask=inside)
 
 
-@triton.jit
+@jit
 def _count(  # type: ignore[no-untyped-def]
     origins, directions, near, jitter, occupancy, coarse, counts, first,
     count, limit, far, step, step_max, cone,
@@ -252,7 +251,7 @@ def _count(  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@triton.jit
+@jit
 def _write(  # type: ignore[no-untyped-def]
     origins, directions, near, jitter, occupancy, coarse, offsets, first,
     positions, ts, owners, deltas,

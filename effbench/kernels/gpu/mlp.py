@@ -17,7 +17,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from effbench.kernels.gpu import blocks, launch, power_of_two
+from effbench.kernels.gpu import blocks, jit, launch, power_of_two
 
 _LEAST = 16  # the tensor cores' smallest extent
 _KINDS = {torch.bfloat16: tl.bfloat16, torch.float16: tl.float16}
@@ -25,7 +25,7 @@ _KINDS = {torch.bfloat16: tl.bfloat16, torch.float16: tl.float16}
 
 def forward(x: Tensor, weights: Sequence[Tensor], out: Tensor) -> None:
     """Write the outputs of [N, I] `x` into `out` [N, O], whose type is that of the activations."""
-    constants = _constants(weights, out.dtype)
+    constants = _constants(weights, out.dtype, most=128)
     grid = (min(blocks(len(x), constants["ROWS"]), _programs(x.device, 4)),)
     launch(_forward, grid, x, *_pointers(weights), out, len(x), **constants)
 
@@ -34,13 +34,13 @@ def backward(
     x: Tensor, weights: Sequence[Tensor], grad: Tensor, kind: torch.dtype, d_x: Tensor | None
 ) -> list[Tensor]:
     """Write the gradient of `x` into `d_x`, where one is wanted, and return those of `weights`."""
-    constants = _constants(weights, kind)
+    constants = _constants(weights, kind, most=64)
     programs = min(blocks(len(x), constants["ROWS"]), _programs(x.device, 1))
     sizes = [weight.numel() for weight in weights]
     shares = x.new_empty(programs, sum(sizes), dtype=torch.float32)
     arguments = (x, *_pointers(weights), grad, x if d_x is None else d_x, shares, len(x))
     launch(_backward, (programs,), *arguments, WANTED=d_x is not None, **constants)
-    gradients = shares.sum(0).split(sizes)
+    gradients = torch.split(shares.sum(0), sizes)
     return [g.view_as(w).to(w.dtype) for g, w in zip(gradients, weights, strict=True)]
 
 
@@ -58,10 +58,10 @@ def _pointers(weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return first, *[*hidden, first, first][:2], last
 
 
-def _constants(weights: Sequence[Tensor], kind: torch.dtype) -> dict[str, Any]:
+def _constants(weights: Sequence[Tensor], kind: torch.dtype, most: int) -> dict[str, Any]:
     """Return the kernels' constants. Hidden layers beyond the first have size 0 where there are
-    none; sizes that end in P are padded. Rows of a block, warps and stages of the loop are what
-    registers and shared memory leave room for."""
+    none; sizes that end in P are padded. Rows of a block (at most `most`), warps and stages of the
+    loop are what registers and shared memory leave room for, by the compiler's own account."""
     widths = [len(weight) for weight in weights[:-1]]
     inputs, outputs = weights[0].shape[1], len(weights[-1])
     wide = max(inputs, outputs, *widths) > 64
@@ -76,13 +76,13 @@ def _constants(weights: Sequence[Tensor], kind: torch.dtype) -> dict[str, Any]:
         "OP": power_of_two(outputs, _LEAST),
         "KIND": _KINDS[kind],
         "UPCAST": not isinstance(_forward, triton.JITFunction),  # interpreted
-        "ROWS": 64 if wide else 128,
-        "num_warps": 8 if wide else 4,
+        "ROWS": 64 if wide else most,
+        "num_warps": 8,
         "num_stages": 1 if wide else 2,
     }
 
 
-@triton.jit
+@jit
 def _dot(a, b, UPCAST: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return a·b, summed in float32. UPCAST: Triton's interpreter multiplies the bit patterns of
     bfloat16, so it gets the same numbers as float32."""
@@ -92,7 +92,7 @@ def _dot(a, b, UPCAST: tl.constexpr):  # type: ignore[no-untyped-def]
         return tl.dot(a, b)
 
 
-@triton.jit
+@jit
 def _matrix(  # type: ignore[no-untyped-def]
     weight, ROWS: tl.constexpr, COLS: tl.constexpr, RP: tl.constexpr, CP: tl.constexpr,
     KIND: tl.constexpr,
@@ -103,7 +103,7 @@ def _matrix(  # type: ignore[no-untyped-def]
     return tl.load(weight + row * COLS + col, mask=inside, other=0.0).to(KIND)
 
 
-@triton.jit
+@jit
 def _rows(x, row, count, COLS: tl.constexpr, CP: tl.constexpr, KIND: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return rows of a [count, COLS] matrix, padded to CP columns."""
     col = tl.arange(0, CP)[None, :]
@@ -112,7 +112,7 @@ def _rows(x, row, count, COLS: tl.constexpr, CP: tl.constexpr, KIND: tl.constexp
     return tl.load(at, mask=inside, other=0.0).to(KIND)
 
 
-@triton.jit
+@jit
 def _store_rows(out, values, row, count, COLS: tl.constexpr, CP: tl.constexpr):  # type: ignore[no-untyped-def]
     col = tl.arange(0, CP)[None, :]
     inside = (row[:, None] < count) & (col < COLS)
@@ -120,7 +120,7 @@ def _store_rows(out, values, row, count, COLS: tl.constexpr, CP: tl.constexpr): 
     tl.store(at, values.to(out.dtype.element_ty), mask=inside)
 
 
-@triton.jit
+@jit
 def _store_share(  # type: ignore[no-untyped-def]
     out, share, ROWS: tl.constexpr, COLS: tl.constexpr, RP: tl.constexpr, CP: tl.constexpr
 ):
@@ -128,19 +128,19 @@ def _store_share(  # type: ignore[no-untyped-def]
     tl.store(out + row * COLS + col, share, mask=(row < ROWS) & (col < COLS))
 
 
-@triton.jit
+@jit
 def _layer(x, weight, KIND: tl.constexpr, UPCAST: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return max(0, x·Wᵀ)."""
     return tl.maximum(_dot(x, tl.trans(weight), UPCAST), 0.0).to(KIND)
 
 
-@triton.jit
+@jit
 def _through(slope, weight, activation, KIND: tl.constexpr, UPCAST: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return the slope before a layer's ReLU from the one behind the next matrix."""
     return tl.where(activation > 0.0, _dot(slope, weight, UPCAST), 0.0).to(KIND)
 
 
-@triton.jit
+@jit
 def _forward(  # type: ignore[no-untyped-def]
     x, first, second, third, last, out, count,
     ROWS: tl.constexpr, INPUTS: tl.constexpr, A: tl.constexpr, B: tl.constexpr, C: tl.constexpr,
@@ -164,7 +164,7 @@ def _forward(  # type: ignore[no-untyped-def]
         _store_rows(out, _dot(h, tl.trans(w_last), UPCAST), row, count, OUTPUTS, OP)
 
 
-@triton.jit
+@jit
 def _backward(  # type: ignore[no-untyped-def]
     x, first, second, third, last, grad, d_x, shares, count,
     ROWS: tl.constexpr, INPUTS: tl.constexpr, A: tl.constexpr, B: tl.constexpr, C: tl.constexpr,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import triton
 import triton.language as tl
 from torch import Tensor
 
-from effbench.kernels.gpu import blocks, launch
+from effbench.kernels.gpu import blocks, jit, launch
 
 _BLOCK = 256  # visited cells, or bytes, per program
 
@@ -24,7 +23,7 @@ def pack_bits(cells: Tensor, threshold: Tensor, bits: Tensor) -> None:
     launch(_pack_bits, (blocks(count, _BLOCK),), cells, threshold, bits, count, BLOCK=_BLOCK)
 
 
-@triton.jit
+@jit
 def _raise_to(cells, visited, values, count, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = i < count
@@ -33,7 +32,7 @@ def _raise_to(cells, visited, values, count, BLOCK: tl.constexpr):  # type: igno
     tl.atomic_max(cells + cell, value, mask=inside, sem="relaxed")
 
 
-@triton.jit
+@jit
 def _pack_bits(cells, threshold, bits, count, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     byte = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = byte < count

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import triton
 import triton.language as tl
 from torch import Tensor
 
-from effbench.kernels.gpu import blocks, launch
+from effbench.kernels.gpu import blocks, jit, launch
 
 _BLOCK = 128  # rays per program
 
@@ -33,7 +32,7 @@ def spherical_harmonics(directions: Tensor, harmonics: Tensor) -> None:
     launch(_spherical_harmonics, grid, directions, harmonics, count, BLOCK=_BLOCK)
 
 
-@triton.jit
+@jit
 def _generate(  # type: ignore[no-untyped-def]
     poses, view, x, y, origins, directions, count, fx, fy, cx, cy, BLOCK: tl.constexpr
 ):
@@ -50,7 +49,7 @@ def _generate(  # type: ignore[no-untyped-def]
     _store(directions, ray, inside, dx * inverse, dy * inverse, dz * inverse)
 
 
-@triton.jit
+@jit
 def _row(pose, a, b, inside):  # type: ignore[no-untyped-def]
     """Return one coordinate of the direction through (a, b, −1) and of the origin."""
     right = tl.load(pose, mask=inside, other=0.0)
@@ -59,14 +58,14 @@ def _row(pose, a, b, inside):  # type: ignore[no-untyped-def]
     return right * a + up * b - back, tl.load(pose + 3, mask=inside, other=0.0)
 
 
-@triton.jit
+@jit
 def _store(out, ray, inside, x, y, z):  # type: ignore[no-untyped-def]
     tl.store(out + ray * 3, x, mask=inside)
     tl.store(out + ray * 3 + 1, y, mask=inside)
     tl.store(out + ray * 3 + 2, z, mask=inside)
 
 
-@triton.jit
+@jit
 def _spherical_harmonics(directions, harmonics, count, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     ray = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = ray < count

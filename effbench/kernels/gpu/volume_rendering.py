@@ -7,11 +7,10 @@ the slots behind the last ray.
 
 from __future__ import annotations
 
-import triton
 import triton.language as tl
 from torch import Tensor
 
-from effbench.kernels.gpu import launch
+from effbench.kernels.gpu import jit, launch
 
 _CHUNK = 32  # samples at a time: a warp; few rays have many more after compaction
 _OPAQUE = tl.constexpr(104.0)  # exp(−104) is below the smallest number of float32
@@ -50,7 +49,7 @@ def visible_counts(thickness: Tensor, offsets: Tensor, limit: float, counts: Ten
     launch(_visible_counts, (len(counts),), *arguments, CHUNK=_CHUNK, num_warps=1)
 
 
-@triton.jit
+@jit
 def _chunk(thickness, start, stop, before, CHUNK: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return indices, which of them are on the ray, τ, and the thickness before each sample.
 
@@ -65,14 +64,14 @@ def _chunk(thickness, start, stop, before, CHUNK: tl.constexpr):  # type: ignore
     return i, inside, tau, before + tl.cumsum(previous, 0)
 
 
-@triton.jit
+@jit
 def _absorbed(tau):  # type: ignore[no-untyped-def]
     """Return 1 − exp(−τ), by its series where the difference would have few digits."""
     series = tau * (1.0 - tau * (0.5 - tau * (1.0 / 6.0)))
     return tl.where(tau < 0.01, series, 1.0 - tl.exp(-tau))
 
 
-@triton.jit
+@jit
 def _forward(  # type: ignore[no-untyped-def]
     thickness, colors, offsets, background, color, opacity, CHUNK: tl.constexpr
 ):
@@ -96,7 +95,7 @@ def _forward(  # type: ignore[no-untyped-def]
     tl.store(opacity + ray, _absorbed(before))
 
 
-@triton.jit
+@jit
 def _backward(  # type: ignore[no-untyped-def]
     thickness, colors, offsets, color, grad, d_thickness, d_colors, CHUNK: tl.constexpr
 ):
@@ -124,7 +123,7 @@ def _backward(  # type: ignore[no-untyped-def]
         start += CHUNK
 
 
-@triton.jit
+@jit
 def _visible_counts(thickness, offsets, limit, counts, CHUNK: tl.constexpr):  # type: ignore[no-untyped-def]
     ray = tl.program_id(0)
     start, stop = tl.load(offsets + ray), tl.load(offsets + ray + 1)
