@@ -39,6 +39,7 @@ def examine(registry: Registry, scenes_root: Path | None) -> list[Finding]:
         "versions": _versions,
         "devices": _devices,
         "kernels": _kernels,
+        "optional backends": _libraries,
         "quality": _quality,
         "scenes": lambda: _scenes(registry, scenes_root),
         "plug-ins": lambda: _plugins(registry),
@@ -86,9 +87,12 @@ def _devices() -> Iterator[tuple[str, bool, str]]:
 def _kernels() -> Iterator[tuple[str, bool, str]]:
     for name, reason in backends.available().items():
         yield name, not reason, reason
+
+
+def _libraries() -> Iterator[tuple[str, bool, str]]:
     for name in libraries.NAMES:
         reason = libraries.missing(name)
-        yield f"{name} (optional)", not reason, reason or libraries.covers(name)
+        yield name, not reason, reason or libraries.covers(name)
 
 
 def _quality() -> Iterator[tuple[str, bool, str]]:

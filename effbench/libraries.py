@@ -52,7 +52,7 @@ def resolve(requested: str, device: torch.device) -> str:
     """
     if requested not in NAMES:
         if requested not in ("auto", *backends.BACKENDS):
-            raise unknown("backend", requested, ("auto", *backends.BACKENDS, *NAMES))
+            raise unknown("kernel backend", requested, ("auto", *backends.BACKENDS, *NAMES))
         return backends.resolve(requested, device)
     if device.type != "cuda":
         raise ConfigError(

@@ -86,11 +86,10 @@ class TcnnGrid:
                     raise self._differs(level)
                 parts.append(ours)
                 continue
-            vertices = _lattice(int(self.resolutions[level]))
-            rows = _our_rows(vertices, level, self.layout).to(table.device)
-            part = table.new_zeros(size, 2)
-            part[: len(rows)] = ours[rows]
-            parts.append(part)
+            side = int(self.resolutions[level])
+            beyond = _lattice(side)[: size - side**3] + torch.tensor([0, 0, side])
+            vertices = torch.cat([_lattice(side), beyond])  # up to a multiple of 8
+            parts.append(ours[_our_rows(vertices, level, self.layout).to(table.device)])
         return torch.cat(parts)
 
     def to_ours(self, table: Tensor) -> Tensor:
