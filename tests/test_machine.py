@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import torch
 
 import effbench
 from effbench import machine
+from tests.fake_nvml import FakeNvml
 
 
 def test_provenance_says_what_made_a_record_and_is_json() -> None:
@@ -27,8 +30,38 @@ def test_provenance_says_what_made_a_record_and_is_json() -> None:
     assert facts["threads"] >= 1
     assert facts["ram_mb"] > 100
     assert facts["cuda"] is None
+    assert facts["gpu"] is None
     age = datetime.now(UTC) - datetime.fromisoformat(facts["started"])
     assert timedelta(seconds=-1) <= age < timedelta(minutes=1)
+
+
+def test_a_gpu_is_known_by_its_number_its_driver_and_its_limits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = SimpleNamespace(uuid="0000", major=9, minor=0, multi_processor_count=132)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: found)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Fake GPU")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(uuid="GPU-0000"))
+    facts = json.loads(json.dumps(machine.provenance(torch.device("cuda:1"), [])))
+    assert facts["device"] == "Fake GPU"
+    assert facts["driver"] == "580.1"
+    expected = {"uuid": "GPU-0000", "index": 1, "of": 2, "power_limit_w": 700.0}
+    assert expected.items() <= facts["gpu"].items()
+    assert facts["gpu"]["compute_capability"] == "9.0"
+
+
+def test_a_gpu_that_nvml_cannot_find_is_known_by_cuda_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = SimpleNamespace(uuid="1111", major=7, minor=5, multi_processor_count=40)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: found)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Fake GPU")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(uuid="GPU-0000"))
+    gpu = machine.provenance(torch.device("cuda:0"), [])["gpu"]
+    assert gpu["uuid"] == "GPU-1111"
+    assert gpu["nvml"] == "NVML: Not Found"
 
 
 def test_without_any_program_to_ask_it_does_not_fail(monkeypatch: pytest.MonkeyPatch) -> None:
