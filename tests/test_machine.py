@@ -35,32 +35,35 @@ def test_provenance_says_what_made_a_record_and_is_json() -> None:
     assert timedelta(seconds=-1) <= age < timedelta(minutes=1)
 
 
-def test_a_gpu_is_known_by_its_number_its_driver_and_its_limits(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    found = SimpleNamespace(uuid="0000", major=9, minor=0, multi_processor_count=132)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: found)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Fake GPU")
+@pytest.fixture
+def fake_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two CUDA devices, the second known to NVML."""
+
+    def properties(device: torch.device) -> SimpleNamespace:
+        return SimpleNamespace(
+            uuid=f"000{device.index}", major=9, minor=0, multi_processor_count=132
+        )
+
+    monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
+    monkeypatch.setattr(torch.cuda, "get_device_name", str)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(uuid="GPU-0000"))
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(uuid="GPU-0001"))
+
+
+@pytest.mark.usefixtures("fake_gpus")
+def test_a_gpu_is_known_by_its_number_its_driver_and_its_limits() -> None:
     facts = json.loads(json.dumps(machine.provenance(torch.device("cuda:1"), [])))
-    assert facts["device"] == "Fake GPU"
+    assert facts["device"] == "cuda:1"
     assert facts["driver"] == "580.1"
-    expected = {"uuid": "GPU-0000", "index": 1, "of": 2, "power_limit_w": 700.0}
+    expected = {"uuid": "GPU-0001", "index": 1, "of": 2, "power_limit_w": 700.0}
     assert expected.items() <= facts["gpu"].items()
     assert facts["gpu"]["compute_capability"] == "9.0"
 
 
-def test_a_gpu_that_nvml_cannot_find_is_known_by_cuda_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    found = SimpleNamespace(uuid="1111", major=7, minor=5, multi_processor_count=40)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: found)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Fake GPU")
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(uuid="GPU-0000"))
+@pytest.mark.usefixtures("fake_gpus")
+def test_a_gpu_that_nvml_cannot_find_is_known_by_cuda_alone() -> None:
     gpu = machine.provenance(torch.device("cuda:0"), [])["gpu"]
-    assert gpu["uuid"] == "GPU-1111"
+    assert gpu["uuid"] == "GPU-0000"
     assert gpu["nvml"] == "NVML: Not Found"
 
 
