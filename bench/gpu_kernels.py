@@ -61,7 +61,8 @@ def _encoding(fields: dict[str, Any], device: torch.device, rounds: int, samples
     table = next(iter(fields.values())).table
     forward["torch per level"] = lambda: hash_encode(points, table, LAYOUT, "reference")
     _agree({name: run() for name, run in forward.items()}, "hash encoding", 2e-2)
-    backward = {name: _backward(run(), upstream) for name, run in forward.items()}
+    tables = {name: [field.table] for name, field in fields.items()} | {"torch per level": [table]}
+    backward = {name: _backward(run(), tables[name], upstream) for name, run in forward.items()}
     return {
         "hash encoding, forward": alternate(forward, rounds),
         "hash encoding, backward": alternate(backward, rounds),
@@ -73,8 +74,9 @@ def _networks(fields: dict[str, Any], device: torch.device, rounds: int, samples
     directions = torch.nn.functional.normalize(torch.randn(samples, 3, device=device), dim=1)
     ups = torch.randn(samples, device=device), torch.randn(samples, 3, device=device)
 
+    inputs = encoded.requires_grad_()
+
     def both(field: Any) -> Callable[[], Tensor]:
-        inputs = encoded.clone().requires_grad_()
         harmonics = field.encode_directions(directions)
 
         def run() -> Tensor:
@@ -87,7 +89,11 @@ def _networks(fields: dict[str, Any], device: torch.device, rounds: int, samples
     forward = {name: both(field) for name, field in fields.items()}
     _agree({name: run() for name, run in forward.items()}, "networks", 0.1)
     upstream = torch.cat([ups[0][:, None], ups[1]], 1)
-    backward = {name: _backward(run(), upstream) for name, run in forward.items()}
+    leaves = {
+        name: [inputs, *(p for p in field.parameters() if p is not field.table and p.numel())]
+        for name, field in fields.items()
+    }
+    backward = {name: _backward(run(), leaves[name], upstream) for name, run in forward.items()}
     return {
         "networks, forward": alternate(forward, rounds),
         "networks, backward": alternate(backward, rounds),
@@ -113,7 +119,8 @@ def _rendering(device: torch.device, rounds: int, samples: int) -> Times:
         )[0]
     _agree({name: run() for name, run in forward.items()}, "volume rendering", 1e-3)
     upstream = torch.randn(rays, 3, device=device)
-    backward = {name: _backward(run(), upstream) for name, run in forward.items()}
+    leaves = [thickness, colors]
+    backward = {name: _backward(run(), leaves, upstream) for name, run in forward.items()}
     return {
         "volume rendering, forward": alternate(forward, rounds),
         "volume rendering, backward": alternate(backward, rounds),
@@ -148,10 +155,10 @@ def _call(run: Callable[[Tensor], Tensor], argument: Tensor) -> Callable[[], Ten
     return lambda: run(argument)
 
 
-def _backward(output: Tensor, upstream: Tensor) -> Callable[[], None]:
-    """Return what differentiates `output` again and again, adding to the gradients."""
+def _backward(output: Tensor, leaves: list[Tensor], upstream: Tensor) -> Callable[[], object]:
+    """Return what differentiates `output` by `leaves` again and again."""
     upstream = upstream.to(output.dtype)
-    return lambda: output.backward(upstream, retain_graph=True)  # type: ignore[no-untyped-call]
+    return lambda: torch.autograd.grad(output, leaves, upstream, retain_graph=True)
 
 
 def _agree(results: dict[str, Tensor], what: str, tolerance: float) -> None:

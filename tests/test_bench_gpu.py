@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import torch
 from bench import gpu, gpu_bench, gpu_check, gpu_kernels
 from effbench import devices
 from effbench.record import Record
+from tests.test_nerf_fixed_step import trained
 
 ROOT = Path(__file__).resolve().parent.parent
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
@@ -99,6 +101,49 @@ def test_the_work_of_kernels_by_hand() -> None:
     ceilings = {"matmul_bf16_tflop_s": 800.0, "copy_gb_s": 4000.0}
     tenth = gpu_kernels.network_operations() / 1e9 / 80
     assert gpu_bench._share("networks, forward", tenth, ceilings) == "     10% of matmul"
+
+
+class HostEvent:
+    """An event of the host's clock."""
+
+    def record(self) -> None:
+        self.at = time.perf_counter()
+
+    def elapsed_time(self, end: HostEvent) -> float:
+        return 1e3 * (end.at - self.at)
+
+
+def test_a_step_is_taken_apart_and_put_together_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "event", HostEvent)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    method = trained(steps=3)
+    before = dict(vars(method.sampler)), torch.Tensor.backward
+    began = time.perf_counter()
+    parts = gpu_bench.break_down(method, 4)
+    elapsed = 1e3 * (time.perf_counter() - began)
+    assert {"rays", "march", "compaction", "encode forward", "density network"} <= set(parts)
+    assert {"volume rendering", "backward", "optimiser", "other"} <= set(parts)
+    assert all(value > 0 for value in parts.values())
+    assert 4 * sum(parts.values()) <= elapsed
+    assert (dict(vars(method.sampler)), torch.Tensor.backward) == before
+    method.step(0.0)  # nothing of it is left
+
+
+def test_curves_are_printed_with_what_a_step_cost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "curve.csv").write_text("train_s,psnr\n5,20.5\n20,26.25\n")
+    told = {
+        "time": {"iter_ms": 1.25},
+        "memory": {"phases": {"steady": 512.0}},
+        "facts": {"cuda_graphs": 7},
+    }
+    gpu_check.print_curves({tmp_path: cell(**told), tmp_path / "none": cell(status="failed")})
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("instant-ngp")]
+    assert line.split() == [
+        *("instant-ngp", "procedural/blocks", "seed", "0"),
+        *("20.50", "22.42", "26.25", "nan", "nan", "30.00", "1.25", "512", "7"),
+    ]
 
 
 @pytest.mark.gpu
