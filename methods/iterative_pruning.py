@@ -89,7 +89,7 @@ class IterativePruning(NeLFMethod):
         ratio = c.ratio * self.pruned_steps / c.pruning_steps
         if c.criterion == "taylor":
             self.optimizer.zero_grad(set_to_none=True)
-            self.loss(self._draw(0.0)).backward()  # type: ignore[no-untyped-call]
+            self.loss(*self.draw(0.0)).backward()  # type: ignore[no-untyped-call]
         self._adopt(prune(self.network, c.shape(), ratio, c.criterion, c.groups).network)
         row = {"pruning_step": self.pruned_steps, "ratio": ratio, "iteration": self.iteration}
         self.history.append({**row, **vars(Cost.of(self.network.shape, self.size))})

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from effbench import devices
 from effbench.errors import ConfigError
+from effbench.kernels.backends import resolve
 from effbench.method import Context, Exportable, Method, Requirement
 from effbench.nerf import nelf_export
 from effbench.nerf.fields import resolve_precision
@@ -52,7 +53,8 @@ class DistillConfig:
     pseudo_share: float = 0.5  # rendering them takes at most this part of the budget
     real_share: float = 0.0  # part of the views of a step that are training images
     finetune: float = 0.0  # last part of the budget, spent on training images alone
-    views: int = 2  # per step
+    views: int = 2  # per step, whole
+    rays: int = 0  # per step in the place of views: random ones of all, without stages only
     jitter: float = 1.0  # of the samples inside their strata, 0 for none
     lr: float = 0.0005
     warmup: int = 200  # iterations of linear growth of the learning rate
@@ -64,6 +66,8 @@ class DistillConfig:
         self.shape()  # ValueError for one that cannot be
         if not (0 <= self.real_share <= 1 and 0 <= self.finetune <= 1):
             raise ConfigError("real_share and finetune are parts: write 0 to 1")
+        if self.rays and self.sr_widths:
+            raise ConfigError("stages of super-resolution need whole views: write rays=0")
         if min(self.views, self.pseudo_views) < 1 or self.pseudo_share <= 0:
             raise ConfigError("views, pseudo_views and pseudo_share must be positive")
 
@@ -85,15 +89,16 @@ class NeLFMethod(Method):
     device_defaults = {  # noqa: RUF012
         # A network that sees a hundred thousand views of 100×100 pixels in an hour, not a minute.
         "cpu": {
-            "bounds": "box",
+            "bounds": "occupied",
             "width": 128,
-            "depth": 14,
-            "sr_widths": (32,),
+            "depth": 8,
+            "sr_widths": (),
             "pseudo_views": 2000,
             "views": 1,
+            "rays": 4096,
             "jitter": 0.0,
             "lr": 0.005,
-            "warmup": 30,
+            "warmup": 50,
         }
     }
     exported_with_cell = True
@@ -115,12 +120,12 @@ class NeLFMethod(Method):
         super().__init__(config, context)
         self.device = context.device
         self.precision = resolve_precision(config.precision, self.device)
-        self.jitter = torch.Generator(self.device).manual_seed(context.seed)
+        self.backend = resolve(context.backend, self.device)
+        self.random = torch.Generator(self.device).manual_seed(context.seed)
         self.cells = occupancy_bits(context) if config.bounds == "occupied" else None
         self._adopt(self.start())
-        self.encoders: dict[Intrinsics, RayEncoder] = {}
-        self.encoder = self._encoder(context.scene.train.intrinsics)
-        self.depths: dict[int, Tensor] = {}  # of the rays of a view, [h, w, 2]
+        self.encoders: dict[tuple[Intrinsics, str], RayEncoder] = {}
+        self.encoder = self._encoder(context.scene.train.intrinsics, self.backend)
         self.iteration = 0
         self.starts: deque[float] = deque(maxlen=_TIMED_STEPS)  # of the last steps, seconds
 
@@ -136,38 +141,47 @@ class NeLFMethod(Method):
     def step(self, progress: float) -> Tensor:
         self.starts.append(time.perf_counter())
         self._set_rate(progress)
-        loss = self.loss(self._draw(progress))
+        loss = self.loss(*self.draw(progress))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.iteration += 1
         return loss.detach()
 
-    def loss(self, views: Sequence[int]) -> Tensor:
-        """Return the mean squared error of views of the pool."""
-        poses, images = self.pool.select(views)
-        jitter = None
-        if self.config.jitter:
-            size = (len(poses), *self.encoder.directions.shape[:2], self.config.points)
-            jitter = torch.rand(size, generator=self.jitter, device=self.device) - 0.5
-            jitter *= self.config.jitter
-        rays = self.encoder(poses, jitter, self._depths(views))
+    def draw(self, progress: float) -> tuple[Tensor, Tensor]:
+        """Return what a step learns from: encoded rays [V, C, h, w] and colours [V, 3, H, W], of
+        whole views, or of random rays of all views in the place of one view's pixels."""
+        c = self.config
+        real = 1.0 if progress >= 1 - c.finetune else c.real_share
+        if not c.rays:
+            poses, images = self.pool.views(self.pool.draw(c.views, real))
+            rays = self.encoder(poses, self._jitter(len(poses), *self.encoder.directions.shape[:2]))
+            return rays, images.permute(0, 3, 1, 2)
+        poses, pixels, colors = self.pool.pixels(c.rays, real)
+        directions = self.encoder.directions.flatten(0, 1)[pixels]
+        turned = (directions[:, None, :] * poses[:, :, :3]).sum(-1)
+        encoded = self.encoder.encode(poses[:, :, 3], turned, self._jitter(c.rays))
+        return encoded.t()[None, :, None, :], colors.t()[None, :, None, :]
+
+    def loss(self, rays: Tensor, colors: Tensor) -> Tensor:
+        """Return the mean squared error of encoded rays and colours, as `draw` returns them."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            predicted = self.network(rays)
-        height, width = self.encoder.size
-        predicted = predicted[:, :, :height, :width].permute(0, 2, 3, 1)
-        return functional.mse_loss(predicted.float(), images.float() / 255)
+            predicted = self.network(rays.contiguous(memory_format=torch.channels_last))
+        height, width = colors.shape[2:]
+        return functional.mse_loss(predicted[:, :, :height, :width].float(), colors.float() / 255)
 
     @torch.no_grad()
     def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:
         self.network.eval()
-        image: Tensor = self.light_field(intrinsics)(pose[None].to(self.device))[0]
+        field = LightField(self._encoder(intrinsics, self.backend), self.network)
+        image: Tensor = field(pose[None].to(self.device))[0]
         self.network.train()
         return image.contiguous()
 
     def light_field(self, intrinsics: Intrinsics) -> LightField:
-        """Return the module from poses [V, 3, 4] to images [V, H, W, 3] of a camera."""
-        return LightField(self._encoder(intrinsics), self.network)
+        """Return the module from poses [V, 3, 4] to images [V, H, W, 3] of a camera, of operations
+        that can be exported."""
+        return LightField(self._encoder(intrinsics, "reference"), self.network)
 
     def exportable(self, intrinsics: Intrinsics) -> Exportable:
         return nelf_export.exportable(self.light_field(intrinsics))
@@ -180,14 +194,14 @@ class NeLFMethod(Method):
         self.cells = state.get(CELLS)
         self._adopt(network_of(state, self.config))
         self.encoders.clear()
-        self.encoder = self._encoder(self.context.scene.train.intrinsics)
+        self.encoder = self._encoder(self.context.scene.train.intrinsics, self.backend)
 
     def parameters(self) -> Iterable[Tensor]:
         return self.network.parameters()
 
     def facts(self) -> dict[str, Any]:
         train = self.context.scene.train.intrinsics
-        pixels = self.config.views * train.width * train.height
+        pixels = self.config.rays or self.config.views * train.width * train.height
         gaps = np.diff(self.starts)
         return {
             "precision": self.precision,
@@ -217,28 +231,21 @@ class NeLFMethod(Method):
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr * factor
 
-    def _draw(self, progress: float) -> list[int]:
-        share = 1.0 if progress >= 1 - self.config.finetune else self.config.real_share
-        return self.pool.draw(self.config.views, share)
-
-    def _depths(self, views: Sequence[int]) -> Tensor | None:
-        """Return the views' depths [V, h, w, 2]; those in a grid take longer to find than a step
-        has, and are found once."""
-        if self.config.bounds != "occupied":
+    def _jitter(self, *size: int) -> Tensor | None:
+        if not self.config.jitter:
             return None
-        for view in views:
-            if view not in self.depths:
-                self.depths[view] = self.encoder.depths(self.pool.poses[view : view + 1])[0]
-        return torch.stack([self.depths[view] for view in views])
+        shape = (*size, self.config.points)
+        random = torch.rand(shape, generator=self.random, device=self.device)
+        return (random - 0.5) * self.config.jitter
 
-    def _encoder(self, intrinsics: Intrinsics) -> RayEncoder:
-        if intrinsics not in self.encoders:
-            shape = self.config.shape()
-            scene, bounds = self.context.scene, self.config.bounds
+    def _encoder(self, intrinsics: Intrinsics, backend: str) -> RayEncoder:
+        key = (intrinsics, backend)
+        if key not in self.encoders:
+            shape, bounds = self.config.shape(), self.config.bounds
             cells = None if self.cells is None else unpack(self.cells)
-            encoder = RayEncoder(shape, scene, intrinsics, bounds, cells)
-            self.encoders[intrinsics] = encoder.to(self.device)
-        return self.encoders[intrinsics]
+            encoder = RayEncoder(shape, self.context.scene, intrinsics, bounds, cells, backend)
+            self.encoders[key] = encoder.to(self.device)
+        return self.encoders[key]
 
 
 class ViewPool:
@@ -254,6 +261,7 @@ class ViewPool:
         images = torch.cat([views.images, real_images(scene.train, scene.background)])
         self.images = images.to(device)
         self.poses = torch.cat([views.poses, torch.from_numpy(scene.train.poses)]).to(device)
+        self._pixels = self.images.flatten(1, 2)
         self._generator = torch.Generator().manual_seed(context.seed)
         self._left: dict[bool, list[int]] = {True: [], False: []}
 
@@ -262,10 +270,24 @@ class ViewPool:
         real = torch.rand(count, generator=self._generator) < real_share
         return [self._next(bool(each)) for each in real]
 
-    def select(self, views: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return the poses [V, 3, 4] and images [V, H, W, 3] of views."""
-        index = torch.tensor(views, device=self.poses.device)
-        return self.poses[index], self.images[index]
+    def views(self, index: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return the poses [V, 3, 4] and images uint8 [V, H, W, 3] of views."""
+        at = torch.tensor(index, device=self.poses.device)
+        return self.poses[at], self.images[at]
+
+    def pixels(self, count: int, real_share: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw pixels of all views, each of a real one with probability `real_share`.
+
+        Returns the poses [R, 3, 4] of their cameras, their places in an image, row by row (int64
+        [R]), and their colours (uint8 [R, 3]).
+        """
+        random = torch.rand(3, count, generator=self._generator)
+        real = random[0] < real_share
+        number = torch.where(real, len(self.images) - self.pseudo, self.pseudo)
+        view = (random[1] * number).long() + torch.where(real, self.pseudo, 0)
+        pixel = (random[2] * self._pixels.shape[1]).long()
+        view, pixel = view.to(self.poses.device), pixel.to(self.poses.device)
+        return self.poses[view], pixel, self._pixels[view, pixel]
 
     def _next(self, real: bool) -> int:
         if not self._left[real]:

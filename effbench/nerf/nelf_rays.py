@@ -13,13 +13,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from effbench.kernels.occupied_spans import occupied_spans
 from effbench.nerf.encodings import frequency_encode
 from effbench.nerf.nelf_network import NeLFNetwork, NeLFShape
 from effbench.scene import Intrinsics, Scene
 
 Bounds = Literal["scene", "box", "occupied"]
 _PARALLEL = 1e-6  # a component of a unit direction below which a ray counts as parallel to a side
-_LOOKUPS = 128  # places along a ray where occupancy is looked up
 
 
 class RayEncoder(nn.Module):
@@ -32,7 +32,7 @@ class RayEncoder(nn.Module):
     A ray that meets no box or cell is encoded as zeros.
 
     occupied: bool [G³], cell (x, y, z) of the cube around the box at (z·G + y)·G + x, as
-    `OccupancyGrid.occupied` returns them.
+    `OccupancyGrid.occupied` returns them; backend: that finds them ("reference" can be exported).
     """
 
     directions: Tensor
@@ -48,8 +48,10 @@ class RayEncoder(nn.Module):
         intrinsics: Intrinsics,
         bounds: Bounds = "scene",
         occupied: Tensor | None = None,
+        backend: str = "reference",
     ) -> None:
         super().__init__()
+        self.backend = backend
         self.frequencies, self.points = shape.frequencies, shape.points
         self.bounds = bounds
         self.near, self.far = scene.near, scene.far
@@ -62,69 +64,44 @@ class RayEncoder(nn.Module):
         self.register_buffer("extent", (high - low) / 2)
         cells = occupied if occupied is not None else torch.empty(0, dtype=torch.bool)
         self.register_buffer("occupied", cells.to(torch.uint8))
-        self.resolution = round(len(cells) ** (1 / 3))
 
-    def forward(
-        self, poses: Tensor, jitter: Tensor | None = None, depths: Tensor | None = None
-    ) -> Tensor:
-        """Encode; `jitter` [V, h, w, P] in [−0.5, 0.5] moves points inside their strata; depths:
-        what `self.depths(poses)` returns, where that is known already."""
-        origins, rays = self._rays(poses)
-        near, far = (self.depths(poses) if depths is None else depths).split(1, -1)
+    def forward(self, poses: Tensor, jitter: Tensor | None = None) -> Tensor:
+        """Encode; `jitter` [V, h, w, P] in [−0.5, 0.5] moves points inside their strata."""
+        # [1, h, w, 1, 3] times [V, 1, 1, 3, 3]: the camera's axes, summed
+        rays = (self.directions[None, :, :, None, :] * poses[:, None, None, :, :3]).sum(-1)
+        return self.encode(poses[:, None, None, :, 3], rays, jitter).permute(0, 3, 1, 2)
+
+    def encode(self, origins: Tensor, rays: Tensor, jitter: Tensor | None = None) -> Tensor:
+        """Encode rays from world-space `origins` along unit `rays`, both [..., 3] and broadcast
+        against each other, as [..., C]; `jitter` [..., P]."""
+        origins = origins - self.centre
+        near, far = self.depths(origins, rays)
         parts = self.parts
         if jitter is not None:
             parts = (parts + jitter / self.points).clamp(0, 1)
         along = near + (far - near) * parts
         points = (origins[..., None, :] + along[..., None] * rays[..., None, :]) / self.reach
-        encoded = frequency_encode(points.flatten(3), self.frequencies)
-        return (encoded * (far > near)).permute(0, 3, 1, 2)
+        return frequency_encode(points.flatten(-2), self.frequencies) * (far > near)
 
-    def depths(self, poses: Tensor) -> Tensor:
-        """Return the depths [V, h, w, 2] between which a ray's points lie; equal where none do."""
-        origins, rays = self._rays(poses)
-        near, far = (
-            torch.full_like(rays[..., :1], self.near),
-            torch.full_like(rays[..., :1], self.far),
-        )
-        if self.bounds != "scene":
-            near, far = self._box(origins, rays)
-        if self.bounds == "occupied":
-            near, far = self._cells(origins, rays, near, far)
-        return torch.cat([near, far], -1)
-
-    def _rays(self, poses: Tensor) -> tuple[Tensor, Tensor]:
-        """Return origins [V, 1, 1, 3] relative to the box's centre, and directions [V, h, w, 3]."""
-        # [1, h, w, 1, 3] times [V, 1, 1, 3, 3]: the camera's axes, summed
-        rays = (self.directions[None, :, :, None, :] * poses[:, None, None, :, :3]).sum(-1)
-        return poses[:, None, None, :, 3] - self.centre, rays
+    def depths(self, origins: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the depths [..., 1] between which the points of rays lie; equal where none do.
+        origins: relative to the box's centre."""
+        if self.bounds == "scene":
+            depth = torch.full_like(rays[..., :1], self.near)
+            return depth, torch.full_like(depth, self.far)
+        near, far = self._box(origins, rays)
+        if self.bounds == "box":
+            return near, far
+        scaled = origins / self.reach, rays / self.reach
+        return occupied_spans(*scaled, near, far, self.occupied, self.backend)
 
     def _box(self, origins: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:
-        """Return where rays enter and leave the box, each [V, h, w, 1] (the slab method)."""
+        """Return where rays enter and leave the box, each [..., 1] (the slab method)."""
         steep = torch.where(rays.abs() < _PARALLEL, torch.full_like(rays, _PARALLEL), rays)
         one, other = (-self.extent - origins) / steep, (self.extent - origins) / steep
         enter = torch.minimum(one, other).amax(-1, keepdim=True).clamp(self.near, self.far)
         leave = torch.maximum(one, other).amin(-1, keepdim=True).clamp(self.near, self.far)
         return enter, torch.maximum(enter, leave)
-
-    def _cells(
-        self, origins: Tensor, rays: Tensor, near: Tensor, far: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return where rays enter the first and leave the last occupied cell, to a 128th of their
-        way through the box."""
-        step = (far - near) / _LOOKUPS
-        middles = torch.arange(_LOOKUPS, device=rays.device) + 0.5
-        along = near + step * middles
-        points = (origins[..., None, :] + along[..., None] * rays[..., None, :]) / self.reach
-        cells = ((points + 1) * (self.resolution / 2)).long().clamp(0, self.resolution - 1)
-        x, y, z = cells.unbind(-1)
-        met = self.occupied[(z * self.resolution + y) * self.resolution + x].float()
-        # the argmax of ones and zeros is the first one: ties go to what is multiplied by more
-        order = torch.arange(_LOOKUPS, 0, -1, device=rays.device)
-        first = (met * order).argmax(-1, keepdim=True)
-        last = (met * order.flip(0)).argmax(-1, keepdim=True)
-        any_met = met.amax(-1, keepdim=True)
-        enter = near + step * first
-        return enter, torch.where(any_met > 0, near + step * (last + 1), enter)
 
 
 def strata(points: int, *, dense_first: bool = False) -> Tensor:
@@ -149,8 +126,7 @@ def camera_directions(intrinsics: Intrinsics, scale: int) -> Tensor:
 class LightField(nn.Module):
     """A whole light field: poses [V, 3, 4] in, images [V, H, W, 3] in [0, 1] out.
 
-    The camera's intrinsics, near, far and the scene's box are constants of the module; jitter
-    and depths as in `RayEncoder.forward`.
+    The camera's intrinsics, near, far and the scene's box are constants of the module.
     """
 
     def __init__(self, encoder: RayEncoder, network: NeLFNetwork) -> None:
@@ -158,9 +134,7 @@ class LightField(nn.Module):
         self.encoder = encoder
         self.network = network
 
-    def forward(
-        self, poses: Tensor, jitter: Tensor | None = None, depths: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, poses: Tensor) -> Tensor:
         height, width = self.encoder.size
-        images: Tensor = self.network(self.encoder(poses, jitter, depths))
+        images: Tensor = self.network(self.encoder(poses))
         return images[:, :, :height, :width].permute(0, 2, 3, 1)
