@@ -25,6 +25,7 @@ from tests.nerf_scene import CAMERA, ball, context, look_at_origin
 
 SMALL = {
     "bounds": "box",
+    "rays": 0,
     "points": 3,
     "frequencies": 1,
     "width": 10,
@@ -128,6 +129,29 @@ def test_every_view_is_drawn_once_before_any_is_drawn_again() -> None:
     drawn = [*method.pool.draw(4, 0.0), *method.pool.draw(4, 0.0)]
     assert sorted(drawn) == list(range(8))
     assert method.facts()["pseudo_views"] == 8
+
+
+def test_rays_of_all_views_are_drawn_with_their_colours() -> None:
+    method = student(sr_widths=(), rays=50)
+    method.pool.images.copy_(torch.arange(16 * 16).view(16, 16, 1))  # a colour per place
+    poses, pixels, colors = method.pool.pixels(500, real_share=0.5)
+    assert (colors == pixels[:, None]).all()
+    assert len(pixels.unique()) > 150
+    real = (poses[:, None] == method.pool.poses[None, 8:]).all(-1).all(-1).any(1)
+    assert 0.4 < real.float().mean() < 0.6
+    rays, targets = method.draw(0.0)
+    assert rays.shape == (1, method.config.shape().channels, 1, 50)
+    assert targets.shape == (1, 3, 1, 50)
+
+
+def test_drawn_rays_are_encoded_as_whole_views_are() -> None:
+    method = student(sr_widths=(), rays=64)
+    poses, pixels, _ = method.pool.pixels(64, 0.0)
+    method.pool.pixels = lambda *_: (poses, pixels, torch.zeros(64, 3))  # type: ignore[method-assign]
+    rays, _ = method.draw(0.0)
+    whole = method.encoder(poses).flatten(2)
+    expected = torch.stack([whole[i, :, pixel] for i, pixel in enumerate(pixels)])
+    torch.testing.assert_close(rays[0, :, 0].t(), expected)
 
 
 def test_real_images_lie_over_the_background() -> None:
@@ -295,6 +319,7 @@ def test_a_ratio_of_zero_leaves_the_student_as_it_was() -> None:
         ({"real_share": 2.0}, "parts: write 0 to 1"),
         ({"views": 0}, "must be positive"),
         ({"depth": 7}, "depth=7"),
+        ({"rays": 9, "sr_widths": (4,)}, "whole views: write rays=0"),
     ],
 )
 def test_impossible_parameters_are_refused(params: dict[str, Any], message: str) -> None:
