@@ -79,7 +79,7 @@ def test_the_page_shows_both_and_the_notes(tmp_path: Path) -> None:
         *("1", "0.50", "9", "0.69", "15", "1.50", "22", "1.10", "60", "0.75", "0.68", "0.97"),
     ]
     assert "| mobilenerf" in text, "what only the paper has is shown, too"
-    assert "Figures that this network cannot have" in text
+    assert "Figures that its network, as published, cannot have" in text
     assert table.read_text().startswith("suite,scene,budget,device,method,variant,n,psnr,params,")
 
 
