@@ -100,7 +100,11 @@ def notes(paper: Paper) -> list[str]:
     """Return what cannot be among the paper's figures, and what else is to be known of them."""
     cannot = [f"* {note.text}" for note in paper.notes if note.cannot]
     others = [f"* {note.text}" for note in paper.notes if not note.cannot]
-    said = [f"Figures that its network, as published, cannot have:\n\n{chr(10).join(cannot)}"] if cannot else []
+    said = (
+        [f"Figures that its network, as published, cannot have:\n\n{chr(10).join(cannot)}"]
+        if cannot
+        else []
+    )
     return said + ([f"Besides:\n\n{chr(10).join(others)}"] if others else [])
 
 

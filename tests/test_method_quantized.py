@@ -68,6 +68,11 @@ def test_a_network_renders_with_the_model_that_ships(precision: Any) -> None:
     assert torch.equal(method.render(POSE, CAMERA), torch.from_numpy(shipped.render(POSE.numpy())))
     assert (method.render(POSE, CAMERA) - parent.render(POSE, CAMERA)).abs().mean() < 0.05
     assert method.exported_with_cell
+    # a model that a method renders with is compared with the parent in PyTorch, not with itself
+    check = shipped.info.check
+    expected = to_onnx.compare(shipped, parent, to_onnx.check_views(parent.context.scene))
+    assert check == vars(expected) == method.facts()["against_parent"]
+    assert check["mean_error"] > 0
 
 
 def test_a_network_is_of_one_camera() -> None:

@@ -64,10 +64,11 @@ def export(
         data = convert(method, precision)
     elif precision != "fp32":
         raise ConfigError(f"a cell of {method.name} is quantised already: leave out --{precision}")
-    check = compare(OnnxModel(data), method, evenly_spaced(len(scene.test), views))
-    info = OnnxModel(data).info
-    info = replace(info, method=method.name, params=config.to_dict(method.config))
-    info = replace(info, check={**vars(check)})
+    model = OnnxModel(data)
+    # what a method renders with has been compared with its parent: with itself it agrees
+    check = model.info.check or vars(compare(model, method, check_views(scene, views)))
+    params = config.to_dict(method.config)
+    info = replace(model.info, method=method.name, params=params, check=check)
     files.write_bytes(path, with_info(data, info))
     return info
 
@@ -175,6 +176,11 @@ def with_info(data: bytes, info: ModelInfo) -> bytes:
     onnx.helper.set_model_props(proto, {METADATA_KEY: info.to_json()})
     serialised: bytes = proto.SerializeToString()
     return serialised
+
+
+def check_views(scene: Scene, count: int = CHECK_VIEWS) -> list[int]:
+    """Return the test views that a model is compared on, evenly spaced."""
+    return evenly_spaced(len(scene.test), count)
 
 
 def compare(model: OnnxModel, method: Method, views: Sequence[int]) -> Check:

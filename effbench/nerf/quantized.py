@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import torch
@@ -145,10 +146,12 @@ class QuantizedNetwork(QuantizedForm):
                 calibration=calibration,
                 keep_ends=keep_ends,
             )
-        self._facts = {"parent_onnx_bytes": len(whole)}
+        model = OnnxModel(data)
+        check = vars(to_onnx.compare(model, parent, to_onnx.check_views(scene)))
+        self._facts: dict[str, Any] = {"parent_onnx_bytes": len(whole), "against_parent": check}
         if precision == "int8":
             self._facts |= {"calibration_views": calibration_views}
-        self._load(data)
+        self._load(to_onnx.with_info(data, replace(model.info, check=check)))
 
     def _load(self, data: bytes) -> None:
         self._data = data
