@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 import torch
 from torch import nn
 
-from effbench.nerf.nelf_export import fold_batch_norm
+from effbench.nerf.nelf_export import exportable, fold_batch_norm
+from effbench.nerf.nelf_rays import LightField, RayEncoder
 from tests.exported import SHAPE, camera_method
+from tests.nerf_scene import CAMERA, ball, look_at_origin
+
+CELLS = 32
+
+
+def field_between_cells() -> LightField:
+    """A light field whose rays lie between occupied cells, of a ball off the centre."""
+    z, y, x = np.mgrid[:CELLS, :CELLS, :CELLS] / CELLS - 0.4
+    occupied = torch.from_numpy((x**2 + y**2 + z**2 < 0.09).ravel())
+    encoder = RayEncoder(SHAPE, ball(), CAMERA, "occupied", occupied)
+    return LightField(encoder, camera_method().network)
 
 
 def test_folding_keeps_the_function_and_the_original() -> None:
@@ -28,3 +42,34 @@ def test_a_network_in_training_is_folded_with_its_statistics() -> None:
     rays = torch.randn(1, SHAPE.channels, 3, 5, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         torch.testing.assert_close(folded(rays), network(rays), atol=1e-5, rtol=1e-4)
+
+
+def test_occupied_cells_are_the_same_as_bits() -> None:
+    field = field_between_cells()
+    pose = torch.from_numpy(look_at_origin(0.3))
+    with torch.no_grad():
+        expected = field(pose[None])[0]
+        module = exportable(field).module
+        torch.testing.assert_close(module(pose), expected, atol=1e-5, rtol=1e-4)
+        assert expected.std() > 0.05
+    assert len(field.encoder.occupied) == CELLS**3, "the original is left as it is"
+
+
+def test_a_file_holds_occupied_cells_as_bits() -> None:
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        pytest.importorskip(package, reason="needs the extra 'export'")
+    import onnxruntime
+
+    from effbench.export import to_onnx
+
+    field = field_between_cells()
+    data = to_onnx.trace(exportable(field))
+    weights = sum(p.numel() for p in field.network.parameters()) * 4
+    directions = field.encoder.directions.numel() * 4
+    assert len(data) < weights + directions + CELLS**3 / 8 + 40_000, "the graph takes the rest"
+    session = onnxruntime.InferenceSession(data)
+    pose = look_at_origin(1.3)
+    with torch.no_grad():
+        expected = field(torch.from_numpy(pose)[None])[0].numpy()
+    (image,) = session.run(None, {"pose": pose})
+    np.testing.assert_allclose(image, expected, atol=1e-4)
