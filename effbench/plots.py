@@ -86,7 +86,8 @@ def psnr_over_time(curves: pd.DataFrame, looks: Looks) -> Figure | None:
     The x axis is counted training time, or iterations for scenes whose budgets are iterations.
     Dashed lines mark the budget, and 2, 5 and 8 minutes where they are within it.
     """
-    return panels(curves.dropna(subset=["psnr"]), _draw_curves, looks, ylabel="PSNR (dB)")
+    drawn = curves[curves["iteration"] > 0].dropna(subset=["psnr"])  # a conversion has no curve
+    return panels(drawn, _draw_curves, looks, ylabel="PSNR (dB)")
 
 
 def _draw_curves(axes: Axes, curves: pd.DataFrame, looks: Looks) -> list[Label]:

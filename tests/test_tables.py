@@ -20,6 +20,7 @@ ISSUED = (
     "train_s,setup_s,prepare_s,iterations,iter_ms,iter_ms_p95,peak_mem_mb,saved_mb,params,nonzero,"
     "model_mb,model_zst_mb,render_ms,fps,energy_j,device,backend"
 )
+EXPORT = "export_mb,latency_ms,latency_p95_ms,export_fps,peak_ram_mb,macs"
 
 
 def cell(seed: int = 0, psnr: float | None = 20.0, **changes: Any) -> Record:
@@ -51,7 +52,7 @@ class TestLeaderboard:
         for records in ([], [cell()]):
             frame = tables.leaderboard(records)
             assert ",".join(frame.columns[:30]) == ISSUED
-            assert list(frame.columns[30:]) == ["role", "reason"]
+            assert ",".join(frame.columns[30:]) == f"role,reason,{EXPORT}"
 
     def test_mean_and_sample_deviation_over_seeds(self) -> None:
         frame = tables.leaderboard([cell(0, 20.0), cell(1, 21.0), cell(2, 22.5)])
@@ -128,7 +129,7 @@ class TestLeaderboard:
                 cell(method="pruned", variant="w=128", params={"depth": 8, "w": 128, "init": "a"}),
             ]
         )
-        assert list(frame.columns[32:]) == ["param.w"]
+        assert list(frame.columns[38:]) == ["param.w"]
         assert dict(zip(frame["variant"], frame["param.w"], strict=True)) == {
             "": None,
             "w=64": "64",
@@ -260,7 +261,7 @@ class TestWriteTables:
 
     def test_an_empty_folder_gives_empty_tables(self, tmp_path: Path) -> None:
         leaderboard, _, curves = tables.write_tables(tmp_path)
-        assert leaderboard.read_text() == ISSUED + ",role,reason\n"
+        assert leaderboard.read_text() == ISSUED + f",role,reason,{EXPORT}\n"
         assert curves.read_text().startswith("suite,method,")
 
 
