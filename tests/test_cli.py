@@ -219,3 +219,22 @@ def test_a_suite_with_a_paper_ends_with_the_verdict(tmp_path: Path) -> None:
     assert "hsm: toy/grey, 5it" in result.output
     assert str(out / "verdict.md") in result.output
     assert effbench_("paper", "hsm", str(out)).output == (out / "verdict.md").read_text()
+
+
+def test_a_suite_whose_paper_has_figures_ends_with_both_sides(tmp_path: Path) -> None:
+    (tmp_path / "suites").mkdir()
+    suite = 'name = "mine"\npaper = "mobile-nelf"\n[[entry]]\nmethod = "fake"\n'
+    (tmp_path / "suites/mine.toml").write_text(suite, encoding="utf-8")
+    out = tmp_path / "out"
+    result = effbench_(
+        *("run", "--suite", "mine", *TOY, "--plugins", str(tmp_path), "--out", str(out))
+    )
+    assert result.exit_code == 0, result.output
+    page = (out / "paper.md").read_text(encoding="utf-8")
+    assert "These records have no row of `mobilenerf`" in page
+    assert str(out / "paper.md") in result.output
+    assert effbench_("paper", "mobile-nelf", str(out)).output == page
+    assert not (out / "verdict.md").exists()
+    shown = effbench_("paper", "mobile-nelf").output
+    assert "| nelf-student |" in shown
+    assert "4,305,539 parameters" in shown

@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from effbench.nerf.nelf_export import exportable, fold_batch_norm
+from effbench.nerf.nelf_network import D60_SR3, NeLFNetwork
 from effbench.nerf.nelf_rays import LightField, RayEncoder
+from effbench.scene import Intrinsics
 from tests.exported import SHAPE, camera_method
 from tests.nerf_scene import CAMERA, ball, look_at_origin
 
@@ -73,3 +75,30 @@ def test_a_file_holds_occupied_cells_as_bits() -> None:
         expected = field(torch.from_numpy(pose)[None])[0].numpy()
     (image,) = session.run(None, {"pose": pose})
     np.testing.assert_allclose(image, expected, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_d60_sr3_has_the_bytes_of_its_parameters() -> None:
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        pytest.importorskip(package, reason="needs the extra 'export'")
+    import onnxruntime
+
+    from effbench.export import macs, quantize, to_onnx
+
+    small = Intrinsics(width=40, height=40, fx=55.0, fy=55.0, cx=20.0, cy=20.0)
+    field = LightField(RayEncoder(D60_SR3, ball(), small), NeLFNetwork(D60_SR3).eval())
+    data = to_onnx.trace(exportable(field))
+    norms = [m for m in field.network.modules() if isinstance(m, nn.BatchNorm2d)]
+    folded = 4_305_539 - sum(2 * norm.num_features for norm in norms)
+    assert 4 * folded < len(data) < 4 * folded + 200_000
+    assert 2 * folded < len(quantize.to_fp16(data)) < 2 * folded + 200_000
+    rays, pixels = 5 * 5, [10 * 10, 20 * 20, 40 * 40]
+    body = rays * (312 * 256 + 29 * 2 * 256 * 256)
+    up = 16 * (rays * 256 * 64 + pixels[0] * 64 * 64 + pixels[1] * 64 * 16)
+    blocks = 4 * (pixels[0] * 64 * 64 + pixels[1] * 64 * 64 + pixels[2] * 16 * 16)
+    assert macs.count_macs(data) == body + up + blocks + pixels[2] * 16 * 3
+    pose = look_at_origin(0.2)
+    with torch.no_grad():
+        expected = field(torch.from_numpy(pose)[None])[0].numpy()
+    (image,) = onnxruntime.InferenceSession(data).run(None, {"pose": pose})
+    np.testing.assert_allclose(image, expected, atol=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -51,7 +52,7 @@ def profile(path: Path, *, seconds: float = SECONDS, threads: int | None = None)
     model cannot be loaded or run, ConfigError when a package is missing.
     """
     require("onnxruntime")
-    count = threads or len(psutil.Process().cpu_affinity() or [0])
+    count = threads or _cores()
     if not path.is_file():
         raise EffbenchError(f"{path}: no such file: write one with `effbench export CELL`")
     command = [sys.executable, "-m", "effbench.export.worker", str(path), str(seconds), str(count)]
@@ -82,6 +83,13 @@ def profile(path: Path, *, seconds: float = SECONDS, threads: int | None = None)
         threads=count,
         runtime=found["runtime"],
     )
+
+
+def _cores() -> int:
+    """Return the cores this process may use, or all where the system does not say."""
+    process = psutil.Process()
+    allowed = process.cpu_affinity() if hasattr(process, "cpu_affinity") else None
+    return len(allowed or []) or os.cpu_count() or 1
 
 
 def as_json(found: Profile) -> str:
