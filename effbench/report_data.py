@@ -139,11 +139,9 @@ def _curves(
         *group, method, variant = map(str, key)
         if tuple(group) not in groups:
             continue
-        points = own.groupby("fraction").agg(
-            **{name: (name, "mean") for name in ("train_s", "iteration", "psnr")},
-            std=("psnr", "std"),
-        )
-        digits = {name: [_short(v) for v in points[name]] for name in points}
+        points = own.groupby("fraction")[["train_s", "iteration", "psnr"]].mean()
+        points["std"] = own.groupby("fraction")["psnr"].std()
+        digits = {str(name): [_short(v) for v in points[name]] for name in points}
         about = {"group": groups.index(tuple(group)), "entry": entries.index((method, variant))}
         drawn.append({**about, "n": int(own["repetition"].nunique()), **digits})
     return drawn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -146,7 +147,7 @@ def tested(found: Results) -> list[Tested]:
 
 def judge(measure: str, low: float, high: float) -> Verdict:
     """Return what the 95 % interval of a measure of `statistics.PAIRED` says."""
-    if pd.isna(low) or pd.isna(high):
+    if math.isnan(low) or math.isnan(high):
         return "unknown"
     about = PAIRED[measure]
     neutral = 1.0 if about.kind == "ratio" else 0.0

@@ -123,7 +123,7 @@ def view_figure(cell: Record, view: str, name: str) -> float:
 
 def papers(results: Results) -> list[str]:
     """Return the names of the papers whose claims the folders' plans test, each once."""
-    named = {}
+    named: dict[str, None] = {}
     for folder in results.folders:
         for path in sorted(folder.rglob(PLAN)):
             try:

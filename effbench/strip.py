@@ -97,10 +97,8 @@ def _draw(scenes: Sequence[_Scene]) -> Figure:
     figure.set_layout_engine("none")  # whatever the style says
     top = height
     for scene in scenes:
-        figure.text(
-            *(_MARGIN / width, (top - _MARGIN) / height, scene.title),
-            **{"va": "top", "fontsize": 10, "fontweight": "bold"},
-        )
+        left, high = _MARGIN / width, (top - _MARGIN) / height
+        figure.text(left, high, scene.title, va="top", fontsize=10, fontweight="bold")
         for index, tile in enumerate(scene.tiles):
             line, column = divmod(index, columns)
             left = _MARGIN + column * (_TILE + _MARGIN)
@@ -117,8 +115,8 @@ def _draw_tile(figure: Figure, tile: _Tile, scene: _Scene, left: float, bottom: 
     weight = "bold" if tile.error is None else "normal"
     axes.set_title(tile.caption, fontsize=7.5, fontweight=weight, loc="center", pad=3)
     x, y, across, down = scene.box
-    frame = {"fill": False, "edgecolor": _BOX, "linewidth": 1.0}
-    axes.add_patch(Rectangle((x - 0.5, y - 0.5), across, down, **frame))
+    corner = (x - 0.5, y - 0.5)
+    axes.add_patch(Rectangle(corner, across, down, fill=False, edgecolor=_BOX, linewidth=1.0))
     half, low = (_TILE - _GAP) / 2, bottom - _GAP - _half(scene)
     part = _axes(figure, left, low, half, _half(scene))
     part.imshow(crop(tile.image, scene.box), aspect="auto", interpolation="nearest")
@@ -138,7 +136,7 @@ def _colour_bar(axes: Axes) -> None:
     bar.set_ticks([0, 1])
     bar.ax.tick_params(labelsize=6.5, length=2, pad=1)
     bar.set_label("FLIP error", fontsize=6.5, labelpad=-5)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
 
 
 def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:

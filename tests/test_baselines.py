@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def test_else_a_row_without_settings_by_name(found: Results) -> None:
 
 def test_a_papers_own_baseline_comes_first(found: Results) -> None:
     (found.folders[0] / "plan.json").write_text('{"paper": "hsm"}')
-    changes = {"params": {"compaction": "none"}, "variant": "compaction=none"}
+    changes: dict[str, Any] = {"params": {"compaction": "none"}, "variant": "compaction=none"}
     cells = {
         path: replace(cell, **changes) if cell.method == "instant-ngp" else cell
         for path, cell in found.cells.items()
