@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from effbench import paper, results, tables, verdict, verdict_text
+from effbench import paper, results, side_by_side, tables, verdict, verdict_text
 from effbench.columns import FIGURES, figure
 from effbench.comparison_plots import MEASURES
 from effbench.errors import ConfigError
 from effbench.panels import CONDITIONS, title
+from effbench.paper import Paper
 from effbench.results import Results
 from effbench.statistics import PAIRED, paired
 
@@ -129,20 +130,36 @@ def means(board: pd.DataFrame) -> list[tuple[str, list[str], list[list[str]]]]:
 
 
 def tested(found: Results) -> list[Tested]:
-    """Return what the results say of the claims of the papers that their plans name."""
+    """Return what the results say of the papers that their plans name: of their claims, or beside
+    the figures that they report."""
     made = []
     for name in results.papers(found):
         try:
-            claimed = paper.load(name)
+            chosen = paper.load(name)
         except ConfigError:  # a paper that this version does not know
             continue
-        frame = verdict.verdict(claimed, *verdict.load(found.folders))
-        for _, rows in frame.groupby(CONDITIONS, sort=False):
-            headings, cells = verdict_text.table(claimed, rows)
-            said = [(_plain(claim), list(map(_plain, lines))) for claim, lines in
-                    verdict_text.said(claimed, rows)]  # fmt: skip
-            made.append(Tested(claimed.title, title(rows, frame), headings, cells, said))
+        made += _beside(chosen, found) if chosen.figures else _claims(chosen, found)
     return made
+
+
+def _claims(chosen: Paper, found: Results) -> list[Tested]:
+    frame = verdict.verdict(chosen, *verdict.load(found.folders))
+    made = []
+    for _, rows in frame.groupby(CONDITIONS, sort=False):
+        headings, cells = verdict_text.table(chosen, rows)
+        said = verdict_text.said(chosen, rows)
+        claims = [(_plain(claim), list(map(_plain, lines))) for claim, lines in said]
+        made.append(Tested(chosen.title, title(rows, frame), headings, cells, claims))
+    return made
+
+
+def _beside(chosen: Paper, found: Results) -> list[Tested]:
+    frame = side_by_side.beside(chosen, found.records)
+    notes = [("Of the paper’s figures:", [note.text for note in chosen.notes])]
+    return [
+        Tested(chosen.title, title(rows, frame), *side_by_side.table(chosen, rows), notes)
+        for _, rows in frame.groupby(CONDITIONS, sort=False)
+    ]
 
 
 def judge(measure: str, low: float, high: float) -> Verdict:

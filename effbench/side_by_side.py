@@ -75,7 +75,7 @@ def to_markdown(paper: Paper, frame: pd.DataFrame, problems: Sequence[str] = ())
     for values, rows in frame.groupby(_GROUP, sort=False):
         suite, scene, budget, device = values
         conditions = f"Budget {budget}" + (f" on {device}." if device else ".")
-        parts += [f"## {suite} · {scene}", conditions, _table(paper, rows)]
+        parts += [f"## {suite} · {scene}", conditions, _markdown(*table(paper, rows))]
     if not frame.empty:
         parts.append(_LEGEND.format(reference=paper.reference))
     parts += notes(paper)
@@ -126,7 +126,8 @@ def _row(
     return row
 
 
-def _table(paper: Paper, rows: pd.DataFrame) -> str:
+def table(paper: Paper, rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Return headings and cells of one scene's rows of `beside`, and of the paper's others."""
     columns = ["method", "variant", "seeds", "PSNR dB", "parameters"]
     for figure in paper.figures:
         columns += [figure.title, "×", "paper's", "× "]
@@ -137,6 +138,10 @@ def _table(paper: Paper, rows: pd.DataFrame) -> str:
             only = [_published(published[f.column], f.per) for f in paper.figures]
             rest = [part for figure in only for part in ("", "", figure, "")]
             cells.append([str(published["method"]), "", "", "", "", *rest])
+    return columns, cells
+
+
+def _markdown(columns: list[str], cells: list[list[str]]) -> str:
     align = ["left", "left", *["right"] * (len(columns) - 2)]
     return tabulate(cells, columns, tablefmt="github", disable_numparse=True, colalign=align)
 

@@ -230,6 +230,15 @@ def test_a_papers_claims_are_in_the_summary(run: Path, tmp_path: Path) -> None:
     assert "Efficient NeRF Optimization" in text
 
 
+def test_a_papers_figures_stand_beside_the_results(tmp_path: Path) -> None:
+    rows: Rows = {("nelf-student", ""): ({}, 27.0, 4.0, 30.0)}
+    write_results(tmp_path, rows, scenes=["a/b"], seeds=1, views=0)
+    (tmp_path / "plan.json").write_text('{"paper": "mobile-nelf"}')
+    text = report.render(results.load([tmp_path]))
+    assert "distilled and pruned" in text
+    assert "D60-SR3 has 4,305,539 parameters" in text
+
+
 class TestImages:
     def test_large_images_are_scaled_and_that_is_said(self, tmp_path: Path) -> None:
         write_results(tmp_path, scenes=["a/b"], seeds=1, views=1, size=500)
