@@ -58,15 +58,24 @@ def test_the_host_hears_two_steps_late_of_every_step() -> None:
         heard.append(echo.read()[0])
         echo.send(torch.tensor([step]))
     assert heard == [7, 7, 0, 1, 2]
-    assert echo.read(wait=True) == [4]
-    assert echo.read() == [4]
+
+
+def test_a_look_at_the_latest_changes_nothing() -> None:
+    echo = Echo([7], CPU)
+    assert echo.latest() == [7]
+    heard = []
+    for step in range(5):
+        heard.append(echo.read()[0])
+        echo.send(torch.tensor([step]))
+        assert echo.latest() == [step]
+    assert heard == [7, 7, 0, 1, 2]
 
 
 def test_what_was_sent_does_not_change_any_more() -> None:
     echo, values = Echo([0], CPU), torch.tensor([1])
     echo.send(values)
     values.fill_(2)
-    assert echo.read(wait=True) == [1]
+    assert echo.latest() == [1]
 
 
 @pytest.mark.gpu
@@ -79,4 +88,4 @@ def test_on_a_gpu_as_well() -> None:
         values.fill_(step)
         echo.send(values)
     assert heard == [7, 7, 0, 1, 2]
-    assert echo.read(wait=True) == [4]
+    assert echo.latest() == [4]

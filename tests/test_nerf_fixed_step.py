@@ -282,6 +282,21 @@ def test_a_seed_decides_everything() -> None:
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
+def test_tables_leave_training_as_it_was() -> None:
+    def train(look: bool) -> dict[str, Tensor]:
+        method = trained(steps=0, mining=MiningConfig(), error_map=True)
+        for _ in range(20):
+            method.step(0.0)
+            if look:
+                method.tables()
+                method.diagnostics()
+                method.facts()
+        return method.state()
+
+    alone, watched = train(False), train(True)
+    assert all(torch.equal(alone[name], watched[name]) for name in alone)
+
+
 def test_facts_say_how_steps_are_done() -> None:
     facts = trained(steps=2).facts()
     assert facts["step"] == "fixed"

@@ -67,12 +67,21 @@ class Echo:
         event.record()
         self._sent.append((buffer, event))
 
-    def read(self, *, wait: bool = False) -> list[int]:
-        """Return the values but one sent last, or with `wait` the last."""
-        while len(self._sent) > (0 if wait else 1):
+    def read(self) -> list[int]:
+        """Return the values but one sent last."""
+        while len(self._sent) > 1:
             buffer, event = self._sent.popleft()
-            if event:
-                event.synchronize()
-            self._last = buffer.tolist()
+            self._last = _arrived(buffer, event)
             self._spare.append(buffer)
         return self._last
+
+    def latest(self) -> list[int]:
+        """Return the values sent last, which may mean to wait; `read` goes on as if not asked."""
+        return _arrived(*self._sent[-1]) if self._sent else self._last
+
+
+def _arrived(buffer: Tensor, event: torch.cuda.Event | None) -> list[int]:
+    if event:
+        event.synchronize()
+    values: list[int] = buffer.tolist()
+    return values

@@ -71,7 +71,7 @@ class FixedStep:
 
     def counts(self) -> tuple[int, int]:
         """Return the rays of the next step and the samples of the last; waits for the device."""
-        rays, _, _, samples = self._echo.read(wait=True)
+        rays, _, _, samples = self._echo.latest()
         return rays, samples
 
     def facts(self) -> dict[str, Any]:
