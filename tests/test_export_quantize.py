@@ -9,6 +9,7 @@ import pytest
 
 from effbench.export import quantize, to_onnx
 from effbench.export.model import OnnxModel
+from effbench.nerf.nelf_export import fold_batch_norm
 from tests.exported import camera_method
 from tests.nerf_scene import ball, look_at_origin
 
@@ -49,23 +50,36 @@ def test_half_floats_halve_the_file_and_hardly_change_the_image(whole: bytes) ->
     onnx.checker.check_model(onnx.load_from_string(half))
     assert OnnxModel(half).info.precision == "fp16"
     weights = sum(w.nbytes for w in quantize.weights(whole))
-    assert len(whole) - len(half) > 0.35 * weights
+    assert len(whole) - len(half) > 0.4 * weights
     error = np.abs(image(half) - image(whole))
     assert 0 < error.max() < 0.01
 
 
 def test_what_half_floats_cannot_hold_stays() -> None:
     large = np.full(2000, 1e5, np.float32)
+    floats = onnx.TensorProto.FLOAT
     graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("Identity", ["large"], ["out"])],
+        [onnx.helper.make_node("MatMul", ["x", "large"], ["out"])],
         "g",
-        [],
-        [onnx.helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, [2000])],
-        [onnx.numpy_helper.from_array(large, "large")],
+        [onnx.helper.make_tensor_value_info("x", floats, [1, 2000])],
+        [onnx.helper.make_tensor_value_info("out", floats, [1, 1])],
+        [onnx.numpy_helper.from_array(large[:, None], "large")],
     )
     model = onnx.helper.make_model(graph)
     (kept,) = quantize.weights(quantize.to_fp16(model.SerializeToString()))
     assert kept.dtype == np.float32
+
+
+def test_weights_are_those_of_the_layers_however_they_are_stored(whole: bytes, poses: Any) -> None:
+    network = fold_batch_norm(camera_method().network)
+    learnt = sorted(p.numel() for p in network.parameters())
+    forms = {"fp32": whole, "fp16": quantize.to_fp16(whole), "int8": quantize.to_int8(whole, poses)}
+    for form in forms.values():
+        assert sorted(weight.size for weight in quantize.weights(form)) == learnt
+    assert {w.dtype for w in quantize.weights(forms["int8"]) if w.ndim > 1} == {
+        np.dtype(np.int8),
+        np.dtype(np.float32),  # of the first and the last convolution
+    }
 
 
 @pytest.mark.parametrize("calibration", ["minmax", "percentile", "entropy"])

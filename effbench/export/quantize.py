@@ -26,6 +26,7 @@ Calibration = Literal["minmax", "percentile", "entropy"]
 CALIBRATION_VIEWS = 16
 _CALIBRATION_SEED = 0
 _LAYERS = ["Conv", "ConvTranspose", "MatMul", "Gemm"]
+_STORED_BEHIND = ("DequantizeLinear", "Cast")  # what turns a stored weight into a layer's input
 _LEAST = 1024  # elements: smaller tensors (biases, camera constants) are not worth a cast
 
 
@@ -148,7 +149,14 @@ def _quiet() -> Iterator[None]:
 
 
 def weights(model: bytes) -> Sequence[NDArray[Any]]:
-    """Return the model's stored tensors, without scalars and empty ones."""
+    """Return what the model's layers learnt, as it is stored: weights and biases, each once.
+
+    Neither the scales of quantisation nor constants of the camera are among them.
+    """
     onnx = require("onnx")
-    tensors = onnx.load_from_string(model).graph.initializer
-    return [onnx.numpy_helper.to_array(t) for t in tensors if int(np.prod(t.dims)) > 1]
+    graph = onnx.load_from_string(model).graph
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    sources = {n.output[0]: n.input[0] for n in graph.node if n.op_type in _STORED_BEHIND}
+    read = [name for n in graph.node if n.op_type in _LAYERS for name in n.input[1:]]
+    stored = dict.fromkeys(sources.get(name, name) for name in read)
+    return [onnx.numpy_helper.to_array(tensors[name]) for name in stored if name in tensors]
