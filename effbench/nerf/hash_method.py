@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -89,9 +89,9 @@ class HashMethod(RadianceFieldMethod):
         return self.occupancy_sampler()
 
     def exportable(self, intrinsics: Intrinsics) -> Exportable | None:
-        if not isinstance(self.sampler, OccupancySampler):
+        field = self._evaluated()
+        if not (isinstance(self.sampler, OccupancySampler) and isinstance(field, HashField)):
             return None
-        field = cast(HashField, self._evaluated())
         encoder = HashEncoder(field.table, field.layout)
         return Exportable(
             RayRenderer(encoder, field, self.sampler, self.scene_background), takes="rays"

@@ -57,6 +57,11 @@ class QuantizedHash(QuantizedForm):
     """
 
     def __init__(self, parent: HashMethod, precision: Literal["fp16", "int8"], clip: Clip) -> None:
+        if not isinstance(parent.field, HashField):
+            raise ConfigError(
+                "quantized: a library of kernels lays the hash table out in its own way: run it "
+                "with --backend auto"
+            )
         self._method = parent
         self._precision: Literal["fp16", "int8"] = precision
         layout = self._field.layout
