@@ -25,6 +25,10 @@ def compile_schema(schema: Mapping[str, Any]) -> Check:
     if "enum" in schema:
         return _any([_const(value) for value in schema["enum"]])
     types = schema.get("type", [])
+    if types == ["number", "null"]:  # most fields of a record
+        return _number(schema, null=True)
+    if types == ["integer", "null"]:
+        return _number(schema, integer=True, null=True)
     return _any([_TYPES[name](schema) for name in ([types] if isinstance(types, str) else types)])
 
 
@@ -46,17 +50,16 @@ def _const(expected: Any) -> Check:
     return check
 
 
-def _number(schema: Mapping[str, Any], integer: bool = False) -> Check:
+def _number(schema: Mapping[str, Any], integer: bool = False, null: bool = False) -> Check:
     least = schema.get("minimum")
 
     def check(value: Any) -> bool:
         kind = type(value)
-        if kind is float:
-            if integer and not value.is_integer():
-                return False
-        elif kind is not int:
-            return False
-        return least is None or not value < least
+        if kind is int or (kind is float and not integer):
+            return least is None or not value < least
+        if value is None:
+            return null
+        return kind is float and value.is_integer() and (least is None or not value < least)
 
     return check
 

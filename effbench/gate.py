@@ -28,6 +28,7 @@ COLUMNS = (
     *(*ROW, "figure", "verdict", "baseline", "baseline_std", "baseline_n"),
     *("candidate", "candidate_std", "candidate_n", "change", "tolerance", "p", "reason"),
 )
+_ROUNDING = 1e-8  # a baseline file has ten digits
 ALPHA = 0.01  # false alarms per check
 
 
@@ -98,7 +99,8 @@ def check(candidate: Snapshot, baseline: Snapshot, options: Options) -> Report:
 
 @dataclass
 class Line:
-    """One line of the table. old, new: the seeds of either side, as they are."""
+    """One line of the table. old, new: the seeds of either side, as they are; copied: whether
+    every seed changed by the same amount, which is no noise but the same training again."""
 
     key: Key
     figure: str
@@ -107,6 +109,7 @@ class Line:
     tolerance: float = math.nan
     old: significance.Array | None = None
     new: significance.Array | None = None
+    copied: bool = False
     p: float = math.nan
 
     @property
@@ -186,8 +189,22 @@ def _line(
     if not measured[0]:
         return None
     if not measured[1]:
-        return Line(key, name, "missing", "not measured", tolerance, was.to_numpy(float))
-    return Line(key, name, tolerance=tolerance, old=was.to_numpy(float), new=now.to_numpy(float))
+        return Line(key, name, "missing", "not measured", tolerance, _array(was))
+    line = Line(key, name, tolerance=tolerance, old=_array(was), new=_array(now))
+    line.copied = list(was.index) == list(now.index) and _is_shifted(line)
+    return line
+
+
+def _array(values: pd.Series[float]) -> significance.Array:
+    return np.asarray(values, float)
+
+
+def _is_shifted(line: Line) -> bool:
+    """Return whether the two sides' seeds, in the same order, differ by one amount."""
+    old, new = (_tested(line.figure, _side(side), 1) for side in (line.old, line.new))
+    steps = new - old
+    limit = _ROUNDING * max(1.0, float(np.abs(old).max()))
+    return len(steps) >= LEAST_SEEDS and float(np.ptp(steps)) <= limit
 
 
 def _failures(cells: pd.DataFrame) -> str:
@@ -246,10 +263,14 @@ def _adjusted(lines: Sequence[Line], test: Test, sign: int) -> list[float]:
         old = [_tested(name, _side(lines[i].old), sign) for i in own]
         new = [_tested(name, _side(lines[i].new), sign) for i in own]
         p[own] = significance.p_values(old, new, test)
-        if len(noisy := own[significance.varies(old, new)]):
-            families.append(noisy)
-    for noisy in families:
-        p[noisy] = np.minimum(len(families) * significance.holm(p[noisy]), 1.0)
+        noisy = significance.varies(old, new) & ~np.array([lines[i].copied for i in own])
+        if noisy.any():
+            families.append(own[noisy])
+    for family in families:
+        p[family] = np.minimum(len(families) * significance.holm(p[family]), 1.0)
+    for i, line in enumerate(lines):
+        if line.copied:
+            p[i] = 0.0 if sign * _sign(line.figure) * line.change < -_ROUNDING else 1.0
     return [float(value) for value in p]
 
 

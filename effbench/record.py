@@ -95,7 +95,9 @@ def from_dict(data: Any, source: str | Path = "record") -> Record:
         errors = sorted(_validator().iter_errors(data), key=lambda e: [str(p) for p in e.path])
         if errors:
             raise RecordError(f"{source}: {_explain(errors[0])}: run the cell again with --fresh")
-    return Record(**data)
+    result = object.__new__(Record)  # the schema has every field: no need to pass them one by one
+    result.__dict__.update(data)
+    return result
 
 
 def write(path: str | Path, record: Record) -> None:
@@ -147,7 +149,7 @@ def locate(
 ) -> dict[Path, Record]:
     """Read records as `load` does; return each by the folder of its cell."""
     records = {}
-    with _no_garbage_collection():
+    with no_garbage_collection():
         for folder in _find(folders):
             try:
                 records[Path(folder)] = read(os.path.join(folder, FILE))  # noqa: PTH118
@@ -185,7 +187,7 @@ def _parts(path: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
     """Records have no cycles, and looking for some among 100,000 of them takes seconds."""
     enabled = gc.isenabled()
     gc.disable()

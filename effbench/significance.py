@@ -22,7 +22,7 @@ LEAST_SEEDS = 2  # on either side: one seed says nothing of the noise
 _LEAST_ROWS = 3  # to tell how far rows' variances differ
 # How many standard errors more than estimated rows' variances are taken to differ. With 0, false
 # alarms were up to three times the level where rows' spreads differ (`python -m bench gate`).
-_CAUTION = 2.0
+_CAUTION = 1.0
 _EXACT = 1e-9  # standard deviations below this part of the mean are rounding, not noise
 _MOST_PERMUTATIONS = 9999
 
@@ -95,9 +95,9 @@ def welch(old: Samples, new: Samples) -> Array:
 def moderated(old: Samples, new: Samples) -> Array:
     """Return the p-values of moderated t-tests (Smyth 2004, doi:10.2202/1544-6115.1027).
 
-    A row's variance is shrunk towards what the others have in common, the more so the more alike
-    they are; three seeds alone estimate a variance too badly to see anything. With fewer than
-    three rows this is Student's t-test.
+    A row's variance is raised towards what the others have in common, the more so the more alike
+    they are, and its degrees of freedom grow by what they know: three seeds alone estimate a
+    variance too badly to see anything. With fewer than three rows this is Student's t-test.
     """
     df = old.n + new.n - 2
     var = ((old.n - 1) * old.var + (new.n - 1) * new.var) / df
@@ -107,7 +107,8 @@ def moderated(old: Samples, new: Samples) -> Array:
     else:
         shrunk = (prior_df * prior_var + df * var) / (prior_df + df)
         total = np.minimum(df + prior_df, df.sum())
-    t = (new.mean - old.mean) / np.sqrt(shrunk * (1 / old.n + 1 / new.n))
+    # Upwards only: a row that varies more than the others must not be taken for one of them.
+    t = (new.mean - old.mean) / np.sqrt(np.maximum(shrunk, var) * (1 / old.n + 1 / new.n))
     return np.asarray(stats.t.cdf(t, total), float)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import marshal
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -82,7 +83,8 @@ def leaderboard(records: Sequence[Record]) -> pd.DataFrame:
     columns = [*COLUMNS, *EXTRA_COLUMNS]
     if not records:
         return pd.DataFrame(columns=columns)
-    frame = _rows(_adopt(_latest(_table(records))))
+    with record.no_garbage_collection():
+        frame = _rows(_adopt(_latest(_table(records))))
     for name in _COUNTS:
         frame[name] = frame[name].astype(float).round().astype("Int64")
     varying = _varying_params(frame.pop("settings"))
@@ -195,17 +197,18 @@ def write_tables(out_dir: str | Path) -> list[Path]:
 
 def _table(records: Sequence[Record]) -> pd.DataFrame:
     """Return a row per record: _IDENTITY, _RUN, then what `cells` returns."""
-    settings: dict[str, str] = {}  # many cells have the same parameters: sort and write them once
-    for each in records:
-        if (text := str(each.params)) not in settings:
-            settings[text] = json.dumps(each.params, sort_keys=True)
+    texts: dict[bytes, str] = {}  # many cells have the same parameters: sort and write them once
+    keys = [marshal.dumps(r.params, 0) for r in records]  # tells 1, 1.0 and true apart
+    for key, each in zip(keys, records, strict=True):
+        if key not in texts:
+            texts[key] = json.dumps(each.params, sort_keys=True)
     columns: dict[str, list[Any]] = {
         "suite": [r.suite for r in records],
         "method": [r.method for r in records],
         "variant": [r.variant for r in records],
         "scene": [record.scene_label(r) for r in records],
         "budget": [r.budget for r in records],
-        "settings": [settings[str(r.params)] for r in records],
+        "settings": [texts[key] for key in keys],
         "repetition": [r.repetition for r in records],
         "seed": [r.seed for r in records],
         "started": [str(r.provenance.get("started") or "") for r in records],
