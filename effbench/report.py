@@ -38,6 +38,7 @@ FOLDER = Path(__file__).with_name("report_template")
 SCRIPTS = ("page.js", "table.js", "charts.js", "images.js", "start.js")
 LIMIT_BYTES = 10_000_000  # of the whole page, if its tables leave room for images at all
 _IMAGE_BYTES = 5_000_000
+_MOST_ENVIRONMENTS = 20  # that are listed
 VIEWS = 3
 
 
@@ -106,7 +107,8 @@ def render(
             csv=base64.b64encode(tables.to_csv(board).encode()).decode("ascii"),
             curves=bool(data["curves"]),
             images=images,
-            environments=data["environments"],
+            environments=data["environments"][:_MOST_ENVIRONMENTS],
+        more_environments=max(0, len(data["environments"]) - _MOST_ENVIRONMENTS),
             environment_cells=Counter(cell["environment"] for cell in data["cells"]),
             commands=_commands(found),
             failures=[cell for cell in found.records if cell.status != "ok"],

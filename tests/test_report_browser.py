@@ -345,6 +345,7 @@ def test_the_theme_is_chosen_and_kept(open_page: Open) -> None:
     assert page.inner_text("#theme") == "Theme: dark"
 
 
+@pytest.mark.slow
 def test_a_thousand_rows_are_usable(open_page: Open, tmp_path: Path) -> None:
     rows = {("m", f"a={i}"): ({"a": i}, 20 + i / 100, 1.0 + i / 50, 10.0) for i in range(500)}
     write_results(tmp_path / "run", rows, seeds=1, views=0)
