@@ -20,11 +20,15 @@ def project() -> dict[str, object]:
 
 
 def requirements() -> list[str]:
-    """Everything pyproject.toml asks for, with extras and the build backend."""
+    """Everything pyproject.toml asks for, with extras and the build backend.
+
+    Left out are extras made of others, and triton: builds of torch for CUDA bring their own.
+    """
     parsed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     extras = parsed["project"]["optional-dependencies"].values()
     groups = [parsed["build-system"]["requires"], parsed["project"]["dependencies"], *extras]
-    return [line for group in groups for line in group]
+    lines = [line for group in groups for line in group]
+    return [line for line in lines if not line.startswith(("effbench[", "triton>="))]
 
 
 def pins() -> dict[str, str]:
