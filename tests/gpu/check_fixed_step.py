@@ -1,0 +1,40 @@
+"""A whole step in buffers of fixed size, on the Triton kernels and on the reference: the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from effbench.nerf.capacity import Capacity
+from effbench.nerf.hsm import MiningConfig
+from tests.nerf_scene import context
+from tests.test_nerf_fixed_step import Config, Small, fixed_of, gradients, set_rays
+
+RAYS = 24
+
+
+def one_step(
+    device: torch.device, backend: str, compaction: str, mining: MiningConfig | None
+) -> tuple[list[Tensor], dict[str, float]]:
+    """Return the gradients of a step on 20 of 24 rays, and what it reports."""
+    config = Config(samples=1024, compaction=compaction, mining=mining)
+    method = Small(config, context(device=device, backend=backend))
+    set_rays(method, 20)
+    fixed = fixed_of(method)
+    capacity = Capacity(RAYS, 3072, 3072, 3072)
+    found = gradients(method, lambda: fixed.work(capacity))
+    return found, dict(zip(fixed.names, fixed._values.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("compaction", ["none", "transmittance", "low-weight"])
+@pytest.mark.parametrize("mining", [None, MiningConfig(running_mean=False)], ids=["all", "mined"])
+def test_a_step_is_the_references(
+    device: torch.device, compaction: str, mining: MiningConfig | None
+) -> None:
+    found, reported = one_step(device, "triton", compaction, mining)
+    expected, known = one_step(device, "reference", compaction, mining)
+    assert reported == pytest.approx(known, rel=1e-3)
+    assert reported["rays"] == 20
+    for mine, other in zip(found, expected, strict=True):
+        assert float((mine - other).norm()) <= 1e-2 * float(other.norm())
