@@ -108,7 +108,7 @@ def render(
             curves=bool(data["curves"]),
             images=images,
             environments=data["environments"][:_MOST_ENVIRONMENTS],
-        more_environments=max(0, len(data["environments"]) - _MOST_ENVIRONMENTS),
+            more_environments=max(0, len(data["environments"]) - _MOST_ENVIRONMENTS),
             environment_cells=Counter(cell["environment"] for cell in data["cells"]),
             commands=_commands(found),
             failures=[cell for cell in found.records if cell.status != "ok"],

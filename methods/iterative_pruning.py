@@ -71,7 +71,8 @@ class IterativePruning(NeLFMethod):
         self.history: list[dict[str, Any]] = []
         self.just_pruned = False
         super().__init__(config, context)
-        self.size = tuple(self.encoder.directions.shape[:2])
+        height, width = self.encoder.directions.shape[:2]
+        self.size = (height, width)  # of the grid of rays
         self.dense = Cost.of(self.network.shape, self.size)
 
     def start(self) -> NeLFNetwork:
@@ -135,7 +136,9 @@ class IterativePruning(NeLFMethod):
         return min(c.pruning_steps, 1 + math.floor(progress / spacing + 1e-9))
 
     def _dense_field(self) -> NeLFNetwork:
-        return self.start().to(self.device, memory_format=torch.channels_last)
+        dense = self.start().to(self.device)
+        dense.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return dense
 
 
 class PrunedOnly(IterativePruning):

@@ -258,7 +258,7 @@ def test_a_pruned_network_renders_the_same_from_what_it_ships() -> None:
 def test_a_student_and_its_descendants_share_the_teachers_grid() -> None:
     bits = torch.randint(256, (64,), dtype=torch.uint8)  # of 8³ cells
     state = {"occupancy.bits": bits}
-    parents = {"teacher": InMemory("grey-teacher", {}, state)}
+    parents: dict[str, Checkpoint] = {"teacher": InMemory("grey-teacher", {}, state)}
     method = build("nelf-student", parents, bounds="occupied")
     method.step(0.0)
     assert torch.equal(method.state()["occupancy.bits"], bits)

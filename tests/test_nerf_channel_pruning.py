@@ -11,7 +11,14 @@ from torch import Tensor, nn
 
 from effbench.errors import ConfigError
 from effbench.nerf.channel_pruning import Cost, Criterion, Groups, prune
-from effbench.nerf.nelf_network import D60_SR3, NeLFNetwork, NeLFShape, NeLFStage, build
+from effbench.nerf.nelf_network import (
+    D60_SR3,
+    NeLFNetwork,
+    NeLFShape,
+    NeLFStage,
+    ResidualBlock,
+    build,
+)
 
 FULL = NeLFShape.regular(points=2, frequencies=1, width=10, depth=6, sr_widths=(8, 4))
 CRITERIA: list[Criterion] = ["l1", "l2", "bn", "taylor"]
@@ -106,6 +113,7 @@ def test_the_network_given_is_left_alone() -> None:
 def test_magnitude_removes_the_smallest_channels() -> None:
     network = trained()
     block = network.body[0]
+    assert isinstance(block, ResidualBlock)
     for part in (block.enter.weight.data, block.enter_norm.weight.data):
         part[[2, 7]] *= 1e-3
     block.leave.weight.data[:, [2, 7]] *= 1e-3

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
-from effbench.nerf.nelf_network import D60_SR3, NeLFNetwork, NeLFShape, build, shape_of
+from effbench.nerf.nelf_network import (
+    D60_SR3,
+    NeLFNetwork,
+    NeLFShape,
+    ResidualBlock,
+    build,
+    shape_of,
+)
 
 SMALL = NeLFShape.regular(points=2, frequencies=1, width=8, depth=6, sr_widths=(4, 4))
 
@@ -84,6 +93,7 @@ def test_shape_is_read_from_a_state() -> None:
 def test_residual_block_is_what_the_paper_says() -> None:
     network = build(SMALL, 0).eval()
     block = network.body[0]
+    assert isinstance(block, ResidualBlock)
     nn.init.normal_(block.leave_norm.weight)
     x = torch.randn(1, 8, 2, 2)
     hidden = torch.nn.functional.gelu(block.enter_norm(block.enter(x)))
@@ -91,6 +101,6 @@ def test_residual_block_is_what_the_paper_says() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"depth": 5}, {"depth": 0}, {"width": 0}, {"sr_widths": (0,)}])
-def test_impossible_shapes_are_refused(wrong: dict[str, int]) -> None:
+def test_impossible_shapes_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"depth|at least"):
         NeLFShape.regular(**wrong)

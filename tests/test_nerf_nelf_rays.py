@@ -60,7 +60,9 @@ def test_points_divide_the_ray_inside_the_box() -> None:
 
 
 def test_a_ray_that_misses_the_box_is_encoded_as_zeros() -> None:
-    encoder = RayEncoder(SHAPE, replace(ball(), box=ball().box / 3), CAMERA, "box")
+    encoder = RayEncoder(
+        SHAPE, replace(ball(), box=(ball().box / 3).astype(np.float32)), CAMERA, "box"
+    )
     encoded = encoder(POSES[:1])
     assert torch.isfinite(encoded).all()
     assert (encoded[0, :, 0, 0] == 0).all()

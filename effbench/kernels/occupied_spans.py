@@ -21,14 +21,15 @@ def occupied_spans(
     """Return the depths [..., 1] where rays enter their first and leave their last occupied cell.
 
     They are exact to a 128th of the way from near to far; equal where a ray meets no such cell.
-    origins, directions: float32 [..., 3] in the cube [−1, 1]³ of the grid, broadcast against each
-    other; near, far: float32 [..., 1] where rays begin and end; occupied: uint8 [G³], cell (x, y,
-    z) at (z·G + y)·G + x. The reference can be exported to ONNX.
+    origins, directions: float32 [..., 3] in the cube [−1, 1]³ of the grid, origins broadcast to
+    directions; near, far: float32 [..., 1] where rays begin and end; occupied: uint8 [G³], cell (x,
+    y, z) at (z·G + y)·G + x. The reference can be exported to ONNX. At the border of a cell
+    backends may differ by one lookup.
     """
     if resolve(backend, directions.device) == "cpu":
         from effbench.kernels.cpu import occupied_spans as cpu
 
-        shape = torch.broadcast_shapes(origins.shape, directions.shape)
+        shape = directions.shape
         vectors = [v.expand(shape).reshape(-1, 3).contiguous() for v in (origins, directions)]
         ends = [v.expand(*shape[:-1], 1).reshape(-1).contiguous() for v in (near, far)]
         enter, leave = torch.empty_like(ends[0]), torch.empty_like(ends[0])

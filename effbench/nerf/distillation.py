@@ -215,7 +215,8 @@ class NeLFMethod(Method):
 
     def _adopt(self, network: NeLFNetwork) -> None:
         """Train `network` from here on, with an optimiser of its own."""
-        self.network = network.to(self.device, memory_format=torch.channels_last).train()
+        self.network: NeLFNetwork = network.to(self.device).train()
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
             lr=self.config.lr,

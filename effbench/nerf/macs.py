@@ -37,10 +37,10 @@ def count_macs(module: nn.Module, *inputs: Tensor) -> int:
 
 def _macs(layer: Any, given: Tensor, result: Tensor) -> int:
     if isinstance(layer, nn.Linear):
-        return result.numel() * layer.in_features
+        return int(result.numel() * layer.in_features)
     kernel = layer.weight[0, 0].numel()
     if isinstance(layer, nn.modules.conv._ConvTransposeNd):
         # Each input value meets every weight of its channel, whatever the stride.
-        return given.numel() * (layer.out_channels // layer.groups) * kernel
+        return int(given.numel() * (layer.out_channels // layer.groups) * kernel)
     # Each output value is a sum over the input channels of its group and the kernel.
-    return result.numel() * (layer.in_channels // layer.groups) * kernel
+    return int(result.numel() * (layer.in_channels // layer.groups) * kernel)

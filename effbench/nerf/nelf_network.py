@@ -69,7 +69,7 @@ class NeLFShape:
     @property
     def scale(self) -> int:
         """Pixels per ray along each side of the image, s."""
-        return 2 ** len(self.stages)
+        return 1 << len(self.stages)
 
 
 D60_SR3 = NeLFShape.regular()
@@ -119,12 +119,12 @@ def shape_of(state: Mapping[str, Tensor], points: int, frequencies: int) -> NeLF
     """Return the shape of the network whose `state_dict` is `state`, pruned or not."""
 
     def inner(prefix: str, first: int) -> tuple[int, ...]:
-        found = []
+        found: list[int] = []
         while (weight := state.get(f"{prefix}.{first + len(found)}.enter.weight")) is not None:
             found.append(weight.shape[0])
         return tuple(found)
 
-    stages = []
+    stages: list[NeLFStage] = []
     while (up := state.get(f"stages.{len(stages)}.0.weight")) is not None:
         prefix = f"stages.{len(stages)}"
         stages.append(NeLFStage(up.shape[1], inner(prefix, 1)))

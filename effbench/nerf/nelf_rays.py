@@ -72,8 +72,8 @@ class RayEncoder(nn.Module):
         return self.encode(poses[:, None, None, :, 3], rays, jitter).permute(0, 3, 1, 2)
 
     def encode(self, origins: Tensor, rays: Tensor, jitter: Tensor | None = None) -> Tensor:
-        """Encode rays from world-space `origins` along unit `rays`, both [..., 3] and broadcast
-        against each other, as [..., C]; `jitter` [..., P]."""
+        """Encode rays from world-space `origins` along unit `rays`, both [..., 3], origins
+        broadcast to rays, as [..., C]; `jitter` [..., P]."""
         origins = origins - self.centre
         near, far = self.depths(origins, rays)
         parts = self.parts
@@ -120,7 +120,8 @@ def camera_directions(intrinsics: Intrinsics, scale: int) -> Tensor:
     across = ((x - intrinsics.cx) / intrinsics.fx).expand(height, width)
     down = ((y - intrinsics.cy) / intrinsics.fy)[:, None].expand(height, width)
     directions = torch.stack([across, -down, torch.full((height, width), -1.0)], -1)
-    return directions / directions.norm(dim=-1, keepdim=True)
+    unit: Tensor = directions / directions.norm(dim=-1, keepdim=True)
+    return unit
 
 
 class LightField(nn.Module):

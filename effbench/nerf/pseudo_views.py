@@ -64,7 +64,7 @@ def model_hash(checkpoint: Checkpoint) -> str:
     digest = hashlib.sha256(checkpoint.method.encode())
     for name, tensor in sorted(checkpoint.state.items()):
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
