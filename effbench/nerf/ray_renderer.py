@@ -126,7 +126,7 @@ class RayRenderer(nn.Module):
         """Return optical thickness [M] and colour [M, 3] of samples."""
         output = _mlp(self.encoder(positions), self.density_layers)
         thickness = torch.exp(output[:, 0]) * self.step
-        features = torch.cat([spherical_harmonics(directions), output[:, 1:]], 1)
+        features = torch.cat([spherical_harmonics(directions, "reference"), output[:, 1:]], 1)
         return thickness, torch.sigmoid(_mlp(features, self.color_layers))
 
 
