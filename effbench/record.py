@@ -95,7 +95,9 @@ def from_dict(data: Any, source: str | Path = "record") -> Record:
         errors = sorted(_validator().iter_errors(data), key=lambda e: [str(p) for p in e.path])
         if errors:
             raise RecordError(f"{source}: {_explain(errors[0])}: run the cell again with --fresh")
-    result = object.__new__(Record)  # the schema has every field: no need to pass them one by one
+    if len(data) < len(fields(Record)):  # an earlier version's, without some optional group
+        return Record(**data)
+    result = object.__new__(Record)  # every field is there: no need to pass them one by one
     result.__dict__.update(data)
     return result
 
