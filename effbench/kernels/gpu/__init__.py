@@ -14,20 +14,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 # Triton 3.9 warns until one says whether a·b + c may be one instruction, as it was before.
 os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
 
 import triton
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 
-
-def jit(function: Function) -> Function:
-    """Return `triton.jit(function)`. Triton has no types, and its decorator would take those of
-    what it decorates; so a kernel keeps them."""
-    return cast(Function, triton.jit(function))
+def jit(function: Callable[..., Any]) -> Any:
+    """Return `triton.jit(function)`, which has no types of its own for a type checker to follow."""
+    return triton.jit(function)
 
 
 def launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, **constants: Any) -> None:
