@@ -334,7 +334,7 @@ def test_a_budget_too_short_for_the_steps_is_refused() -> None:
 
 def test_parents_are_the_teacher_and_the_student_with_the_same_network() -> None:
     cls = registry().method("iterative-30")
-    config, _ = resolve(cls, {"width": 64, "sr_widths": "8:8"}, "cpu")
+    config, _ = resolve(cls, {"width": 64, "depth": 4}, "cpu")
     needs = cls.requires(config)
     assert {role: need.method for role, need in needs.items()} == {
         "teacher": "instant-ngp",

@@ -73,6 +73,12 @@ def test_cameras_are_upright_and_proper() -> None:
     assert (turns[:, 2, 1] > 0).all()  # up is up
 
 
+def test_cameras_of_one_azimuth_have_an_up_too() -> None:
+    poses = sample_poses(around([0.0], [0.0, 0.2], [4.0]), 20, seed=0)
+    np.testing.assert_allclose(poses[:, 1, 3], 0, atol=1e-5)  # none leaves the plane
+    assert (poses[:, 2, 1] > 0.9).all()
+
+
 def test_cameras_all_around_surround_the_scene() -> None:
     eyes = sample_poses(ball(), 400, seed=1)[:, :, 3]
     azimuth = np.sort(np.arctan2(eyes[:, 1], eyes[:, 0]))

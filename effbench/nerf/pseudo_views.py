@@ -28,6 +28,7 @@ from effbench.scene import Intrinsics, Scene
 
 _LEAST = 8  # views that are rendered whatever they cost: a student needs something to learn from
 _FULL_CIRCLE = math.radians(300)  # cameras that cover so much of the azimuth surround the scene
+_TIE = 1e-6  # what the mean up counts beside the rights: nothing, unless they decide nothing
 
 Render = Callable[[Tensor, Intrinsics], Tensor]
 
@@ -110,7 +111,7 @@ def sample_poses(scene: Scene, count: int, seed: int) -> NDArray[np.float32]:
     """Return camera poses [count, 3, 4] that look at the centre of the scene's box.
 
     Distance and azimuth are uniform in the training cameras' range, elevation is uniform in its
-    sine, so that cameras are spread evenly over the sphere; up is the training cameras' mean up.
+    sine, so that cameras are spread evenly over the sphere; up is what the training cameras say.
     """
     generator = np.random.default_rng(seed)
     centre = scene.box.mean(0).astype(np.float64)
@@ -129,12 +130,17 @@ def sample_poses(scene: Scene, count: int, seed: int) -> NDArray[np.float32]:
 
 
 def _world_frame(scene: Scene) -> NDArray[np.float64]:
-    """Return orthonormal axes as columns [3, 3], the last the mean up of the training cameras."""
-    up = scene.train.poses[:, :, 1].astype(np.float64).mean(0)
-    # cameras all around and looking down have a mean up near the axis; a degenerate one is z
-    up = up / np.linalg.norm(up) if np.linalg.norm(up) > 1e-3 else np.array([0.0, 0.0, 1.0])
-    helper = np.eye(3)[np.argmin(np.abs(up))]
-    across = np.cross(helper, up)
+    """Return orthonormal axes as columns [3, 3], the last the training cameras' up.
+
+    Cameras that are held level have their right at a right angle to it: up is the axis along which
+    the rights vary least, or, where all are the same, the one nearest to the mean up.
+    """
+    right, above = scene.train.poses[:, :, :2].astype(np.float64).transpose(2, 0, 1)
+    mean = above.mean(0)
+    spread = right.T @ right / len(right) - _TIE * np.outer(mean, mean)
+    up = np.linalg.eigh(spread)[1][:, 0]
+    up = up if up @ mean >= 0 else -up
+    across = np.cross(np.eye(3)[np.argmin(np.abs(up))], up)
     across /= np.linalg.norm(across)
     return np.stack([across, np.cross(up, across), up], 1)
 
