@@ -11,14 +11,14 @@ import gzip
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 import effbench
 from effbench import (
@@ -38,6 +38,7 @@ FOLDER = Path(__file__).with_name("report_template")
 SCRIPTS = ("page.js", "table.js", "charts.js", "images.js", "start.js")
 LIMIT_BYTES = 10_000_000  # of the whole page, if its tables leave room for images at all
 _IMAGE_BYTES = 5_000_000
+_ROW_BYTES = 700  # of HTML, about
 _MOST_ENVIRONMENTS = 20  # that are listed
 VIEWS = 3
 
@@ -75,50 +76,35 @@ def write(
 def render(
     found: Results, *, views: int = VIEWS, baseline: str | None = None, heading: str = ""
 ) -> str:
-    """Return the page of some results."""
+    """Return the page of some results. Raises ConfigError for a baseline that is not there."""
     board = tables.leaderboard(found.records)
-    chosen = baselines.choose(found, baseline)
-    data = report_data.payload(found, board, results.curves(found))
     choices = report_table.choices(board)
+    data = report_data.payload(found, board, results.curves(found))
     data["choices"] = board[list(choices)].astype(str).to_dict("records")
     plotly, source = _plotly()
+    room = LIMIT_BYTES - len(embed(data)) - len(plotly) - _ROW_BYTES * len(board)
+    images = report_images.collect(found, views, max(0, min(_IMAGE_BYTES, room)))
+    data["images"] = images.scenes
     script = _script()
-    known = len(embed(data)) + len(plotly) + 700 * len(board)  # about 700 bytes of HTML per row
-    limit = max(0, min(_IMAGE_BYTES, LIMIT_BYTES - known))
-    images = report_images.collect(found, views, limit)
-    entries = {(e["method"], e["variant"]): i for i, e in enumerate(_entries(board, data))}
-    data["images"] = _numbered(images.scenes, entries)
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            heading=heading or ", ".join(sorted(set(board["suite"]))) or "no records",
-            version=effbench.__version__,
-            about=_about(found, board),
-            counts=report_summary.counts(found),
-            best=report_summary.best(board),
-            baseline=chosen,
-            against=report_summary.against(found, chosen),
-            said=report_summary.SAID,
-            means=report_summary.means(board),
-            tested=report_summary.tested(found),
-            table=report_table.table(board),
-            choices=choices,
-            csv=base64.b64encode(tables.to_csv(board).encode()).decode("ascii"),
-            curves=bool(data["curves"]),
-            images=images,
-            environments=data["environments"][:_MOST_ENVIRONMENTS],
-            more_environments=max(0, len(data["environments"]) - _MOST_ENVIRONMENTS),
-            environment_cells=Counter(cell["environment"] for cell in data["cells"]),
-            commands=_commands(found),
-            failures=[cell for cell in found.records if cell.status != "ok"],
-            problems=[str(problem) for problem in found.problems],
-            data=embed(data),
-            style=(FOLDER / "style.css").read_text(encoding="utf-8"),
-            script=script,
-            plotly=plotly,
-            hashes=[_hash(script), _hash(source)],
-        )
+    return _template().render(
+        heading=heading or ", ".join(sorted(set(board["suite"]))) or "no records",
+        version=effbench.__version__,
+        about=_about(found, board),
+        counts=report_summary.counts(found),
+        **_summary(found, board, baseline),
+        table=report_table.table(board),
+        choices=choices,
+        csv=base64.b64encode(tables.to_csv(board).encode()).decode("ascii"),
+        curves=bool(data["curves"]),
+        images=images,
+        **_provenance(found, data),
+        failures=[cell for cell in found.records if cell.status != "ok"],
+        problems=[str(problem) for problem in found.problems],
+        data=embed(data),
+        style=(FOLDER / "style.css").read_text(encoding="utf-8"),
+        script=script,
+        plotly=plotly,
+        hashes=[_hash(script), _hash(source)],
     )
 
 
@@ -150,28 +136,32 @@ def _few(values: Iterable[Any], most: int = 4) -> str:
     return ", ".join(names[:most]) + more
 
 
+def _summary(found: Results, board: pd.DataFrame, baseline: str | None) -> dict[str, Any]:
+    chosen = baselines.choose(found, baseline)
+    return {
+        "best": report_summary.best(board),
+        "baseline": chosen,
+        "against": report_summary.against(found, chosen),
+        "said": report_summary.SAID,
+        "means": report_summary.means(board),
+        "tested": report_summary.tested(found),
+    }
+
+
+def _provenance(found: Results, data: dict[str, Any]) -> dict[str, Any]:
+    environments = data["environments"]
+    return {
+        "environments": environments[:_MOST_ENVIRONMENTS],
+        "more_environments": max(0, len(environments) - _MOST_ENVIRONMENTS),
+        "environment_cells": Counter(cell["environment"] for cell in data["cells"]),
+        "commands": _commands(found),
+    }
+
+
 def _commands(found: Results) -> list[str]:
     given = (cell.provenance.get("command") for cell in found.records)
     lines = [" ".join(map(str, words)) if isinstance(words, list) else words for words in given]
     return list(dict.fromkeys(str(line) for line in lines if line))
-
-
-def _entries(board: pd.DataFrame, data: dict[str, Any]) -> list[dict[str, str]]:
-    names: dict[int, dict[str, str]] = {}
-    for row, about in zip(board.to_dict("records"), data["rows"], strict=True):
-        names[about["entry"]] = {"method": row["method"], "variant": row["variant"]}
-    return [names[i] for i in sorted(names)]
-
-
-def _numbered(
-    scenes: Sequence[dict[str, Any]], entries: dict[tuple[str, str], int]
-) -> list[dict[str, Any]]:
-    """Return scenes whose items name their entry by its number."""
-    for scene in scenes:
-        for view in scene["views"]:
-            for item in view["items"]:
-                item["entry"] = entries.get(item["entry"])
-    return list(scenes)
 
 
 def _script() -> str:
@@ -195,11 +185,12 @@ def _hash(script: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 
-def _environment() -> Environment:
-    return Environment(
+def _template() -> Template:
+    environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    return environment.get_template("page.html")

@@ -40,14 +40,14 @@ def payload(found: Results, board: pd.DataFrame, curves: pd.DataFrame) -> dict[s
     """Return everything but the images: groups, entries, columns, rows, curves, cells and
     environments. board: `tables.leaderboard`; curves: `results.curves`."""
     groups = _groups(board)
-    entries = _entries(board)
+    numbered = _entries(board)
     cells, environments = _cells(found, board)
     return {
         "groups": [{"label": label, "unit": _unit(key[2])} for key, label in groups.items()],
-        "entries": _looks(found, board, entries),
+        "entries": _looks(found, board, numbered),
         "columns": {name: _column(name) for name in shown_columns(board)},
-        "rows": _rows(board, list(groups), entries),
-        "curves": _curves(curves, list(groups), entries),
+        "rows": _rows(board, list(groups), numbered),
+        "curves": _curves(curves, list(groups), numbered),
         "cells": cells,
         "environments": environments,
     }

@@ -27,7 +27,7 @@ _FIGURES = ("psnr", "ssim", "flip")
 @dataclass
 class Images:
     """scenes: label, width, height, views (name, truth, items); an item is a row's render in that
-    view: entry (method and variant), label, render, error (data URIs), and its figures.
+    view: label, seed, render, error (data URIs), and its figures.
     notes: what was left out or scaled; size: bytes of all data URIs."""
 
     scenes: list[dict[str, Any]] = field(default_factory=list)
@@ -104,7 +104,6 @@ def _item(
     others = [c for c in scene.cells.values() if (c.method, c.variant) == _entry(cell)]
     telling = [f for f in ("suite", "budget", "device") if len({getattr(c, f) for c in others}) > 1]
     return {
-        "entry": _entry(cell),
         "label": ", ".join([name, *(str(getattr(cell, f)) for f in telling)]),
         "seed": cell.repetition,
         "render": encode(image, "image"),
