@@ -129,7 +129,7 @@ def test_fp16_networks_keep_gradients_that_fp16_cannot_hold() -> None:
     for exact, rounded in zip(*found, strict=True):
         assert rounded is not None
         assert exact is not None
-        assert float((rounded - exact).norm()) < 0.01 * float(exact.norm()) != 0
+        assert float((rounded - exact).norm()) < 0.05 * float(exact.norm()) != 0
 
 
 def test_bf16_networks_stay_close_to_fp32() -> None:
