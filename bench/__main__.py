@@ -121,7 +121,7 @@ def measure_records(arguments: argparse.Namespace) -> dict[str, float]:
     print(f"\n{arguments.records:,} records of {kilobytes:.1f} kB, {found['rows']:,} rows (s)")
     for name, seconds in found.items():
         if name not in ("rows", "bytes"):
-            print(f"{name:22}{seconds:9.2f}")
+            print(f"{name:26}{seconds:9.2f}")
     return found
 
 

@@ -252,7 +252,8 @@ def leaderboard(results: tuple[Path, ...], form: str) -> None:
     from effbench import record, tables
 
     unreadable: list[RecordError] = []
-    frame = tables.leaderboard(record.load(results, errors="skip", skipped=unreadable))
+    found = record.stream(results, errors="skip", skipped=unreadable)
+    frame = tables.leaderboard(each for _, each in found)
     write = {"csv": tables.to_csv, "md": tables.to_markdown, "json": tables.to_json}[form]
     click.echo(write(frame), nl=False)
     _name_unreadable(unreadable)

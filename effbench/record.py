@@ -150,17 +150,25 @@ def locate(
     skipped: list[RecordError] | None = None,
 ) -> dict[Path, Record]:
     """Read records as `load` does; return each by the folder of its cell."""
-    records = {}
     with no_garbage_collection():
-        for folder in _find(folders):
-            try:
-                records[Path(folder)] = read(os.path.join(folder, FILE))  # noqa: PTH118
-            except RecordError as error:
-                if errors == "raise":
-                    raise
-                if skipped is not None:
-                    skipped.append(error)
-    return records
+        return dict(stream(folders, errors=errors, skipped=skipped))
+
+
+def stream(
+    folders: Iterable[str | Path],
+    *,
+    errors: Literal["raise", "skip"] = "raise",
+    skipped: list[RecordError] | None = None,
+) -> Iterator[tuple[Path, Record]]:
+    """Read records as `locate` does, one at a time: 100,000 of them fill gigabytes."""
+    for folder in _find(folders):
+        try:
+            yield Path(folder), read(os.path.join(folder, FILE))  # noqa: PTH118
+        except RecordError as error:
+            if errors == "raise":
+                raise
+            if skipped is not None:
+                skipped.append(error)
 
 
 def _find(folders: Iterable[str | Path]) -> list[str]:

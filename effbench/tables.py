@@ -11,9 +11,8 @@ import contextlib
 import json
 import marshal
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -73,7 +72,7 @@ def cells(records: Sequence[Record]) -> pd.DataFrame:
     return _adopt(_table(records)).drop(columns=_RUN)
 
 
-def leaderboard(records: Sequence[Record]) -> pd.DataFrame:
+def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
     """Return COLUMNS, EXTRA_COLUMNS, then `param.<name>` for parameters that differ, per row.
 
     Figures are means over the seeds with status ok, `n` their number, `psnr_std` the sample
@@ -81,10 +80,11 @@ def leaderboard(records: Sequence[Record]) -> pd.DataFrame:
     Sorted by suite, scene, budget and device, then the best PSNR first.
     """
     columns = [*COLUMNS, *EXTRA_COLUMNS]
-    if not records:
-        return pd.DataFrame(columns=columns)
     with record.no_garbage_collection():
-        frame = _rows(_adopt(_latest(_table(records))))
+        cells = _table(records)
+    if cells.empty:
+        return pd.DataFrame(columns=columns)
+    frame = _rows(_adopt(_latest(cells)))
     for name in _COUNTS:
         frame[name] = frame[name].astype(float).round().astype("Int64")
     varying = _varying_params(frame.pop("settings"))
@@ -195,33 +195,33 @@ def write_tables(out_dir: str | Path) -> list[Path]:
     return [out / name for name in contents]
 
 
-def _table(records: Sequence[Record]) -> pd.DataFrame:
+def _table(records: Iterable[Record]) -> pd.DataFrame:
     """Return a row per record: _IDENTITY, _RUN, then what `cells` returns."""
     texts: dict[bytes, str] = {}  # many cells have the same parameters: sort and write them once
-    keys = [marshal.dumps(r.params, 0) for r in records]  # tells 1, 1.0 and true apart
-    for key, each in zip(keys, records, strict=True):
+    rows = []
+    for cell in records:
+        key = marshal.dumps(cell.params, 0)  # tells 1, 1.0 and true apart
         if key not in texts:
-            texts[key] = json.dumps(each.params, sort_keys=True)
-    columns: dict[str, list[Any]] = {
-        "suite": [r.suite for r in records],
-        "method": [r.method for r in records],
-        "variant": [r.variant for r in records],
-        "scene": [record.scene_label(r) for r in records],
-        "budget": [r.budget for r in records],
-        "settings": [texts[key] for key in keys],
-        "repetition": [r.repetition for r in records],
-        "seed": [r.seed for r in records],
-        "started": [str(r.provenance.get("started") or "") for r in records],
-        "device": [r.device for r in records],
-        "manifest": [r.scene.get("manifest") or "" for r in records],
-        "backend": [r.backend for r in records],
-        "role": [r.role for r in records],
-        "status": [r.status for r in records],
-        "reason": [r.reason for r in records],
-    }
-    for name, group in FIGURES.items():
-        columns[name] = [getattr(r, group).get(name) for r in records]
-    return pd.DataFrame(columns)
+            texts[key] = json.dumps(cell.params, sort_keys=True)
+        about = (cell.suite, cell.method, cell.variant, record.scene_label(cell), cell.budget)
+        run = (cell.repetition, cell.seed, str(cell.provenance.get("started") or ""))
+        made = (cell.device, cell.scene.get("manifest") or "", cell.backend)
+        end = (cell.role, cell.status, cell.reason)
+        groups = {name: getattr(cell, name) for name in _GROUPS}
+        figures = [groups[group].get(name) for name, group in FIGURES.items()]
+        rows.append((*about, texts[key], *run, *made, *end, *figures))
+    frame = pd.DataFrame(rows, columns=_TABLE)
+    return frame.astype(dict.fromkeys(FIGURES, float))  # what nobody measured is None
+
+
+_GROUPS = tuple(dict.fromkeys(FIGURES.values()))
+_TABLE = [
+    *_IDENTITY,
+    *("repetition", "seed", "started"),
+    *("device", "manifest", "backend"),
+    *("role", "status", "reason"),
+    *FIGURES,
+]
 
 
 def _latest(frame: pd.DataFrame) -> pd.DataFrame:
