@@ -95,7 +95,7 @@ def from_dict(data: Any, source: str | Path = "record") -> Record:
         errors = sorted(_validator().iter_errors(data), key=lambda e: [str(p) for p in e.path])
         if errors:
             raise RecordError(f"{source}: {_explain(errors[0])}: run the cell again with --fresh")
-    if len(data) < len(fields(Record)):  # an earlier version's, without some optional group
+    if len(data) < _count():  # an earlier version's, without some optional group
         return Record(**data)
     result = object.__new__(Record)  # every field is there: no need to pass them one by one
     result.__dict__.update(data)
@@ -118,7 +118,7 @@ def write(path: str | Path, record: Record) -> None:
 def read(path: str | Path) -> Record:
     """Read one record. Raises RecordError naming the file, the field and the remedy."""
     try:
-        with open(path, "rb") as stream:  # noqa: PTH123 a Path takes longer than reading
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 a Path takes longer
             data = json.loads(stream.read())
     except OSError as error:
         raise RecordError(f"{path}: cannot be read ({error.strerror}): check the path") from error
@@ -222,6 +222,11 @@ def _finite(value: Any) -> Any:
 def _schema() -> dict[str, Any]:
     schema: dict[str, Any] = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
     return schema
+
+
+@functools.cache
+def _count() -> int:
+    return len(fields(Record))
 
 
 @functools.cache
