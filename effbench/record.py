@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import orjson
+
 from effbench import fastcheck, files
 from effbench.errors import RecordError
 
@@ -119,7 +121,7 @@ def read(path: str | Path) -> Record:
     """Read one record. Raises RecordError naming the file, the field and the remedy."""
     try:
         with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 a Path takes longer
-            data = json.loads(stream.read())
+            data = orjson.loads(stream.read())
     except OSError as error:
         raise RecordError(f"{path}: cannot be read ({error.strerror}): check the path") from error
     except ValueError as error:  # JSON or UTF-8
