@@ -25,7 +25,7 @@ from effbench.nerf.training import RadianceFieldMethod
 from effbench.plugins import discover
 from effbench.scene import Scene
 
-FLOOR_MS = 1.0  # docs/performance.md's estimate for an H200
+FLOOR_MS = 1.0  # of an iteration on an H200: what its memory and tensor cores need at least
 _WARM_UP = 512  # steps: the grid has cleared, and every size that comes up has been recorded
 
 
@@ -167,7 +167,7 @@ def print_iterations(found: dict[str, dict[str, Any]]) -> None:
             f"{one['samples']:10.0f}  {one['facts'].get('cuda_graphs', 'no')}"
         )
     first = next(iter(found.values()))
-    print(f"  floor by docs/performance.md, for an H200: {FLOOR_MS:g} ms")
+    print(f"  estimated floor, for an H200: {FLOOR_MS:g} ms")
     print("\n  parts of an eager step of instant-ngp (ms, launch gaps included)")
     total = sum(first["eager_parts_ms"].values())
     for name, value in first["eager_parts_ms"].items():
