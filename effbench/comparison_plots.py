@@ -176,7 +176,7 @@ def _draw_bars(axes: Axes, rows: pd.DataFrame, entries: list[Entry], looks: Look
 
 def _ranked(group: pd.DataFrame) -> list[Entry]:
     """Return the entries of a group, the largest gain in PSNR first."""
-    gains = group[group["measure"] == "psnr_gain"].set_index(["method", "variant"])["mean"]
+    gains = group[group["measure"] == "psnr_gain"].groupby(["method", "variant"])["mean"].max()
     entries = set(zip(group["method"], group["variant"], strict=True))
     return sorted(entries, key=lambda entry: (-float(gains.get(entry, -np.inf)), entry))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from effbench.kernels.backends import resolve
 
@@ -44,15 +45,16 @@ def _reference(
 ) -> tuple[Tensor, Tensor]:
     resolution = round(len(occupied) ** (1 / 3))
     step = (far - near) / LOOKUPS
-    middles = torch.arange(LOOKUPS, device=directions.device) + 0.5
-    along = near + step * middles
-    points = origins[..., None, :] + along[..., None] * directions[..., None, :]
-    cells = ((points + 1) * (resolution / 2)).long().clamp(0, resolution - 1)
-    x, y, z = cells.unbind(-1)
-    met = occupied[(z * resolution + y) * resolution + x].float()
-    # each lookup counts more than all that come later, or than all that came earlier
-    order = torch.arange(LOOKUPS, 0, -1, device=directions.device)
-    first = (met * order).argmax(-1, keepdim=True)
-    last = (met * order.flip(0)).argmax(-1, keepdim=True)
-    enter = near + step * first
-    return enter, torch.where(met.amax(-1, keepdim=True) > 0, near + step * (last + 1), enter)
+    number = torch.arange(LOOKUPS, device=directions.device)
+    along = near + step * (number + 0.5)
+    # in cells from the grid's corner
+    start, ahead = (origins + 1) * (resolution / 2), directions * (resolution / 2)
+    points = start[..., None, :] + along[..., None] * ahead[..., None, :]
+    x, y, z = points.clamp(0, resolution - 1).int().unbind(-1)
+    cell = (z * resolution + y) * resolution + x
+    met = functional.embedding(cell, occupied.float()[:, None])[..., 0]
+    # how many lookups are left at the first that is occupied, and how many are done at the last
+    left = (met * (LOOKUPS - number)).amax(-1, keepdim=True)
+    done = (met * (number + 1)).amax(-1, keepdim=True)
+    enter = torch.where(done > 0, near + step * (LOOKUPS - left), near)
+    return enter, torch.where(done > 0, near + step * done, near)

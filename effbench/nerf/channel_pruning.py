@@ -60,7 +60,7 @@ def prune(
     A group keeps round((1 − ratio)·n) of its n channels, at least one.
     """
     work = _copy(network)
-    graph = torch_pruning.DependencyGraph().build_dependency(work, _example(work))
+    graph = _dependencies(work)
     names = {layer: name for name, layer in work.named_modules()}
     widths = dict(_widths(full))
     score = importance(criterion)
@@ -92,7 +92,8 @@ def prune(
 @dataclass(frozen=True)
 class Cost:
     """What a network costs: output channels of its prunable layers, parameters, bytes of its
-    tensors in float32, and multiply-accumulates of an image of h×w rays."""
+    tensors in float32, and multiply-accumulates of an image of h×w rays, without those of looking
+    up points' features."""
 
     channels: int
     parameters: int
@@ -104,7 +105,7 @@ class Cost:
         """Return the cost of a network of a shape. size: h, w."""
         with torch.device("meta"):
             network = NeLFNetwork(shape).eval()
-            macs = count_macs(network, torch.empty(1, shape.channels, *size))
+            macs = count_macs(network, torch.empty(1, shape.inputs, *size), call=network.decode)
         return cls(
             channels=sum(width for _, width in _widths(shape)),
             parameters=sum(p.numel() for p in network.parameters()),
@@ -149,11 +150,19 @@ def _copy(network: NeLFNetwork) -> NeLFNetwork:
 def _rebuilt(network: NeLFNetwork) -> NeLFNetwork:
     """Return a network of the shape that pruning left, with its weights."""
     state = network.state_dict()
-    shape = shape_of(state, network.shape.points, network.shape.frequencies)
+    shape = shape_of(state, network.shape)
     rebuilt = NeLFNetwork(shape).to(network.tail.weight.device)
     rebuilt.load_state_dict(state)
     return rebuilt
 
 
-def _example(network: NeLFNetwork) -> Tensor:
-    return torch.zeros(1, network.shape.channels, _SIDE, _SIDE, device=network.tail.weight.device)
+def _dependencies(network: NeLFNetwork) -> Any:
+    """Return which layers share channels. A table of features has none that could go: the graph
+    begins behind it."""
+    size = (1, network.shape.inputs, _SIDE, _SIDE)
+    return torch_pruning.DependencyGraph().build_dependency(
+        network,
+        torch.zeros(size, device=network.tail.weight.device),
+        forward_fn=lambda model, inputs: model.decode(inputs),
+        ignored_params=list(network.features.parameters()),
+    )

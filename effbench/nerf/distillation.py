@@ -22,6 +22,7 @@ from torch.nn import functional
 from effbench import devices
 from effbench.errors import ConfigError
 from effbench.kernels.backends import resolve
+from effbench.kernels.hash_encoding import HashLayout
 from effbench.method import Context, Exportable, Method, Requirement
 from effbench.nerf import nelf_export
 from effbench.nerf.fields import resolve_precision
@@ -45,6 +46,10 @@ class DistillConfig:
     points: int = 8  # samples per ray
     frequencies: int = 6  # of the position encoding
     bounds: Literal["scene", "box", "occupied"] = "scene"  # of a ray's samples
+    feature_levels: int = 0  # of a hash table of learned features of the samples; 0 for none
+    feature_log2_table: int = 14  # log2 of the entries of a hashed level
+    feature_base: int = 24  # lattice resolution of the first level
+    feature_finest: int = 128  # and of the last
     width: int = 256  # channels of the residual stream
     depth: int = 60  # layers: first, last, and two per residual block
     sr_widths: tuple[int, ...] = (64, 64, 16)  # channels of the stages that double the image
@@ -73,6 +78,10 @@ class DistillConfig:
 
     def shape(self) -> NeLFShape:
         """Return the shape of the unpruned network."""
+        table = None
+        if self.feature_levels:
+            levels, log2 = self.feature_levels, self.feature_log2_table
+            table = HashLayout(levels, log2, self.feature_base, self.feature_finest)
         return NeLFShape.regular(
             points=self.points,
             frequencies=self.frequencies,
@@ -80,6 +89,7 @@ class DistillConfig:
             depth=self.depth,
             sr_widths=self.sr_widths,
             sr_blocks=self.sr_blocks,
+            table=table,
         )
 
 
@@ -87,17 +97,22 @@ class NeLFMethod(Method):
     """A light field trained on pseudo views; a subclass says with which network it starts."""
 
     device_defaults = {  # noqa: RUF012
-        # What learns most in a minute: many steps of few rays that begin near what they see.
+        # What learns most in a minute: many steps of few rays that begin near what they see, with
+        # a table that remembers what is where.
         "cpu": {
+            "points": 16,
+            "frequencies": 0,
             "bounds": "occupied",
-            "width": 96,
-            "depth": 8,
+            "feature_levels": 3,
+            "width": 64,
+            "depth": 6,
             "sr_widths": (),
             "pseudo_views": 2000,
             "views": 1,
             "rays": 2048,
+            "real_share": 0.5,
             "jitter": 0.0,
-            "lr": 0.004,
+            "lr": 0.01,
             "warmup": 50,
         }
     }
@@ -306,7 +321,7 @@ def real_images(views: Views, background: tuple[float, float, float]) -> Tensor:
 
 def network_of(state: Mapping[str, Tensor], config: DistillConfig) -> NeLFNetwork:
     """Return the network, pruned or not, that a method shipped as `state`."""
-    network = NeLFNetwork(shape_of(state, config.points, config.frequencies))
+    network = NeLFNetwork(shape_of(state, config.shape()))
     network.load_state_dict({name: state[name] for name in network.state_dict()})
     return network
 

@@ -6,14 +6,19 @@ biases, normalisation and activations are not.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
-def count_macs(module: nn.Module, *inputs: Tensor) -> int:
+def count_macs(
+    module: nn.Module, *inputs: Tensor, call: Callable[..., Tensor] | None = None
+) -> int:
     """Return the multiply-accumulates of `module(*inputs)`; on the meta device nothing is computed.
+
+    call: what is called in the module's place, such as one of its methods.
 
     Convolutions in 1 to 3 dimensions, transposed or not, strided, grouped or dilated, and linear
     layers. The module is left as it was, except for what a call of it changes.
@@ -28,7 +33,7 @@ def count_macs(module: nn.Module, *inputs: Tensor) -> int:
     hooks = [m.register_forward_hook(add) for m in module.modules() if isinstance(m, counted)]
     try:
         with torch.no_grad():
-            module(*inputs)
+            (call or module)(*inputs)
     finally:
         for hook in hooks:
             hook.remove()

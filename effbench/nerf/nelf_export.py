@@ -10,8 +10,10 @@ from torch.func import functional_call
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from effbench.method import Exportable
+from effbench.nerf.nelf_features import PointFeatures
 from effbench.nerf.nelf_network import NeLFNetwork, ResidualBlock
 from effbench.nerf.nelf_rays import LightField
+from effbench.nerf.ray_renderer import HashEncoder
 
 _CELLS = "encoder.occupied"
 
@@ -50,6 +52,10 @@ class CameraView(nn.Module):
 def exportable(field: LightField) -> Exportable:
     """Return what `Method.exportable` gives for a light field; `field` is left as it is."""
     folded = LightField(copy.deepcopy(field.encoder), fold_batch_norm(field.network))
+    features = folded.network.features
+    if isinstance(features, PointFeatures):  # its kernels are no operations that can be exported
+        features.lookup = HashEncoder(features.table, features.layout)
+        del features.table
     return Exportable(CameraView(folded).eval(), takes="camera")
 
 

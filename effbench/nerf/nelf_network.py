@@ -8,10 +8,13 @@ double the image's sides. Notation: V views, h×w rays, H×W = s·h × s·w pixe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+
+from effbench.kernels.hash_encoding import HashLayout
+from effbench.nerf.nelf_features import PointFeatures
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class NeLFShape:
 
     points: samples per ray; frequencies: of their position encoding (with the identity);
     width: channels of the residual stream; inner: channels inside each residual block;
-    stages: of super-resolution, first to last.
+    stages: of super-resolution, first to last; table: of learned features of the points, or none.
     """
 
     points: int
@@ -36,6 +39,7 @@ class NeLFShape:
     width: int
     inner: tuple[int, ...]
     stages: tuple[NeLFStage, ...]
+    table: HashLayout | None = None
 
     @classmethod
     def regular(
@@ -47,6 +51,7 @@ class NeLFShape:
         depth: int = 60,
         sr_widths: tuple[int, ...] = (64, 64, 16),
         sr_blocks: int = 2,
+        table: HashLayout | None = None,
     ) -> NeLFShape:
         """Return an unpruned shape; the defaults are MobileR2L's D60-SR3 of 4,305,539 parameters.
 
@@ -59,12 +64,18 @@ class NeLFShape:
         if min(points, width, *sr_widths, 1) < 1 or min(frequencies, sr_blocks) < 0:
             raise ValueError("points, width and sr_widths are at least 1, other counts at least 0")
         stages = tuple(NeLFStage(w, (w,) * sr_blocks) for w in sr_widths)
-        return cls(points, frequencies, width, (width,) * ((depth - 2) // 2), stages)
+        return cls(points, frequencies, width, (width,) * ((depth - 2) // 2), stages, table)
 
     @property
     def channels(self) -> int:
         """Channels of an encoded ray: 312 for 8 points and 6 frequencies."""
         return 3 * self.points * (1 + 2 * self.frequencies)
+
+    @property
+    def inputs(self) -> int:
+        """Channels of the first layer's input: an encoded ray and the features of its points."""
+        features = self.table.width if self.table is not None else 0
+        return self.channels + self.points * features
 
     @property
     def scale(self) -> int:
@@ -97,7 +108,10 @@ class NeLFNetwork(nn.Module):
     def __init__(self, shape: NeLFShape) -> None:
         super().__init__()
         self.shape = shape
-        self.head = nn.Conv2d(shape.channels, shape.width, 1)
+        self.features: nn.Module = nn.Identity()
+        if shape.table is not None:
+            self.features = PointFeatures(shape.points, shape.table)
+        self.head = nn.Conv2d(shape.inputs, shape.width, 1)
         self.body = nn.Sequential(*(ResidualBlock(shape.width, inner) for inner in shape.inner))
         stages: list[nn.Module] = []
         width = shape.width
@@ -110,13 +124,20 @@ class NeLFNetwork(nn.Module):
         self.tail = nn.Conv2d(width, 3, 1)
 
     def forward(self, rays: Tensor) -> Tensor:
-        x = nn.functional.gelu(self.head(rays))
+        return self.decode(self.features(rays))
+
+    def decode(self, inputs: Tensor) -> Tensor:
+        """Return the image of rays whose points' features are known: [V, `shape.inputs`, h, w]."""
+        x = nn.functional.gelu(self.head(inputs))
         x = self.stages(x + self.body(x))
         return torch.sigmoid(self.tail(x))
 
 
-def shape_of(state: Mapping[str, Tensor], points: int, frequencies: int) -> NeLFShape:
-    """Return the shape of the network whose `state_dict` is `state`, pruned or not."""
+def shape_of(state: Mapping[str, Tensor], full: NeLFShape) -> NeLFShape:
+    """Return the shape of the network whose `state_dict` is `state`, pruned or not.
+
+    full: the shape before any pruning, which says how rays are encoded.
+    """
 
     def inner(prefix: str, first: int) -> tuple[int, ...]:
         found: list[int] = []
@@ -129,7 +150,7 @@ def shape_of(state: Mapping[str, Tensor], points: int, frequencies: int) -> NeLF
         prefix = f"stages.{len(stages)}"
         stages.append(NeLFStage(up.shape[1], inner(prefix, 1)))
     width = state["head.weight"].shape[0]
-    return NeLFShape(points, frequencies, width, inner("body", 0), tuple(stages))
+    return replace(full, width=width, inner=inner("body", 0), stages=tuple(stages))
 
 
 def build(shape: NeLFShape, seed: int) -> NeLFNetwork:

@@ -20,11 +20,12 @@ from effbench.kernels.rays import spherical_harmonics
 from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import OccupancySampler
 
-_WORD = 0xFFFFFFFF  # the hash is defined on 32-bit unsigned integers
-
 
 class HashEncoder(nn.Module):
     """`hash_encode` for all levels and corners at once: [M, 3] in [0, 1] → [M, L·F].
+
+    A runtime without a kernel for this spends its time on memory: what is computed for each of the
+    eight corners is only how two terms per axis combine to a row, and it is in 32 bits.
 
     table: [S, F], float32, or quantised: float16, or int8 with `scales`, float32 [L, F].
     """
@@ -32,43 +33,45 @@ class HashEncoder(nn.Module):
     table: Tensor
     scales: Tensor
     spacing: Tensor
-    strides: Tensor
     offsets: Tensor
-    dense: Tensor
-    corners: Tensor
-    primes: Tensor
+    factors: Tensor
 
     def __init__(self, table: Tensor, layout: HashLayout, scales: Tensor | None = None) -> None:
         super().__init__()
-        self.rows = 1 << layout.log2_table
+        self.mask = (1 << layout.log2_table) - 1
+        self.dense = int(layout.dense.sum())  # levels, the coarsest ones
         self.quantised = scales is not None
+        strides = layout.strides.astype(np.int64)[:, None] ** np.arange(3)
+        # of a product's bits, the lowest depend on those of its factors alone
+        factors = np.where(layout.dense[:, None], strides, np.array(PRIMES) & self.mask)
+        largest = int(factors.max()) * (int(layout.strides.max()) + 1)
+        integer = torch.int32 if largest < 1 << 31 else torch.int64
         self.register_buffer("table", table.detach())
         self.register_buffer("scales", scales if scales is not None else torch.ones(1, FEATURES))
         self.register_buffer("spacing", torch.from_numpy(layout.scales))
-        self.register_buffer("strides", torch.from_numpy(layout.strides.astype(np.int64)))
-        self.register_buffer("offsets", torch.from_numpy(layout.offsets[:-1].copy()))
-        self.register_buffer("dense", torch.from_numpy(layout.dense))
-        corner = torch.arange(8)
-        self.register_buffer("corners", torch.stack([corner & 1, corner >> 1 & 1, corner >> 2], -1))
-        self.register_buffer("primes", torch.tensor(PRIMES))
+        self.register_buffer("factors", torch.from_numpy(factors).to(integer))
+        self.register_buffer("offsets", torch.from_numpy(layout.offsets[:-1].copy()).to(integer))
 
     def forward(self, positions: Tensor) -> Tensor:
         scaled = positions[:, None] * self.spacing[:, None] + 0.5  # [M, L, 3]
         cell = scaled.floor()
-        inside = (scaled - cell)[:, :, None]
-        vertex = cell.long()[:, :, None] + self.corners  # [M, L, 8, 3]
-        weight = torch.where(self.corners == 1, inside, 1 - inside).prod(-1)
-        entries = self.table[self._row(vertex)].float()  # [M, L, 8, F]
-        features = (weight[..., None] * entries).sum(2)
+        inside = scaled - cell
+        features = functional.embedding(self._rows(cell), self.table).float()
+        for axis in range(3):  # [M, L, 2 (z), 2 (y), 2 (x), F], less one axis each time
+            low, high = features.unbind(-2)
+            part = inside[(..., axis, *[None] * (3 - axis))]
+            features = low + part * (high - low)
         return (features * self.scales if self.quantised else features).flatten(1)
 
-    def _row(self, vertex: Tensor) -> Tensor:
-        x, y, z = vertex.unbind(-1)
-        stride = self.strides[:, None]
-        direct = x + stride * (y + stride * z)
-        words = vertex * self.primes & _WORD
-        hashed = (words[..., 0] ^ words[..., 1] ^ words[..., 2]) % self.rows
-        return torch.where(self.dense[:, None], direct, hashed) + self.offsets[:, None]
+    def _rows(self, cell: Tensor) -> Tensor:
+        """Return the rows [M, L, 2, 2, 2] of the corners (z, y, x) of cells [M, L, 3]."""
+        low = cell.to(self.factors.dtype) * self.factors
+        x, y, z = torch.stack([low, low + self.factors], -1).unbind(2)  # [M, L, 2] each
+        x, y, z = x[:, :, None, None, :], y[:, :, None, :, None], z[:, :, :, None, None]
+        first, rest = slice(0, self.dense), slice(self.dense, None)
+        direct = z[:, first] + y[:, first] + x[:, first]
+        hashed = (z[:, rest] ^ y[:, rest] ^ x[:, rest]) & self.mask
+        return torch.cat([direct, hashed], 1) + self.offsets[:, None, None, None]
 
 
 class RayRenderer(nn.Module):
