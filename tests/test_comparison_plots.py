@@ -83,6 +83,19 @@ class TestRatios:
         assert start == 1.0
         assert start + width == pytest.approx(44 / 105)
 
+    def test_rows_of_one_name_share_a_bar(self, found: Results) -> None:
+        """Cells from before and after a default changed differ in nothing that a name shows."""
+        paired = statistics.paired(tables.cells(found.records), "nerf")
+        twice = pd.concat(
+            [
+                paired,
+                paired.assign(**{name: paired[name] + 0.1 for name in ("mean", "low", "high")}),
+            ]
+        )
+        figure = comparison_plots.ratios(twice, LOOKS, "nerf")
+        assert figure is not None
+        assert len(figure.axes[0].get_yticklabels()) == len(PRUNING) - 1
+
     def test_without_pairs_there_is_no_picture(self, found: Results) -> None:
         paired = statistics.paired(tables.cells(found.records), "nerf").assign(n=0)
         assert comparison_plots.ratios(paired, LOOKS, "nerf") is None

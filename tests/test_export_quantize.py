@@ -6,12 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from effbench.export import quantize, to_onnx
 from effbench.export.model import OnnxModel
-from effbench.nerf.nelf_export import fold_batch_norm
+from effbench.kernels.hash_encoding import HashLayout
+from effbench.nerf.nelf_export import exportable, fold_batch_norm
+from effbench.nerf.nelf_features import PointFeatures
+from effbench.nerf.nelf_network import NeLFShape, build
+from effbench.nerf.nelf_rays import LightField, RayEncoder
 from tests.exported import camera_method
-from tests.nerf_scene import ball, look_at_origin
+from tests.nerf_scene import CAMERA, ball, look_at_origin
 
 onnx = pytest.importorskip("onnx", reason="needs the extra 'export'")
 for package in ("onnxruntime", "onnxscript"):
@@ -110,3 +115,31 @@ def test_calibration_cameras_are_the_same_every_time() -> None:
     assert first.shape == (3, 3, 4)
     np.testing.assert_array_equal(first, again)
     np.testing.assert_allclose(np.linalg.norm(first[:, :, 3], axis=1), 4, rtol=1e-5)
+
+
+def test_tables_are_stored_in_fewer_bits_and_counted() -> None:
+    import onnxruntime
+
+    layout = HashLayout(levels=2, log2_table=9, base=4, finest=16)
+    shape = NeLFShape.regular(points=3, frequencies=1, width=8, depth=6, sr_widths=(), table=layout)
+    network = build(shape, 0).eval()
+    assert isinstance(network.features, PointFeatures)
+    torch.nn.init.normal_(network.features.table, generator=torch.Generator().manual_seed(0))
+    field = LightField(RayEncoder(shape, ball(), CAMERA, "box"), network)
+    exact = to_onnx.trace(exportable(field))
+    forms = {
+        "fp32": exact,
+        "fp16": quantize.to_fp16(exact),
+        "int8": quantize.to_int8(exact, quantize.calibration_poses(ball(), 4)),
+    }
+    images = {}
+    for precision, model in forms.items():
+        onnx.checker.check_model(onnx.load_from_string(model))
+        table = quantize.weights(model)[0]
+        assert table.shape == (layout.rows, 2)
+        assert table.dtype == {"fp32": "f4", "fp16": "f2", "int8": "i1"}[precision]
+        session = onnxruntime.InferenceSession(model)
+        images[precision] = session.run(None, {"pose": look_at_origin(0.3)})[0]
+    assert images["fp32"].std() > 0.01
+    assert 0 < np.abs(images["fp16"] - images["fp32"]).max() < 0.01
+    assert 0 < np.abs(images["int8"] - images["fp32"]).max() < 0.05

@@ -6,7 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -26,7 +25,9 @@ from tests.nerf_scene import CAMERA, ball, context, look_at_origin
 SMALL = {
     "bounds": "box",
     "rays": 0,
+    "real_share": 0.0,
     "points": 3,
+    "feature_levels": 0,
     "frequencies": 1,
     "width": 10,
     "depth": 6,
@@ -115,6 +116,19 @@ def test_a_student_learns_what_its_teacher_sees() -> None:
         last = float(method.step(index / 60))
     assert last < first / 10
     torch.testing.assert_close(rendered(method), torch.full((16, 16, 3), GREY), atol=0.05, rtol=0)
+
+
+def test_a_table_remembers_what_is_where() -> None:
+    method = student(feature_levels=2, feature_log2_table=8, lr=0.02, warmup=1)
+    table = method.state()["features.table"].clone()
+    first = float(method.step(0.0))
+    for index in range(40):
+        last = float(method.step(index / 40))
+    assert last < first / 5
+    assert not torch.equal(method.state()["features.table"], table)
+    copied = student(feature_levels=2, feature_log2_table=8)
+    copied.load_state(method.state())
+    assert torch.equal(rendered(copied), rendered(method))
 
 
 def test_finetuning_is_on_the_training_images_alone() -> None:
@@ -334,7 +348,7 @@ def test_a_budget_too_short_for_the_steps_is_refused() -> None:
 
 def test_parents_are_the_teacher_and_the_student_with_the_same_network() -> None:
     cls = registry().method("iterative-30")
-    config, _ = resolve(cls, {"width": 64, "depth": 4}, "cpu")
+    config, _ = resolve(cls, {"width": 64, "depth": 4, "real_share": 0.1}, "cpu")
     needs = cls.requires(config)
     assert {role: need.method for role, need in needs.items()} == {
         "teacher": "instant-ngp",
@@ -342,4 +356,5 @@ def test_parents_are_the_teacher_and_the_student_with_the_same_network() -> None
     }
     parent, _ = resolve(registry().method("nelf-student"), needs["student"].params, "cpu")
     assert parent.shape() == config.shape()
-    assert np.isclose(parent.real_share, 0)
+    own, _ = resolve(registry().method("nelf-student"), {}, "cpu")
+    assert parent.real_share == own.real_share != config.real_share

@@ -1,21 +1,25 @@
 """Post-training quantisation of ONNX models: int8 convolutions, or weights stored in half floats.
 
-Int8 is static (Jacob et al. 2018): ranges of activations are found on a few cameras beforehand,
-weights have a scale per output channel. The first and the last convolution stay in fp32: they see
-the position encoding and make the colours, hold few of the weights and cost most of the quality.
+Tables of features that a graph looks up are stored in the same type, in int8 with a scale for
+each feature. Int8 is static (Jacob et al. 2018): ranges of activations are found on a few cameras
+beforehand, weights have a scale per output channel. The first and the last convolution stay in
+fp32: they see the position encoding and make the colours, hold few of the weights and cost most of
+the quality.
 """
 
 from __future__ import annotations
 
+import copy
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from effbench.export.model import METADATA_KEY, ModelInfo, Precision, require
@@ -26,6 +30,7 @@ Calibration = Literal["minmax", "percentile", "entropy"]
 CALIBRATION_VIEWS = 16
 _CALIBRATION_SEED = 0
 _LAYERS = ["Conv", "ConvTranspose", "MatMul", "Gemm"]
+_LOOKUPS = ["Gather"]
 _STORED_BEHIND = ("DequantizeLinear", "Cast")  # what turns a stored weight into a layer's input
 _LEAST = 1024  # elements: smaller tensors (biases, camera constants) are not worth a cast
 
@@ -45,7 +50,7 @@ def to_int8(
     calibration: Calibration = "minmax",
     keep_ends: bool = True,
 ) -> bytes:
-    """Return a model that takes a pose with its convolutions in int8, as QDQ nodes.
+    """Return a model that takes a pose with its convolutions in int8, as QDQ nodes, and its tables.
 
     poses: float32 [V, 3, 4], what the ranges of activations are found on. per_channel: a scale
     for each output channel of a weight; keep_ends: leave the first and last convolution in fp32.
@@ -75,7 +80,7 @@ def to_int8(
             nodes_to_exclude=[layers[0], layers[-1]] if keep_ends else [],
             calibrate_method=ranges[calibration],
         )
-        return _marked(target.read_bytes(), "int8")
+        return _marked(_tables_in_int8(target.read_bytes()), "int8")
 
 
 def to_fp16(model: bytes) -> bytes:
@@ -100,6 +105,46 @@ def to_fp16(model: bytes) -> bytes:
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
     return _marked(proto.SerializeToString(), "fp16")
+
+
+def _tables_in_int8(model: bytes) -> bytes:
+    """Return the model with its tables of features in int8; what is looked up is scaled."""
+    from effbench.nerf.table_quantization import quantize_columns
+
+    onnx = require("onnx")
+    proto = onnx.load_from_string(model)
+    stored = {tensor.name: tensor for tensor in proto.graph.initializer}
+    nodes = []
+    for node in proto.graph.node:
+        nodes.append(node)
+        if (table := _table_of(node, stored)) is None:
+            continue
+        exact = torch.from_numpy(onnx.numpy_helper.to_array(table).copy())
+        values, scales = quantize_columns(exact)
+        names = [f"{table.name}.{part}" for part in ("int8", "scales", "entries")]
+        for name, tensor in zip(names, (values, scales), strict=False):
+            proto.graph.initializer.append(onnx.numpy_helper.from_array(tensor.numpy(), name))
+        result = node.output[0]
+        node.input[0], node.output[0] = names[0], names[2]
+        # axis: the last, which every lookup keeps
+        nodes.append(
+            onnx.helper.make_node("DequantizeLinear", [names[2], names[1]], [result], axis=-1)
+        )
+        proto.graph.initializer.remove(table)
+    rewritten = [copy.deepcopy(node) for node in nodes]
+    del proto.graph.node[:]
+    proto.graph.node.extend(rewritten)
+    data: bytes = proto.SerializeToString()
+    return data
+
+
+def _table_of(node: Any, stored: Mapping[str, Any]) -> Any | None:
+    """Return the stored table [S, F] that a node looks up, if that is what it does."""
+    if node.op_type not in _LOOKUPS or node.input[0] not in stored:
+        return None
+    table = stored[node.input[0]]
+    whole = len(table.dims) == 2 and int(np.prod(table.dims)) >= _LEAST
+    return table if whole and table.data_type == require("onnx").TensorProto.FLOAT else None
 
 
 class _Reader:
@@ -151,12 +196,20 @@ def _quiet() -> Iterator[None]:
 def weights(model: bytes) -> Sequence[NDArray[Any]]:
     """Return what the model's layers learnt, as it is stored: weights and biases, each once.
 
-    Neither the scales of quantisation nor constants of the camera are among them.
+    Tables of features come first. Neither the scales of quantisation nor constants of the camera
+    are among them.
     """
     onnx = require("onnx")
     graph = onnx.load_from_string(model).graph
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     sources = {n.output[0]: n.input[0] for n in graph.node if n.op_type in _STORED_BEHIND}
     read = [name for n in graph.node if n.op_type in _LAYERS for name in n.input[1:]]
-    stored = dict.fromkeys(sources.get(name, name) for name in read)
-    return [onnx.numpy_helper.to_array(tensors[name]) for name in stored if name in tensors]
+    looked_up = [n.input[0] for n in graph.node if n.op_type in _LOOKUPS]
+    stored = dict.fromkeys(sources.get(name, name) for name in (*looked_up, *read))
+    tables = {sources.get(name, name) for name in looked_up}
+    learnt = [tensors[name] for name in stored if name in tensors]
+    return [
+        onnx.numpy_helper.to_array(tensor)
+        for tensor in learnt
+        if tensor.name not in tables or len(tensor.dims) == 2  # others are constants' shapes
+    ]

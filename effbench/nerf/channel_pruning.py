@@ -165,4 +165,5 @@ def _dependencies(network: NeLFNetwork) -> Any:
         torch.zeros(size, device=network.tail.weight.device),
         forward_fn=lambda model, inputs: model.decode(inputs),
         ignored_params=list(network.features.parameters()),
+        verbose=False,  # or it warns that the table, which it does not touch, may be pruned
     )

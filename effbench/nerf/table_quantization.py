@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,16 +48,16 @@ def quantize_table(
     table = table.detach()
     if precision == "fp16":
         return QuantizedTable(table.half())
-    values = torch.empty(table.shape, dtype=torch.int8, device=table.device)
-    scales = torch.empty(layout.levels, table.shape[1], device=table.device)
-    for level in range(layout.levels):
-        rows = slice(int(layout.offsets[level]), int(layout.offsets[level + 1]))
-        for feature in range(table.shape[1]):
-            entries = table[rows, feature]
-            scale = _scale(entries, clip)
-            values[rows, feature] = _rounded(entries, scale).to(torch.int8)
-            scales[level, feature] = scale
-    return QuantizedTable(values, scales)
+    levels = torch.split(table, [int(rows) for rows in np.diff(layout.offsets)])
+    values, scales = zip(*(quantize_columns(level, clip) for level in levels), strict=True)
+    return QuantizedTable(torch.cat(values), torch.stack(scales))
+
+
+def quantize_columns(table: Tensor, clip: Clip = "mse") -> tuple[Tensor, Tensor]:
+    """Return `table` (float32 [S, F]) as int8 [S, F] and what a step of each column stands for,
+    float32 [F]."""
+    scales = torch.stack([_scale(column, clip) for column in table.unbind(1)])
+    return _rounded(table, scales).to(torch.int8), scales
 
 
 def _scale(entries: Tensor, clip: Clip) -> Tensor:
