@@ -126,6 +126,7 @@ def test_a_table_remembers_what_is_where() -> None:
         last = float(method.step(index / 40))
     assert last < first / 5
     assert not torch.equal(method.state()["features.table"], table)
+    assert method.network.features.backend == method.backend == "cpu"
     copied = student(feature_levels=2, feature_log2_table=8)
     copied.load_state(method.state())
     assert torch.equal(rendered(copied), rendered(method))

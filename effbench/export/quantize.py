@@ -9,7 +9,6 @@ the quality.
 
 from __future__ import annotations
 
-import copy
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -131,9 +130,8 @@ def _tables_in_int8(model: bytes) -> bytes:
             onnx.helper.make_node("DequantizeLinear", [names[2], names[1]], [result], axis=-1)
         )
         proto.graph.initializer.remove(table)
-    rewritten = [copy.deepcopy(node) for node in nodes]
     del proto.graph.node[:]
-    proto.graph.node.extend(rewritten)
+    proto.graph.node.extend(nodes)
     data: bytes = proto.SerializeToString()
     return data
 

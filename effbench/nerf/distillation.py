@@ -26,6 +26,7 @@ from effbench.kernels.hash_encoding import HashLayout
 from effbench.method import Context, Exportable, Method, Requirement
 from effbench.nerf import nelf_export
 from effbench.nerf.fields import resolve_precision
+from effbench.nerf.nelf_features import PointFeatures
 from effbench.nerf.nelf_network import NeLFNetwork, NeLFShape, build, shape_of
 from effbench.nerf.nelf_rays import LightField, RayEncoder
 from effbench.nerf.occupancy import unpack
@@ -232,6 +233,8 @@ class NeLFMethod(Method):
         """Train `network` from here on, with an optimiser of its own."""
         self.network: NeLFNetwork = network.to(self.device).train()
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if isinstance(network.features, PointFeatures):
+            network.features.backend = self.backend
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
             lr=self.config.lr,

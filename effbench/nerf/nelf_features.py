@@ -29,6 +29,7 @@ class PointFeatures(nn.Module):
         self.points, self.layout = points, layout
         table = torch.empty(layout.rows, FEATURES).uniform_(-_INITIAL, _INITIAL)
         self.table = nn.Parameter(table)
+        self.backend = "auto"  # of the kernels
         self.lookup: Callable[[Tensor], Tensor] | None = None  # in the place of the kernels
 
     def forward(self, rays: Tensor) -> Tensor:
@@ -36,7 +37,7 @@ class PointFeatures(nn.Module):
         points = rows[..., : 3 * self.points].reshape(-1, 3)
         inside = ((points + 1) / 2).clamp(0, 1)
         if self.lookup is None:
-            features = hash_encode(inside, self.table, self.layout)
+            features = hash_encode(inside, self.table, self.layout, self.backend)
         else:
             features = self.lookup(inside)
         width = self.points * self.layout.width
