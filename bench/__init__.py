@@ -3,7 +3,7 @@
 import os
 import sys
 
-from effbench import environment
+from effbench.machine import environment
 
 _ALLOCATOR = "GLIBC_TUNABLES"  # read before a program starts
 

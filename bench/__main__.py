@@ -29,10 +29,10 @@ def main() -> None:
     if arguments.out:
         import torch
 
-        from effbench import machine
+        from effbench.machine import provenance
 
         device, command = torch.device("cpu"), ["python", "-m", "bench", *sys.argv[1:]]
-        write_json(arguments.out, results | {"provenance": machine.provenance(device, command)})
+        write_json(arguments.out, results | {"provenance": provenance.provenance(device, command)})
         print(f"\nwritten to {arguments.out}")
 
 
@@ -68,10 +68,10 @@ def measure_iteration(arguments: argparse.Namespace) -> dict[str, float]:
     import torch
 
     from bench import iteration
-    from effbench.config import build
     from effbench.method import Context
+    from effbench.method.config import build
     from effbench.nerf.training import RadianceFieldMethod
-    from effbench.plugins import discover
+    from effbench.planning.registry import discover
 
     registry = discover([])
     source = registry.source("procedural")

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from effbench import gate, gate_figures, statistics
-from effbench.comparison import summarise
-from effbench.gate import Line, Options
-from effbench.significance import Array, Test
+from effbench.analysis import statistics
+from effbench.analysis.comparison import summarise
+from effbench.analysis.significance import Array, Test
+from effbench.report.gate import check, tolerances
+from effbench.report.gate.check import Line, Options
 
 LOSS_DB = 0.3
 MEANS = {"psnr": 30.0, "iter_ms": 1.0, "peak_mem_mb": 500.0}
@@ -80,7 +81,7 @@ def _measure(setting: Setting, checks: int) -> dict[str, Any]:
 
 def _check(rng: np.random.Generator, setting: Setting, worse: int) -> list[Line]:
     """Return the judged lines of one check whose first `worse` rows lost LOSS_DB."""
-    allowed = gate_figures.tolerances(())
+    allowed = tolerances.tolerances(())
     scale = np.exp(setting.differ * rng.standard_normal(setting.rows))
     lines = []
     for figure, mean in MEANS.items():
@@ -89,7 +90,7 @@ def _check(rng: np.random.Generator, setting: Setting, worse: int) -> list[Line]
             if figure == "psnr" and row < worse:
                 new = new - LOSS_DB
             lines.append(Line((str(row),), figure, tolerance=allowed[figure], old=old, new=new))
-    gate.judge(lines, Options(allowed, test=setting.test))
+    check.judge(lines, Options(allowed, test=setting.test))
     return lines
 
 

@@ -15,14 +15,13 @@ import torch
 
 from bench import gpu_ceilings, gpu_kernels
 from bench.gpu import EventBreakdown, alternate, demand_gpu
-from effbench import devices, libraries, machine
-from effbench.config import build
-from effbench.energy import EnergyMeter
 from effbench.files import write_json
+from effbench.machine import devices, libraries, provenance
+from effbench.machine.energy import EnergyMeter
 from effbench.method import Context
-from effbench.nerf import learning
-from effbench.nerf.training import RadianceFieldMethod
-from effbench.plugins import discover
+from effbench.method.config import build
+from effbench.nerf.training import RadianceFieldMethod, learning
+from effbench.planning.registry import discover
 from effbench.scene import Scene
 
 FLOOR_MS = 1.0  # of an iteration on an H200: what its memory and tensor cores need at least
@@ -33,7 +32,7 @@ def main() -> None:
     arguments = _parse()
     device = demand_gpu("measured")
     torch.cuda.set_device(device)
-    print(f"{machine.device_name(device)}, torch {torch.__version__}", flush=True)
+    print(f"{provenance.device_name(device)}, torch {torch.__version__}", flush=True)
     results: dict[str, Any] = {"ceilings": gpu_ceilings.measure(device)}
     print_ceilings(results["ceilings"])
     results["kernels"] = gpu_kernels.compare(device, arguments.rounds)
@@ -52,7 +51,7 @@ def main() -> None:
         meter.start()
         meter.pause()  # the clocks under the last load
         command = ["python", "-m", "bench.gpu_bench", *sys.argv[1:]]
-        about = machine.provenance(device, command) | {"gpu_load": meter.load()}
+        about = provenance.provenance(device, command) | {"gpu_load": meter.load()}
         write_json(arguments.out, results | {"provenance": about})
         print(f"\nwritten to {arguments.out}")
 

@@ -22,9 +22,10 @@ import pandas as pd
 import torch
 
 from bench.gpu import demand_gpu
-from effbench import machine, record
-from effbench.outcome import CURVE
-from effbench.record import Record
+from effbench.machine import provenance
+from effbench.records import record
+from effbench.records.layout import CURVE
+from effbench.records.record import Record
 
 ROOT = Path(__file__).resolve().parents[1]
 LEGO = "nerf_synthetic/lego"
@@ -49,7 +50,7 @@ class Part:
 def main() -> None:
     arguments = _parse()
     device = demand_gpu("checked")
-    name = machine.device_name(device)
+    name = provenance.device_name(device)
     print(f"GPU checks on {name}, torch {torch.__version__}", flush=True)
     failures = []
     if not arguments.no_tests and _pytest():

@@ -14,15 +14,15 @@ from torch import Tensor
 
 from bench.encodings import ray_points
 from bench.gpu import alternate
-from effbench import libraries
 from effbench.kernels import backends
 from effbench.kernels.adam import FusedAdam
 from effbench.kernels.hash_encoding import HashLayout, hash_encode
 from effbench.kernels.samples import offsets_of, ray_of_slot
 from effbench.kernels.volume_rendering import composite
-from effbench.nerf import nerfacc_sampler
+from effbench.machine import libraries
 from effbench.nerf.fields import HashField
-from effbench.nerf.tcnn_field import TcnnField
+from effbench.nerf.fields.tcnn import TcnnField
+from effbench.nerf.sampling import nerfacc as nerfacc_sampler
 
 Times = dict[str, dict[str, float]]  # operation to contender to median ms
 

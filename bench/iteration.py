@@ -9,8 +9,7 @@ import torch
 
 import effbench.kernels.cpu.hash_encoding as cpu_hash
 from bench.timing import Breakdown
-from effbench.nerf import learning
-from effbench.nerf.training import RadianceFieldMethod
+from effbench.nerf.training import RadianceFieldMethod, learning
 
 
 def measure(method: RadianceFieldMethod, warmup: int, iterations: int) -> dict[str, float]:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from effbench import record, tables
-from effbench.record import Record
+from effbench.records import record, tables
+from effbench.records.record import Record
 
 VIEWS = 8  # per record: a real one has a line for each of its test views
 SEEDS = 5

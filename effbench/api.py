@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from effbench import plugins as plugin_folders
-from effbench.config import Setting, show
 from effbench.method import Method
-from effbench.planner import Request, make_plan
-from effbench.record import Record
-from effbench.worker import run_planned
+from effbench.method.config import Setting, show
+from effbench.planning import registry as plugin_folders
+from effbench.planning.planner import Request, make_plan
+from effbench.records.record import Record
+from effbench.runs.worker import run_planned
 
 
 def run_cell(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from effbench.nerf.error_map import ErrorMapOptions, ErrorMapPixels
-from effbench.nerf.hash_method import HashConfig, HashMethod
+from effbench.nerf.sampling.error_map import ErrorMapOptions, ErrorMapPixels
+from effbench.nerf.training.hash_method import HashConfig, HashMethod
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import torch
 from effbench.errors import ConfigError
 from effbench.method import Method
 from effbench.nerf.fields import resolve_precision
-from effbench.nerf.hash_method import HashConfig, HashMethod
-from effbench.nerf.hsm import HardSampleLearner, MiningConfig
-from effbench.nerf.mlp_field import MLPField, MLPShape
-from effbench.nerf.mlp_method import MLPConfig, MLPMethod
-from effbench.nerf.proposal import ProposalOptions, ProposalSampler
+from effbench.nerf.fields.mlp import MLPField, MLPShape
 from effbench.nerf.sampling import Sampler
+from effbench.nerf.sampling.proposal import ProposalOptions, ProposalSampler
 from effbench.nerf.training import RadianceFieldMethod
+from effbench.nerf.training.hash_method import HashConfig, HashMethod
+from effbench.nerf.training.hsm import HardSampleLearner, MiningConfig
+from effbench.nerf.training.mlp_method import MLPConfig, MLPMethod
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from effbench.nerf.hash_method import HashConfig, HashMethod
+from effbench.nerf.training.hash_method import HashConfig, HashMethod
 
 
 class InstantNGP(HashMethod):

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from effbench.errors import ConfigError
 from effbench.method import Context, Method, Requirement
-from effbench.nerf.channel_pruning import Cost, prune
-from effbench.nerf.distillation import DistillConfig, NeLFMethod, latency_ms, network_of
-from effbench.nerf.nelf_network import NeLFNetwork
+from effbench.nerf.compression.channel_pruning import Cost, prune
+from effbench.nerf.lightfield.distillation import DistillConfig, NeLFMethod, latency_ms, network_of
+from effbench.nerf.lightfield.network import NeLFNetwork
 
 _STEP = "pruning.step"  # in a snapshot, beside the network's tensors
 _ITERATION = "pruning.iteration"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from effbench.nerf.hash_method import HashConfig, HashMethod
+from effbench.nerf.training.hash_method import HashConfig, HashMethod
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from effbench.nerf.distillation import DistillConfig, NeLFMethod
+from effbench.nerf.lightfield.distillation import DistillConfig, NeLFMethod
 
 
 class NeLFStudent(NeLFMethod):

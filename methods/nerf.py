@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from effbench.nerf.fields import resolve_precision
-from effbench.nerf.mlp_field import MLPField, MLPShape
-from effbench.nerf.mlp_method import MLPConfig, MLPMethod
+from effbench.nerf.fields.mlp import MLPField, MLPShape
+from effbench.nerf.training.mlp_method import MLPConfig, MLPMethod
 
 
 class NeRF(MLPMethod):

@@ -8,11 +8,11 @@ from typing import Any, Literal
 import torch
 
 from effbench.method import Requirement
+from effbench.nerf.compression.pruning import prune, pruned_shape
 from effbench.nerf.fields import resolve_precision
-from effbench.nerf.mlp_field import MLPField, MLPShape
-from effbench.nerf.mlp_method import MLPConfig, MLPMethod
-from effbench.nerf.pruning import prune, pruned_shape
+from effbench.nerf.fields.mlp import MLPField, MLPShape
 from effbench.nerf.sampling import Sampler
+from effbench.nerf.training.mlp_method import MLPConfig, MLPMethod
 
 
 @dataclass(frozen=True)

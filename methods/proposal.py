@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from effbench.nerf.hash_method import HashConfig, HashMethod
-from effbench.nerf.proposal import ProposalOptions, ProposalSampler
 from effbench.nerf.sampling import Sampler
+from effbench.nerf.sampling.proposal import ProposalOptions, ProposalSampler
+from effbench.nerf.training.hash_method import HashConfig, HashMethod
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import torch
 
 from effbench.errors import ConfigError
 from effbench.method import Context, Exportable, Method, Requirement
-from effbench.nerf.hash_method import HashMethod
-from effbench.nerf.quantized import QuantizedForm, QuantizedHash, QuantizedNetwork
+from effbench.nerf.compression.quantized import QuantizedForm, QuantizedHash, QuantizedNetwork
+from effbench.nerf.training.hash_method import HashMethod
 from effbench.scene import Intrinsics
 
 

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from effbench import manifest
-from effbench.lazy import Lazy
-from effbench.scene import Intrinsics, Scene, SceneEntry, SceneSource, Views
-from effbench.scene_io import (
+from effbench.scene import Intrinsics, Scene, SceneEntry, SceneSource, Views, manifest
+from effbench.scene.lazy import Lazy
+from effbench.scene.readers import (
     box_downscale,
     check_downscale,
     decode_image,
@@ -28,7 +27,7 @@ from effbench.scene_io import (
     read_bytes,
     require,
 )
-from effbench.visual_hull import hull_box
+from effbench.scene.visual_hull import hull_box
 
 if TYPE_CHECKING:
     import numpy as np

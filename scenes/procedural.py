@@ -1,7 +1,7 @@
 """Scenes made by code: ray-traced on first use, then kept in the user's cache folder.
 
 Bounds and cameras follow NeRF-synthetic: radius 4.03 on the upper hemisphere, looking at the
-origin, near and far 2 and 6. Everything lies within ±1.2 (see `effbench.raytrace.designs`).
+origin, near and far 2 and 6. Everything lies within ±1.2 (see `effbench.scene.raytrace.designs`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from effbench import manifest
 from effbench.errors import EffbenchError
 from effbench.files import write_bytes
-from effbench.lazy import Lazy
-from effbench.raytrace.designs import DESIGNS
-from effbench.scene import Intrinsics, Scene, SceneEntry, SceneSource, Views
-from effbench.scene_io import box_downscale, check_downscale, fail
+from effbench.scene import Intrinsics, Scene, SceneEntry, SceneSource, Views, manifest
+from effbench.scene.lazy import Lazy
+from effbench.scene.raytrace.designs import DESIGNS
+from effbench.scene.readers import box_downscale, check_downscale, fail
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,7 +113,7 @@ def _camera(size: int) -> Intrinsics:
 
 def _draw(name: str, config: ProceduralConfig) -> tuple[_Split, _Split]:
     """Ray-trace both splits."""
-    from effbench.raytrace.render import render  # numba: too slow to import for a listing
+    from effbench.scene.raytrace.render import render  # numba: too slow to import for a listing
 
     shapes, camera = DESIGNS[name](), _camera(config.size)
     train = camera_poses(config.train_views, _TRAIN_START)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from effbench.method import Checkpoint, Context, Exportable, Method
-from effbench.nerf import nelf_export
-from effbench.nerf.hash_method import HashConfig, HashMethod
-from effbench.nerf.nelf_network import NeLFShape, build
-from effbench.nerf.nelf_rays import LightField, RayEncoder
+from effbench.nerf.lightfield import export
+from effbench.nerf.lightfield.network import NeLFShape, build
+from effbench.nerf.lightfield.rays import LightField, RayEncoder
+from effbench.nerf.training.hash_method import HashConfig, HashMethod
 from effbench.scene import Intrinsics
 from tests.nerf_scene import context
 
@@ -80,7 +80,7 @@ class RandomLightField(Method):
         return self.network.parameters()
 
     def exportable(self, intrinsics: Intrinsics) -> Exportable:
-        return nelf_export.exportable(self._field(intrinsics))
+        return export.exportable(self._field(intrinsics))
 
 
 class SmallHash(HashMethod):

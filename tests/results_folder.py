@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from effbench import record
-from effbench.record import Record
+from effbench.records import record
+from effbench.records.record import Record
 
 # Method and variant to parameters, mean PSNR (dB), size (MB) and time of an iteration (ms).
 Rows = Mapping[tuple[str, str], tuple[dict[str, Any], float, float, float]]

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from bench import gpu, gpu_bench, gpu_check, gpu_kernels
-from effbench import devices
-from effbench.record import Record
-from tests.test_nerf_fixed_step import trained
+from effbench.machine import devices
+from effbench.records.record import Record
+from tests.nerf.training.test_fixed_step import trained
 
 ROOT = Path(__file__).resolve().parent.parent
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
@@ -154,7 +154,7 @@ def test_kernels_agree_and_are_timed_on_the_device() -> None:
 
 @pytest.mark.gpu
 def test_the_parts_of_a_step_add_up() -> None:
-    from effbench.plugins import discover
+    from effbench.planning.registry import discover
 
     source = discover([]).source("procedural")
     scene = source.load("blocks", None, source.Config(downscale=8))

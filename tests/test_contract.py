@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 import torch
 
-from effbench import planner, plugins
-from effbench.config import to_dict
 from effbench.method import Checkpoint, Context, Method, Requirement
-from effbench.plugins import Registry
+from effbench.method.config import to_dict
+from effbench.planning import planner
+from effbench.planning import registry as plugins
+from effbench.planning.registry import Registry
 from effbench.scene import Scene
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from effbench import plugins
 from effbench.api import run_cell
+from effbench.planning import registry
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples/plugins"
@@ -29,7 +29,7 @@ def test_the_example_method_learns_the_example_scene() -> None:
 
 
 def test_the_example_scene_shows_a_ball() -> None:
-    source = plugins.discover([EXAMPLES]).source("ball")
+    source = registry.discover([EXAMPLES]).source("ball")
     scene = source.load("unit", None, source.Config())
     views = scene.train
     alpha = views.images[..., 3]

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from effbench.cli import main
+from effbench.cli.app import main
 
 GOLDEN = Path(__file__).parent / "golden"
 RECORDS = GOLDEN / "records"

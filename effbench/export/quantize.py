@@ -36,7 +36,7 @@ _LEAST = 1024  # elements: smaller tensors (biases, camera constants) are not wo
 
 def calibration_poses(scene: Scene, count: int = CALIBRATION_VIEWS) -> NDArray[np.float32]:
     """Return the cameras, [count, 3, 4], of pseudo views: drawn among the training cameras."""
-    from effbench.nerf.pseudo_views import sample_poses
+    from effbench.nerf.lightfield.pseudo_views import sample_poses
 
     return sample_poses(scene, count, _CALIBRATION_SEED)
 
@@ -108,7 +108,7 @@ def to_fp16(model: bytes) -> bytes:
 
 def _tables_in_int8(model: bytes) -> bytes:
     """Return the model with its tables of features in int8; what is looked up is scaled."""
-    from effbench.nerf.table_quantization import quantize_columns
+    from effbench.nerf.compression.table_quantization import quantize_columns
 
     onnx = require("onnx")
     proto = onnx.load_from_string(model)

@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 
 import effbench
-from effbench import config, files
+from effbench import files
+from effbench.cell.evaluation import evenly_spaced
 from effbench.errors import ConfigError, EffbenchError
-from effbench.evaluate import evenly_spaced
 from effbench.export import quantize
 from effbench.export.model import METADATA_KEY, ModelInfo, OnnxModel, Orbit, Precision, require
-from effbench.method import Exportable, Method
+from effbench.method import Exportable, Method, config
 from effbench.scene import Scene
 
 OPSET = 18  # what onnxruntime-web and mobile runtimes have; GELU becomes its exact form by erf

@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from effbench import rss
 from effbench.export.model import OnnxModel, require
+from effbench.machine import rss
 
 _VIEWS = 8
 _LEAST, _MOST = 3, 500  # timed frames

@@ -7,9 +7,9 @@ import torch
 
 from effbench.kernels.hash_encoding import HashLayout
 from effbench.nerf.fields import HashField
-from effbench.nerf.learning import Batch, FullLearner
-from effbench.nerf.rays import Rays, UnitCube
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
+from effbench.nerf.sampling.rays import Rays, UnitCube
+from effbench.nerf.training.learning import Batch, FullLearner
 
 OPTIONS = OccupancyOptions(
     resolution=16, steps=40, render_steps=40, compaction="low-weight", early_stop=0.05

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from effbench.nerf.capacity import Capacity
-from effbench.nerf.hsm import MiningConfig
+from effbench.nerf.sampling.capacity import Capacity
+from effbench.nerf.training.hsm import MiningConfig
+from tests.nerf.training.test_fixed_step import Config, Small, fixed_of, gradients, set_rays
 from tests.nerf_scene import context
-from tests.test_nerf_fixed_step import Config, Small, fixed_of, gradients, set_rays
 
 RAYS = 8
 

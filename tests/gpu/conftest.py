@@ -1,6 +1,6 @@
 """Checks of the Triton kernels against the reference, on a GPU or in Triton's interpreter.
 
-pytest does not collect this folder by itself: tests/test_kernels_triton.py runs it in processes of
+pytest does not collect this folder by itself: tests/kernels/test_triton.py runs it in processes of
 its own, since Triton reads TRITON_INTERPRET when its kernels are defined.
 """
 

@@ -1,0 +1,1 @@
+"""Pure functions on tables of cells: figures, identity, comparisons, statistics, papers."""

@@ -1,0 +1,146 @@
+"""Papers whose claims are tested: what they report, and which rows of a run to compare.
+
+A paper is `papers/<name>.toml` and `papers/<name>.csv`, its own table. One with claims has a row
+per scene and training time (columns `scene`, `minutes`, then figures), and rows of a run are judged
+against baselines. One with `figure` entries has a row per method (column `method`, then figures),
+and rows of a run are set beside them.
+"""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from effbench.errors import unknown
+
+FOLDER = Path(__file__).with_name("papers")
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Rows of a method whose parameters have the given values."""
+
+    method: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def matches(self, method: str, params: Mapping[str, Any]) -> bool:
+        return method == self.method and all(
+            key in params and params[key] == value for key, value in self.params.items()
+        )
+
+    def __str__(self) -> str:
+        params = ",".join(f"{key}={value}" for key, value in self.params.items())
+        return f"{self.method} {params}".strip()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Which rows are compared with which baselines; without subjects: all rows."""
+
+    baselines: tuple[Selector, ...]
+    subjects: tuple[Selector, ...] = ()
+    claimed: tuple[Selector, ...] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim, in terms of a measure of `analysis.comparison.MEASURES`: computed from two columns of the
+    paper's table (of the method, of its baseline) or stated in its text."""
+
+    measure: str
+    says: str
+    columns: tuple[str, str] | None = None
+    stated: float | None = None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure that a paper reports per method: its column in the paper's table and the column
+    of the leaderboard that measures the same; `per`: paper's units in one of the leaderboard's."""
+
+    column: str
+    title: str
+    measured: str
+    per: float = 1
+
+
+@dataclass(frozen=True)
+class Note:
+    """A remark on a paper's figures. cannot: it says why one of them cannot be."""
+
+    text: str
+    cannot: bool = False
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper. rows: its table, figures as numbers, None where a field is empty; figures: what is
+    set beside a run's rows, relative to the method `reference`; else comparisons and claims."""
+
+    name: str
+    title: str
+    authors: str
+    source: str
+    setting: str
+    comparisons: tuple[Comparison, ...]
+    claims: tuple[Claim, ...]
+    rows: tuple[Mapping[str, Any], ...]
+    figures: tuple[Figure, ...] = ()
+    reference: str = ""
+    notes: tuple[Note, ...] = ()
+
+    def comparison(self, method: str, params: Mapping[str, Any]) -> Comparison | None:
+        """Return the first comparison that this row is a subject of, if there is one."""
+        for comparison in self.comparisons:
+            subjects = comparison.subjects
+            if not subjects or any(subject.matches(method, params) for subject in subjects):
+                return comparison
+        return None
+
+
+def names() -> list[str]:
+    """Return the names of the papers there are."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load(name: str) -> Paper:
+    """Return a paper. Raises ConfigError naming the nearest ones if there is none of that name."""
+    if name not in names():
+        raise unknown("paper", name, names())
+    data = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+    with (FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
+        rows = tuple({key: _number(v) for key, v in row.items()} for row in csv.DictReader(stream))
+    return Paper(
+        name=name,
+        title=data["title"],
+        authors=data["authors"],
+        source=data["source"],
+        setting=data["setting"],
+        comparisons=tuple(_comparison(entry) for entry in data.get("comparison", ())),
+        claims=tuple(Claim(**_tupled(entry)) for entry in data.get("claim", ())),
+        rows=rows,
+        figures=tuple(Figure(**entry) for entry in data.get("figure", ())),
+        reference=data.get("reference", ""),
+        notes=tuple(Note(**entry) for entry in data.get("note", ())),
+    )
+
+
+def _comparison(entry: Mapping[str, Any]) -> Comparison:
+    return Comparison(
+        **{key: tuple(Selector(**one) for one in selectors) for key, selectors in entry.items()}
+    )
+
+
+def _tupled(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return text

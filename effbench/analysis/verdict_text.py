@@ -1,0 +1,172 @@
+"""A verdict for people: tables beside the paper's figures, and each claim in plain words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+from effbench import files
+from effbench.analysis.comparison import MEASURES
+from effbench.analysis.paper import Claim, Paper
+from effbench.analysis.verdict import Published, load, published, verdict
+from effbench.errors import RecordError
+from effbench.records import tables
+
+_GROUP = ["suite", "scene", "budget", "device"]
+_LEGEND = """\
+A figure is the mean ± sample standard deviation over pairs: repetitions that both rows finished. \
+Ratios are the row's figure divided by its baseline's; PSNR at equal time is the difference after \
+equal budgets. Speed-up: how much sooner the row's curve first reaches the baseline's last PSNR \
+than the baseline did; > where it had at its first point. Agree: better than the baseline beyond \
+the 95 % interval of the mean, which reaches the paper's range. Differ: worse, or a smaller \
+effect. Cannot tell: fewer than 3 pairs, or within noise. The paper's figures are of other scenes \
+and other hardware."""
+
+
+def write(out: Path, paper: Paper) -> tuple[pd.DataFrame, list[Path]]:
+    """Write verdict.csv and verdict.md of the records below `out`; return the verdict, the paths.
+
+    Raises RecordError when `out` does not exist, EffbenchError when it cannot be written.
+    """
+    unreadable: list[RecordError] = []
+    found = verdict(paper, *load([out], unreadable))
+    contents = {
+        "verdict.csv": tables.to_csv(found),
+        "verdict.md": to_markdown(paper, found, [str(error) for error in unreadable]),
+    }
+    for name, text in contents.items():
+        files.write_text(out / name, text)
+    return found, [out / name for name in contents]
+
+
+def to_markdown(paper: Paper, found: pd.DataFrame, problems: Sequence[str] = ()) -> str:
+    """Return the page of `effbench.analysis.verdict.verdict`; `problems` are listed at its end."""
+    parts = [f"# {paper.title}", _about(paper)]
+    if found.empty:
+        parts.append("No row of these records is compared with a baseline.")
+    for values, rows in found.groupby(_GROUP, sort=False):
+        suite, scene, budget, device = values
+        conditions = f"Budget {budget}" + (f" on {device}." if device else ".")
+        headings, cells = table(paper, rows)
+        page = tabulate(cells, headings, tablefmt="github", disable_numparse=True)
+        parts += [f"## {suite} · {scene}", conditions, page]
+        parts += _missing(rows)
+        parts += [f"{head}\n\n" + "\n".join(f"* {x}" for x in xs) for head, xs in said(paper, rows)]
+    if not found.empty:
+        parts.append(_LEGEND)
+    if problems:
+        parts += ["## Records that could not be read", "\n".join(f"* {p}" for p in problems)]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(paper: Paper, rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Return headings and cells of one scene's rows, the paper's own figures last."""
+    headings = ["method", "variant", "against", "pairs", *(m.title for m in MEASURES.values())]
+    cells = []
+    for (method, variant, baseline), own in _entries(rows):
+        by_measure = {row["measure"]: row for row in own.to_dict("records")}
+        figures = [figure(by_measure[measure]) for measure in MEASURES]
+        n = max(int(row["n"]) for row in by_measure.values())
+        cells.append([method, _spaced(variant), _spaced(baseline), str(n), *figures])
+    claimed = {claim.measure: claim for claim in paper.claims}
+    own_figures = [
+        averaged(m, published(paper, claimed[m])) if m in claimed else "" for m in MEASURES
+    ]
+    return headings, [*cells, ["the paper", "", "its baseline", "", *own_figures]]
+
+
+def said(paper: Paper, rows: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    """Return, per claim, what the paper says and a line for each row that it is about."""
+    sayings = []
+    for claim in paper.claims:
+        own = rows[(rows["measure"] == claim.measure) & (rows["verdict"] != "")]
+        lines = [_line(row) for row in own.to_dict("records")]
+        if lines:
+            sayings.append((claim_text(paper, claim), lines))
+    return sayings
+
+
+def claim_text(paper: Paper, claim: Claim) -> str:
+    """Return a claim as a sentence with the paper's figures."""
+    title = MEASURES[claim.measure].title
+    figures = reported(claim.measure, published(paper, claim))
+    return f"**{title[0].upper()}{title[1:]}.** The paper: {claim.says} ({figures})."
+
+
+def reported(measure: str, found: Published) -> str:
+    """Return a paper's own figures: mean, after each of its times, and range over its scenes."""
+    if math.isclose(found.low, found.high):
+        return averaged(measure, found)
+    minutes = " / ".join(f"{time:g}" for time, _ in found.by_minutes)
+    when = f" after {minutes} min" if minutes else ""
+    span = f"{_number(measure, found.low)} to {_value(measure, found.high)}"
+    return f"mean {averaged(measure, found)}{when}, {found.scenes} scenes: {span}"
+
+
+def averaged(measure: str, found: Published) -> str:
+    """Return a paper's mean, or its means after each of its times."""
+    means = [mean for _, mean in found.by_minutes] or [found.mean]
+    return " / ".join(_number(measure, mean) for mean in means) + MEASURES[measure].unit
+
+
+def figure(row: dict[Any, Any]) -> str:
+    """Return a measured mean ± deviation with its unit and bound; "" where there is none."""
+    if row["bound"] == "not reached":
+        return "not reached"
+    if pd.isna(row["mean"]):
+        return ""
+    measure = str(row["measure"])
+    bound = "> " if row["bound"] == ">" else ""
+    deviation = "" if pd.isna(row["std"]) else f" ± {row['std']:.2f}"
+    return f"{bound}{_number(measure, row['mean'])}{deviation}{MEASURES[measure].unit}"
+
+
+def _line(row: dict[Any, Any]) -> str:
+    entry = _spaced(f"{row['method']} {row['variant']}".strip())
+    found = figure(row)
+    reason = f": {row['reason']}" if row["reason"] else ""
+    against = f"{entry} against {_spaced(row['baseline'])}"
+    return f"{against}: {found or 'nothing measured'} – **{row['verdict']}**{reason}."
+
+
+def _missing(rows: pd.DataFrame) -> list[str]:
+    """Return a paragraph that lists pairs that are not there."""
+    lines = [
+        f"* {_spaced(f'{method} {variant}'.strip())} against {_spaced(baseline)}: {missing}"
+        for (method, variant, baseline), own in _entries(rows)
+        if (missing := own["missing"].iloc[0])
+    ]
+    return ["Missing pairs:\n\n" + "\n".join(lines)] if lines else []
+
+
+def _entries(rows: pd.DataFrame) -> Any:
+    return rows.groupby(["method", "variant", "baseline"], sort=False)
+
+
+def _about(paper: Paper) -> str:
+    return f"{paper.authors}. {paper.source}. Its figures are of {paper.setting}."
+
+
+def _number(measure: str, value: float) -> str:
+    return f"{value:+.2f}" if MEASURES[measure].neutral == 0 else f"{value:.2f}"
+
+
+def _value(measure: str, value: float) -> str:
+    return _number(measure, value) + MEASURES[measure].unit
+
+
+def _spaced(variant: str) -> str:
+    return variant.replace(",", ", ")
+
+
+def own_table(paper: Paper) -> str:
+    """Return the paper's claims and its table as Markdown, without any results."""
+    cells = [["" if v is None else v for v in row.values()] for row in paper.rows]
+    page = tabulate(cells, list(paper.rows[0]), tablefmt="github", floatfmt="g")
+    claims = "\n".join(f"* {claim_text(paper, claim)}" for claim in paper.claims)
+    return "\n\n".join([f"# {paper.title}", _about(paper), claims, page]) + "\n"

@@ -1,0 +1,1 @@
+"""One measured training in one process: clock, loop, evaluation, measurements."""

@@ -1,0 +1,120 @@
+"""Commands of the regression gate."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from effbench.cli.options import FOLDER
+
+_ANY_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("candidate", type=_ANY_PATH)
+@click.option(
+    "--baseline",
+    required=True,
+    type=_ANY_PATH,
+    metavar="PATH",
+    help="File written by `effbench baseline`, or a results folder.",
+)
+@click.option(
+    "--tolerance",
+    "settings",
+    multiple=True,
+    metavar="FIGURE=0.2|10%|off",
+    help="What a figure may lose; repeatable.  [psnr=0.2 iter_ms=10% peak_mem_mb=10% model_mb=5% "
+    "drift=50%]",
+)
+@click.option(
+    "--reference",
+    default="",
+    metavar="METHOD",
+    help="Method that durations are divided by, as tables show it, with its variant.  "
+    "[default: the first that was run under all conditions]",
+)
+@click.option(
+    "--test",
+    type=click.Choice(["moderated", "welch", "permutation"]),
+    default="moderated",
+    show_default=True,
+    help="Test of significance over seeds; see docs/regression.md.",
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.01,
+    show_default=True,
+    help="Level of significance of the whole check.",
+)
+@click.option("--allow-hardware", is_flag=True, help="Compare although the hardware differs.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "md", "json", "junit"]),
+    default="text",
+    show_default=True,
+    help="Form of the report.",
+)
+def check(
+    candidate: Path, baseline: Path, settings: tuple[str, ...], form: str, **choices: Any
+) -> None:
+    """Tell whether CANDIDATE, a results folder or baseline file, is worse than a baseline.
+
+    A regression is a loss beyond noise over seeds and beyond the tolerance. Exit status: 1 for a
+    regression, 2 if rows are missing or nothing can be compared, else 0. In GitHub Actions,
+    regressions are annotated and the report is added to the step's summary.
+
+    \b
+    Examples:
+      effbench check results/runs/mine --baseline results/my-machine/pruning-baseline.json
+      effbench check new --baseline old --tolerance psnr=0.1 --tolerance iter_ms=20%
+      effbench check new --baseline old --format junit > check.xml
+    """
+    import os
+
+    from effbench.report.gate import check as gate
+    from effbench.report.gate import snapshot as baselines
+    from effbench.report.gate import text, tolerances
+
+    options = gate.Options(tolerances.tolerances(settings), **choices)
+    report = gate.check(baselines.load(candidate), baselines.load(baseline), options)
+    click.echo(text.WRITERS[form](report), nl=False)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        click.echo(text.workflow_commands(report), err=True, nl=False)  # stdout is the report's
+        text.add_step_summary(report)
+    sys.exit(report.status)
+
+
+@click.command()
+@click.argument("results", type=FOLDER)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="File to write.  [default: results/<device>/<suite>-baseline.json]",
+)
+def baseline(results: Path, out: Path | None) -> None:
+    """Write the figures of a RESULTS folder to a small file, for `effbench check` to compare with.
+
+    The file is made to be committed: a line per cell, with what made it.
+
+    \b
+    Examples:
+      effbench baseline results/runs/pruning-20260101-120000
+      effbench baseline results/runs/mine --out results/my-machine/mine.json
+    """
+    from effbench.report.gate import snapshot as baselines
+
+    snapshot = baselines.of_folder(results)
+    if snapshot.unreadable:
+        raise snapshot.unreadable[0]
+    path = out or baselines.default_path(snapshot)
+    baselines.write(path, snapshot)
+    for note in baselines.weaknesses(snapshot):
+        click.echo(f"note: {note}", err=True)
+    click.echo(f"{len(snapshot.cells)} cells → {path}")

@@ -1,0 +1,63 @@
+"""What several commands share: options, exit statuses, endings."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from effbench.errors import RecordError
+
+if TYPE_CHECKING:
+    from effbench.planning.registry import Registry
+
+USAGE_ERROR, SOME_FAILED, INTERRUPTED = 2, 3, 130
+SCENES_VARIABLE = "EFFBENCH_SCENES"
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+plugins_option = click.option(
+    "--plugins",
+    multiple=True,
+    type=FOLDER,
+    metavar="DIR",
+    help="Folder with methods/, scenes/ and/or suites/ of your own; repeatable. "
+    "Also: EFFBENCH_PLUGINS.",
+)
+scenes_option = click.option(
+    "--scenes-root",
+    type=FOLDER,
+    metavar="DIR",
+    envvar=SCENES_VARIABLE,
+    help=f"Folder with captured scenes. Also: {SCENES_VARIABLE}.",
+)
+
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "md", "json"]),
+    default="md",
+    show_default=True,
+    help="Form of the table.",
+)
+
+baseline_option = click.option(
+    "--baseline",
+    metavar="ROW",
+    help='Row that others are compared with: "method" or "method variant".  [default: the paper\'s '
+    "baseline, or the row from which most others start]",
+)
+
+
+def name_unreadable(unreadable: list[RecordError]) -> NoReturn:
+    """End the command, naming the records that could not be read."""
+    for error in unreadable:
+        click.echo(f"error: {error}", err=True)
+    sys.exit(SOME_FAILED if unreadable else 0)
+
+
+def discover(folders: tuple[Path, ...]) -> Registry:
+    from effbench.planning import registry
+
+    return registry.discover(folders)

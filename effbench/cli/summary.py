@@ -1,0 +1,110 @@
+"""What a run prints at its end: the leaderboard's main columns, a verdict, where the files are."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from effbench.analysis import verdict_text
+from effbench.analysis.paper import Paper
+from effbench.records import tables
+from effbench.runs.run import Result
+
+# What a person looks at first; leaderboard.csv has all columns.
+_SHOWN = {
+    "method": "{}",
+    "variant": "{}",
+    "scene": "{}",
+    "n": "{}",
+    "status": "{}",
+    "psnr": "{:.2f}",
+    "ssim": "{:.3f}",
+    "flip": "{:.3f}",
+    "prepare_s": "{:.0f}",
+    "train_s": "{:.0f}",
+    "iter_ms": "{:.1f}",
+    "peak_mem_mb": "{:.0f}",
+    "model_mb": "{:.2f}",
+    "render_ms": "{:.0f}",
+}
+
+
+def print_result(result: Result, console: Console) -> None:
+    """Print the leaderboard's main columns, the verdict, if any, and where the files are."""
+    _print(_leaderboard(result), console)
+    if result.paper is not None and result.verdict is not None:
+        print_verdict(result.paper, result.verdict, console)
+    if shared := sum(r.provenance.get("alone") is False for r in result.records):
+        note = (
+            f"note: {shared} of {len(result.records)} cells shared the processor with another "
+            "run's: their times are worse than they should be"
+        )
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
+    places = {
+        "leaderboard": result.out / "leaderboard.md",
+        **({"verdict": result.out / "verdict.md"} if result.verdict is not None else {}),
+        **({"paper": result.out / "paper.md"} if result.paper and result.paper.figures else {}),
+        "pictures": result.out / "plots",
+        "records": result.out / "cells",
+    }
+    for label, path in places.items():
+        console.print(f"{label + ':':<12} {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def print_verdict(paper: Paper, verdict: pd.DataFrame, console: Console) -> None:
+    """Print per scene the rows against their baselines, and what that says of each claim."""
+    for (scene, budget, device), rows in verdict.groupby(["scene", "budget", "device"]):
+        headings, cells = verdict_text.table(paper, rows)
+        title = f"{paper.name}: {scene}, {budget}, {device}"
+        _print(_table(title, headings, cells, left=3), console)
+        for claim, lines in verdict_text.said(paper, rows):
+            text = "\n".join([claim, *(f"  {line}" for line in lines)]).replace("**", "")
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
+        console.print()
+
+
+def _leaderboard(result: Result) -> Table:
+    frame = tables.leaderboard(result.records)
+    # What all rows have in common is said once, above the table.
+    common = [name for name in ("scene", "budget", "device") if frame[name].nunique() == 1]
+    title = ", ".join(str(frame[name].iloc[0]) for name in common)
+    shown = {name: form for name, form in _SHOWN.items() if name not in common}
+    frame["variant"] = frame["variant"].str.replace(",", " ")  # where lines may break
+    rows = [
+        [_figure(form, row[name]) for name, form in shown.items()]
+        for row in frame.to_dict("records")
+    ]
+    left = sum(name in ("method", "variant", "scene") for name in shown)
+    return _table(title, list(shown), rows, left)
+
+
+def _table(title: str, headings: list[str], rows: list[list[str]], left: int) -> Table:
+    """Return a table whose first `left` columns are text, the others figures."""
+    table = Table(box=None, pad_edge=False, title=title or None, title_justify="left")
+    for index, name in enumerate(headings):
+        table.add_column(name, justify="left" if index < left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _print(table: Table, console: Console) -> None:
+    if console.is_terminal:
+        console.print(table)
+    else:
+        console.file.write(_plain(table))
+
+
+def _plain(table: Table) -> str:
+    """Return a table without colours and without a terminal's width to wrap it at."""
+    stream = io.StringIO()
+    Console(file=stream, width=240, color_system=None).print(table)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+
+def _figure(form: str, value: Any) -> str:
+    return "" if pd.isna(value) else form.format(value)

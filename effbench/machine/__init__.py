@@ -1,0 +1,1 @@
+"""All that asks the hardware: devices, locks, memory, energy, provenance."""

@@ -1,0 +1,1 @@
+"""What makes a trained model smaller: pruning and quantisation."""

@@ -1,0 +1,11 @@
+"""Radiance fields: encodings, networks, densities and colours."""
+
+from effbench.nerf.fields.field import (
+    HashField,
+    NetworkField,
+    RadianceField,
+    resolve_precision,
+    trunc_exp,
+)
+
+__all__ = ["HashField", "NetworkField", "RadianceField", "resolve_precision", "trunc_exp"]

@@ -1,0 +1,62 @@
+"""Hierarchical sampling (Mildenhall et al. 2020, §5.2) with one network for both passes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from effbench.kernels.inverse_cdf import sample_pdf
+from effbench.kernels.samples import Samples
+from effbench.nerf.fields import RadianceField
+from effbench.nerf.sampling.histograms import Chords, edges_between, rendering_weights, shade
+from effbench.nerf.sampling.rays import Rays, UnitCube
+from effbench.nerf.sampling.sampler import Placed, Sampler
+
+
+class HierarchicalSampler(Sampler):
+    """`coarse` stratified samples between near and far, then `fine` more where they have weight.
+
+    The union of both is trained on and rendered; the coarse pass carries no gradient.
+    """
+
+    def __init__(self, coarse: int, fine: int, cube: UnitCube, backend: str) -> None:
+        self.coarse, self.fine, self.cube, self.backend = coarse, fine, cube, backend
+
+    def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> Placed:
+        return Placed(self._place(rays, field, generator))
+
+    @torch.no_grad()
+    def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
+        samples = self._place(rays, field, None)
+        return shade(samples, rays, field, background, self.backend)
+
+    def _place(
+        self, rays: Rays, field: RadianceField, generator: torch.Generator | None
+    ) -> Samples:
+        """Return the samples of `rays`; jittered with a generator, else at bin centres."""
+        chords = Chords.of(rays, self.cube)
+        enter, leave = chords.enter, chords.leave
+        spread = _strata(len(chords), self.coarse, generator, enter.device)
+        t = enter + (leave - enter) * spread
+        if self.fine:
+            with torch.no_grad():
+                density = field.density(field.encode(chords.positions(t)))[0]
+                weights = rendering_weights(density.view_as(t) * _deltas(t, leave))
+            spread = _strata(len(chords), self.fine, generator, enter.device)
+            drawn = sample_pdf(edges_between(t, enter, leave), weights, spread, self.backend)
+            t = torch.cat([t, drawn], 1).sort(1)[0]
+        return chords.pack(t, _deltas(t, leave))
+
+
+def _strata(
+    rays: int, count: int, generator: torch.Generator | None, device: torch.device
+) -> Tensor:
+    """Return [R, count] ascending fractions in [0, 1), one in each of `count` equal strata."""
+    start = torch.arange(count, device=device)
+    if generator is None:
+        return ((start + 0.5) / count).expand(rays, count)
+    return (start + torch.rand(rays, count, generator=generator, device=device)) / count
+
+
+def _deltas(t: Tensor, leave: Tensor) -> Tensor:
+    return torch.cat([t, leave], 1).diff(dim=1)

@@ -1,0 +1,242 @@
+"""Samplers: where along a ray a field is evaluated, in training and in rendering."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from effbench.kernels.compaction import keep_prefix, keep_selected
+from effbench.kernels.marching import march
+from effbench.kernels.samples import Samples
+from effbench.kernels.volume_rendering import composite, visible_counts
+from effbench.nerf.fields import RadianceField
+from effbench.nerf.sampling.capacity import Capacity
+from effbench.nerf.sampling.occupancy import OccupancyGrid
+from effbench.nerf.sampling.rays import Rays, UnitCube
+
+_NOWHERE = 1e9  # behind everything: where an inactive ray would begin
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Samples for one training step; `encoded` holds their encoding where it is known already."""
+
+    samples: Samples
+    encoded: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A placement in buffers of fixed size. complete: bool [R], the rays that count: active, and
+    all of their samples found room; marched: int64 [R + 1], offsets before compaction."""
+
+    placed: Placed
+    complete: Tensor
+    marched: Tensor
+
+
+class Sampler(ABC):
+    """Places samples on rays. `update` runs before every training step."""
+
+    @abstractmethod
+    def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> Placed:
+        """Place training samples on `rays`, with random jitter."""
+
+    @abstractmethod
+    def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
+        """Return the colour of `rays` over `background` ([3]) as float32 [R, 3], no gradient."""
+
+    def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:  # noqa: B027
+        """Adapt to the field before step `iteration`. Default: nothing to adapt."""
+
+    def parameters(self) -> Iterable[Tensor]:
+        """Yield what the sampler itself trains, with `loss`. Default: nothing."""
+        return ()
+
+    def loss(self, placed: Placed, thickness: Tensor) -> Tensor | None:
+        """Return the sampler's own loss (0-d), given the optical thickness [N] that the field
+        found at the samples it placed (detached). Default: none."""
+        return None
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what rendering needs. Default: nothing."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:  # noqa: B027
+        """Load what `state` returned. Default: nothing."""
+
+
+@dataclass(frozen=True)
+class OccupancyOptions:
+    """resolution: cells per axis; steps, render_steps: steps along the cube's diagonal in training
+    and in rendering; compaction: what is dropped before training on the rest, "none",
+    "transmittance" (samples behind transmittance `early_stop`, the original instant-ngp) or
+    "low-weight" (those and every sample whose alpha is below both `alpha_threshold` and the grid's
+    mean, NerfAcc's visibility pruning); every: iterations between updates; everywhere_until:
+    iteration up to which an update visits all cells."""
+
+    resolution: int = 128
+    steps: int = 1024
+    render_steps: int = 1024
+    compaction: str = "transmittance"
+    early_stop: float = 1e-4
+    alpha_threshold: float = 1e-2
+    every: int = 16
+    everywhere_until: int = 256
+
+
+class OccupancySampler(Sampler):
+    """Constant steps through occupied cells, with early termination when rendering."""
+
+    _WAVE = 8  # samples per ray in the first wave of rendering; doubled with every wave
+
+    def __init__(
+        self, options: OccupancyOptions, cube: UnitCube, device: torch.device, backend: str
+    ) -> None:
+        self.options, self.cube, self.backend = options, cube, backend
+        self.step = math.sqrt(3) / options.steps
+        self.render_step = math.sqrt(3) / options.render_steps
+        self.grid = OccupancyGrid(options.resolution, self.step, device, backend)
+
+    def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:
+        if iteration == 0 or iteration % self.options.every:
+            return
+
+        def density(positions: Tensor) -> Tensor:
+            with torch.no_grad():
+                return field.density(field.encode(positions))[0]
+
+        everywhere = iteration <= self.options.everywhere_until
+        self.grid.update(density, generator, everywhere)
+
+    def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> Placed:
+        device = rays.origins.device
+        jitter = torch.rand(len(rays), generator=generator, device=device)
+        near = torch.full((len(rays),), self.cube.near, device=device)
+        samples = self._march(rays, near, jitter, self.options.steps, self.step)
+        if not self.compacts or not len(samples):
+            return Placed(samples)
+        return self._compacted(samples, field)
+
+    @property
+    def compacts(self) -> bool:
+        return self.options.compaction != "none"
+
+    def place_within(
+        self,
+        rays: Rays,
+        count: Tensor,
+        field: RadianceField,
+        generator: torch.Generator,
+        capacity: Capacity,
+    ) -> Filled:
+        """Place as `place` does on the first `count` (0-d) of `capacity.rays` rays, in buffers of
+        fixed size, without reading anything from the device. Rays from the first on whose samples
+        find no room are not complete."""
+        jitter = torch.rand(len(rays), generator=generator, device=count.device)
+        active = torch.arange(len(rays), device=count.device) < count
+        near = torch.full((len(rays),), self.cube.near, device=count.device)
+        near = near.masked_fill(~active, _NOWHERE)
+        room = capacity.marched if self.compacts else capacity.kept
+        samples = self._march(rays, near, jitter, self.options.steps, self.step, room)
+        complete = active & (samples.offsets[1:] < room)
+        placed = Placed(samples)
+        if self.compacts:
+            placed = self._compacted(samples, field, capacity.kept)
+            complete &= placed.samples.offsets[1:] < capacity.kept
+        return Filled(placed, complete, samples.offsets)
+
+    def _compacted(
+        self, samples: Samples, field: RadianceField, capacity: int | None = None
+    ) -> Placed:
+        with torch.no_grad():
+            encoded = field.encode(samples.positions)
+            thickness = field.density(encoded)[0] * samples.deltas
+        samples, kept = self._compact(samples, thickness, capacity)
+        return Placed(samples, encoded.index_select(0, kept))
+
+    def _compact(
+        self, samples: Samples, thickness: Tensor, capacity: int | None = None
+    ) -> tuple[Samples, Tensor]:
+        """Return the samples worth training on and their indices."""
+        options = self.options
+        counts = visible_counts(thickness, samples.offsets, options.early_stop, self.backend)
+        if options.compaction == "transmittance":
+            return keep_prefix(samples, counts, capacity, self.backend)
+        end = (samples.offsets[:-1] + counts).index_select(0, samples.rays)
+        visible = torch.arange(len(samples), device=end.device) < end
+        least = self.grid.thickness.mean().clamp_max(options.alpha_threshold)
+        opaque = -torch.expm1(-thickness) >= least
+        return keep_selected(samples, visible & opaque, capacity, self.backend)
+
+    @torch.no_grad()
+    def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
+        """March in waves of growing length and drop a ray once its transmittance is spent."""
+        device = rays.origins.device
+        color = torch.zeros(len(rays), 3, device=device)
+        left = torch.ones(len(rays), device=device)
+        alive = torch.arange(len(rays), device=device)
+        near = torch.full((len(rays),), self.cube.near, device=device)
+        encoded_directions = field.encode_directions(rays.directions)
+        wave = self._WAVE
+        while len(alive):
+            jitter = torch.full((len(alive),), 0.5, device=device)
+            samples = self._march(rays.select(alive), near, jitter, wave, self.render_step)
+            if not len(samples):
+                break
+            full = samples.offsets.diff() == wave
+            last = samples.t[samples.offsets[1:][full] - 1]
+            added, opacity = self._shade(samples, encoded_directions[alive], left[alive], field)
+            color[alive] += left[alive, None] * added
+            left[alive] *= 1 - opacity
+            going = full & (left[alive] >= self.options.early_stop)
+            near = (last + self.render_step / 2)[going[full]]
+            alive = alive[going]
+            wave *= 2
+        return color + left[:, None] * background
+
+    def _shade(
+        self, samples: Samples, directions: Tensor, left: Tensor, field: RadianceField
+    ) -> tuple[Tensor, Tensor]:
+        """Return colour and opacity of a wave; only samples that are seen get a colour."""
+        density, geometry = field.density(field.encode(samples.positions))
+        thickness = density * samples.deltas
+        counts = visible_counts(thickness, samples.offsets, self.options.early_stop, self.backend)
+        seen, kept = keep_prefix(samples, counts, backend=self.backend)
+        colors = field.color(geometry[kept], directions.index_select(0, seen.rays))
+        black = torch.zeros(len(left), 3, device=left.device)
+        return composite(thickness[kept], colors, seen.offsets, black, self.backend)
+
+    def _march(
+        self,
+        rays: Rays,
+        near: Tensor,
+        jitter: Tensor,
+        limit: int,
+        step: float,
+        capacity: int | None = None,
+    ) -> Samples:
+        return march(
+            rays.origins,
+            rays.directions,
+            near,
+            self.grid.bits,
+            self.grid.resolution,
+            step,
+            jitter,
+            limit,
+            self.cube.far,
+            self.backend,
+            capacity,
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        return self.grid.state()
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        self.grid.load_state(state)

@@ -1,0 +1,155 @@
+"""A training step in buffers of fixed size: nothing is read from the device, so it can be recorded.
+
+Notation: R rays fit in the buffers, n of them are active, the first c of these are complete: all
+of their samples found room. Only complete rays count in the loss, so that a tail of unused slots,
+rays beyond n and rays that were cut off contribute nothing. Sizes follow the need
+(`effbench.nerf.sampling.capacity`), told by the device two steps late.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from effbench.errors import ConfigError
+from effbench.nerf.sampling import OccupancySampler
+from effbench.nerf.sampling.capacity import Capacity, Need, choose, most_marched
+from effbench.nerf.sampling.sampler import Filled
+from effbench.nerf.training.controller import Echo, RayController
+from effbench.nerf.training.graphs import CudaRecorder, Recorder, StepGraphs
+from effbench.nerf.training.learning import Batch, Outcome
+
+if TYPE_CHECKING:
+    from effbench.nerf.training.method import RadianceFieldMethod
+
+_MARCHED_FILL = 0.9  # of the largest buffer for samples before compaction, at which n stops growing
+
+
+class FixedStep:
+    """The step of a method with an occupancy grid, recorded as a CUDA graph where that works."""
+
+    def __init__(
+        self,
+        method: RadianceFieldMethod,
+        first_rays: int,
+        most_rays: int,
+        recorder: Recorder | None = None,
+    ) -> None:
+        """recorder: None for the device's own; a CPU has none."""
+        assert isinstance(method.sampler, OccupancySampler)
+        self.method, self.sampler = method, method.sampler
+        self._samples, self._most_rays = method.options.samples, most_rays
+        device = method.device
+        most = int(_MARCHED_FILL * most_marched(self._samples))
+        self.controller = RayController(first_rays, self._samples, most, most_rays, device)
+        self._all = torch.tensor(2 * self._samples, device=device)  # more than any buffer holds
+        self._echo = Echo([first_rays, self._samples, 2 * self._samples, 0], device)
+        if recorder is None and device.type == "cuda":
+            recorder = CudaRecorder(device, lambda: method.generator, self._renew_generator)
+        self.graphs = StepGraphs(recorder, "" if recorder else "a CPU records nothing")
+        self.names: tuple[str, ...] = ()  # of what a step reports, known after the first
+        self._values = torch.empty(0)  # float32 [names], of the last step
+        self._counts = torch.zeros(4, dtype=torch.int64, device=device)  # for the echo
+        if device.type == "cuda":
+            _keep_rates_on_device(method.optimizer, device)
+
+    def step(self) -> Tensor:
+        """Do one step; return what it reports, by `names`, float32 on the device."""
+        capacity = self.capacity()
+        self.method.pixels.refresh()
+        self.graphs.run(capacity, lambda: self.work(capacity))
+        self._echo.send(self._counts)
+        self.method.pixels.observed()
+        return self._values.clone()
+
+    def capacity(self) -> Capacity:
+        """Return the sizes of the next step's buffers."""
+        rays, marched, drawn, _ = self._echo.read()
+        need = Need(rays, marched, drawn)
+        return choose(self._samples, need, self._most_rays, self.sampler.compacts)
+
+    def counts(self) -> tuple[int, int]:
+        """Return the rays of the next step and the samples of the last; waits for the device."""
+        rays, _, _, samples = self._echo.latest()
+        return rays, samples
+
+    def facts(self) -> dict[str, Any]:
+        capacity = self.capacity()
+        return {"step": "fixed", "capacity": vars(capacity), **self.graphs.facts()}
+
+    def work(self, capacity: Capacity) -> None:
+        """Do the part of a step that is the device's alone."""
+        method, rays = self.method, self.controller.count.clamp_max(capacity.rays)
+        drawn, pixels = method.pixels.sample(capacity.rays, method.generator)
+        target, background = method.matched(pixels, method.generator)
+        filled = self.sampler.place_within(drawn, rays, method.field, method.generator, capacity)
+        complete = filled.complete
+
+        def loss(color: Tensor, target: Tensor) -> Tensor:
+            each = method.ray_losses(color, target)
+            return each.masked_fill(~complete, 0).sum() / complete.sum().clamp_min(1)
+
+        method.optimizer.zero_grad(set_to_none=True)
+        batch = Batch(drawn, filled.placed, target, background)
+        outcome = method.learner.backward_within(
+            method.field, self.sampler, batch, loss, capacity.drawn
+        )
+        method.optimizer.step()
+        method.optimizer.zero_grad(set_to_none=True)  # a recording's gradients are its own
+        method.pixels.observe(outcome.color, target, complete)
+        self._report(rays, filled, outcome)
+
+    def _report(self, rays: Tensor, filled: Filled, outcome: Outcome) -> None:
+        """Steer the rays; leave figures for the log and counts for the host in their places."""
+        c = filled.complete.sum()
+        marched, kept = (
+            offsets.index_select(0, c.view(1))[0]
+            for offsets in (filled.marched, filled.placed.samples.offsets)
+        )
+        growth = self.controller.steer(rays, c, marched, kept)
+        drawn = self._all  # always the same size for a learner that does not choose
+        if outcome.wanted is not None:
+            drawn = (growth * outcome.wanted).nan_to_num(0, 0, 0).long()
+        # what all of the next step's rays will need, by what the complete ones did
+        future = (growth * rays / c.clamp_min(1) * marched).long()
+        self._counts.copy_(torch.stack([self.controller.count, future, drawn, kept]))
+        figures = {**outcome.figures, "dropped": 1 - c / rays.clamp_min(1)}
+        if not self.names:
+            self.names = ("loss", "rays", "samples", *figures)
+            self._values = torch.zeros(len(self.names), device=rays.device)
+        values = (outcome.loss, rays, kept, *figures.values())
+        self._values.copy_(torch.stack([value.float() for value in values]))
+
+    def _renew_generator(self) -> None:
+        """Give the method random numbers that a failed recording has not touched."""
+        method = self.method
+        seed = method.context.seed + 1_000_003 * (method.iteration + 1)
+        method.set_generator(torch.Generator(method.device).manual_seed(seed))
+
+
+def fixed_step(method: RadianceFieldMethod, first_rays: int, most_rays: int) -> FixedStep | None:
+    """Return the step in buffers of fixed size where a method's options ask for it, else None.
+
+    Raises ConfigError where they ask for what its sampler does not have.
+    """
+    # a library sizes its buffers itself, out of a recording's sight
+    possible = type(method.sampler) is OccupancySampler and not method.library
+    asked = method.options.buffers
+    if asked == "fixed" and not possible:
+        raise ConfigError(
+            f"buffers=fixed: {method.library or type(method.sampler).__name__} has no samples in "
+            "buffers of fixed size: use buffers=auto, or effbench's own occupancy grid"
+        )
+    if asked == "fixed" or (asked == "auto" and possible and method.device.type == "cuda"):
+        return FixedStep(method, first_rays, most_rays)
+    return None
+
+
+def _keep_rates_on_device(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    """Make the learning rates tensors, which a recorded step reads anew each time."""
+    for group in optimizer.param_groups:
+        group["lr"] = torch.tensor(float(group["lr"]), device=device)
+        if "capturable" in group:
+            group["capturable"] = True

@@ -1,0 +1,107 @@
+"""What Instant-NGP and its rivals share: hash field, occupancy grid, configuration, optimiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+
+from effbench.kernels.hash_encoding import HashLayout
+from effbench.method import Exportable
+from effbench.nerf.fields import HashField, NetworkField, resolve_precision
+from effbench.nerf.fields.tcnn import TcnnField
+from effbench.nerf.sampling import OccupancySampler, Sampler
+from effbench.nerf.sampling.ray_renderer import HashEncoder, RayRenderer
+from effbench.nerf.training.method import RadianceFieldMethod, TrainingOptions
+from effbench.scene import Intrinsics
+
+
+@dataclass(frozen=True)
+class HashConfig:
+    """Defaults of the paper; on a CPU the smaller ones of `HashMethod.device_defaults`."""
+
+    levels: int = 16  # hash levels, L
+    log2_table: int = 19  # log2 of the entries of a hashed level, T
+    base_resolution: int = 16  # lattice of the coarsest level
+    finest_resolution: int = 2048  # lattice of the finest level
+    hidden: int = 64  # neurons per hidden layer
+    geometry: int = 15  # features from the density to the colour network
+    samples: int = 262144  # samples per step, B, which sets the number of rays
+    march_steps: int = 1024  # steps along the cube's diagonal in training
+    render_steps: int = 1024  # and in rendering
+    grid_resolution: int = 128  # occupancy cells per axis
+    grid_every: int = 16  # iterations between updates of the grid
+    grid_everywhere_until: int = 256  # iterations during which updates visit all cells
+    compaction: Literal["transmittance", "low-weight", "none"] = "transmittance"  # before training
+    early_stop: float = 1e-4  # transmittance at which a ray ends
+    alpha_threshold: float = 1e-2  # alpha below which low-weight drops a sample
+    lr: float = 0.01
+    weight_decay: float = 1e-6  # L2, networks only
+    decay: Literal["exponential", "none"] = "exponential"
+    loss: Literal["huber", "mse"] = "huber"
+    background: Literal["random", "scene"] = "random"  # in training, where images have alpha
+    ema: float = 0.0  # decay of the weight average; 0 for none
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"  # of the networks
+    buffers: Literal["auto", "fixed", "exact"] = "auto"  # of a step; auto: fixed on CUDA
+
+
+class HashMethod(RadianceFieldMethod):
+    """Trains a `HashField` behind an occupancy grid."""
+
+    device_defaults: ClassVar[dict[str, dict[str, Any]]] = {
+        # Small tables are faster to read and to update; `make bench` has the measurements.
+        "cpu": {
+            "levels": 8,
+            "log2_table": 18,
+            "finest_resolution": 512,
+            "hidden": 32,
+            "samples": 24576,
+            "early_stop": 1e-3,
+            "march_steps": 256,
+            "render_steps": 512,
+            "grid_resolution": 64,
+            "grid_everywhere_until": 96,
+            "lr": 0.03,
+        }
+    }
+    config: HashConfig
+
+    def build_options(self) -> TrainingOptions:
+        c = self.config
+        return TrainingOptions(
+            samples=c.samples,
+            loss=c.loss,
+            background=c.background,
+            decay=c.decay,
+            ema=c.ema,
+            buffers=c.buffers,
+        )
+
+    def build_field(self, generator: torch.Generator) -> NetworkField:
+        c = self.config
+        layout = HashLayout(c.levels, c.log2_table, c.base_resolution, c.finest_resolution)
+        precision = resolve_precision(c.precision, self.device)
+        field = HashField(layout, c.hidden, c.geometry, precision, self.backend, generator)
+        return TcnnField(field) if self.library == "tcnn" else field
+
+    def build_sampler(self) -> Sampler:
+        return self.occupancy_sampler()
+
+    def exportable(self, intrinsics: Intrinsics) -> Exportable | None:
+        field = self._evaluated()
+        if not (isinstance(self.sampler, OccupancySampler) and isinstance(field, HashField)):
+            return None
+        encoder = HashEncoder(field.table, field.layout)
+        return Exportable(
+            RayRenderer(encoder, field, self.sampler, self.scene_background), takes="rays"
+        )
+
+    def build_optimizer(self) -> torch.optim.Optimizer:
+        table = self.field.table
+        networks = [p for p in self.field.parameters() if p is not table]
+        groups = [
+            {"params": [table], "weight_decay": 0.0},
+            {"params": networks, "weight_decay": self.config.weight_decay},
+        ]
+        return torch.optim.Adam(groups, lr=self.config.lr, betas=(0.9, 0.99), eps=1e-15, fused=True)

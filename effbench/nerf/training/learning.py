@@ -1,0 +1,100 @@
+"""Learners: how one step turns placed samples into gradients of a field."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from effbench.kernels.volume_rendering import composite
+from effbench.nerf.fields import RadianceField
+from effbench.nerf.sampling import Placed, Sampler
+from effbench.nerf.sampling.rays import Rays
+
+Composite = Callable[[Tensor, Tensor, Tensor, Tensor, str], tuple[Tensor, Tensor]]
+Loss = Callable[[Tensor, Tensor], Tensor]  # colours and targets, both [R, 3], to a mean (0-d)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The samples of one step on R rays; target and background: float32 [R, 3]."""
+
+    rays: Rays
+    placed: Placed
+    target: Tensor
+    background: Tensor
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step saw, detached: its loss (0-d), the colour of its rays (float32 [R, 3]), figures
+    of the learner's own by name (0-d, on the device: reading one would synchronise), and how many
+    samples a learner that chooses would choose, had it the room (0-d)."""
+
+    loss: Tensor
+    color: Tensor
+    figures: Mapping[str, Tensor] = field(default_factory=dict)
+    wanted: Tensor | None = None
+
+
+class Learner(ABC):
+    """Adds the gradient of a batch's loss to a field's, and a sampler's, parameters.
+
+    composite: what renders in the place of `effbench.kernels.volume_rendering.composite`.
+    """
+
+    composite: Composite | None = None
+
+    @abstractmethod
+    def backward(self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss) -> Outcome:
+        """Accumulate the gradients; without samples there are none."""
+
+    def backward_within(
+        self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss, drawn: int
+    ) -> Outcome:
+        """Do as `backward` does with samples in buffers of fixed size, reading nothing from the
+        device. drawn: the most samples that a learner which chooses may differentiate through.
+        Default: all samples, the tail's gradients are zero."""
+        return self.backward(model, sampler, batch, loss)
+
+    def set_generator(self, generator: torch.Generator) -> None:  # noqa: B027
+        """Draw random numbers from `generator` from now on. Default: none are drawn."""
+
+
+class FullLearner(Learner):
+    """Differentiates through every sample: what everyone does."""
+
+    def __init__(self, backend: str) -> None:
+        self.backend = backend
+
+    def backward(self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss) -> Outcome:
+        samples = batch.placed.samples
+        if not len(samples):
+            return Outcome(loss(batch.background, batch.target), batch.background)
+        density, color = evaluate(model, batch)
+        thickness = density * samples.deltas
+        render = self.composite or composite
+        pixels = render(thickness, color, samples.offsets, batch.background, self.backend)[0]
+        value = loss(pixels, batch.target)
+        auxiliary = sampler.loss(batch.placed, thickness.detach())
+        total = value if auxiliary is None else value + auxiliary
+        total.backward()  # type: ignore[no-untyped-call]
+        return Outcome(value.detach(), pixels.detach())
+
+
+def encode(model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return the encoded positions [N, E] and directions [N, D] of a batch's samples."""
+    samples = batch.placed.samples
+    directions = model.encode_directions(batch.rays.directions)
+    encoded = model.encode(samples.positions, batch.placed.encoded)
+    return encoded, directions.index_select(0, samples.rays)
+
+
+def evaluate(model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return density [N] and colour [N, 3] of a batch's samples."""
+    encoded, directions = encode(model, batch)
+    density, geometry = model.density(encoded)
+    return density, model.color(geometry, directions)

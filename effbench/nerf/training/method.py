@@ -1,0 +1,284 @@
+"""One training step of a radiance field, shared by every method that trains one."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from effbench.machine import libraries
+from effbench.method import Context, Method
+from effbench.nerf.fields import RadianceField
+from effbench.nerf.fields.averaging import WeightAverage
+from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Sampler, nerfacc
+from effbench.nerf.sampling.nerfacc import NerfaccSampler
+from effbench.nerf.sampling.rays import Rays, TrainingPixels, UnitCube, camera_rays
+from effbench.nerf.training.distributions import distributions, ray_profile
+from effbench.nerf.training.fixed_step import FixedStep, fixed_step
+from effbench.nerf.training.learning import Batch, FullLearner, Learner
+from effbench.nerf.training.step_log import StepLog
+from effbench.scene import Intrinsics
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """samples: B, the samples per step that the ray count is steered to; loss: "huber" or "mse";
+    background: "random" (a colour per ray, where images have alpha) or "scene"; warmup: iterations
+    of linear learning-rate growth; decay: "exponential" (to a tenth over the last 70 % of the
+    budget) or "none"; ema: decay of the weight average that is evaluated (0: none); buffers: of
+    a step, "exact" (as large as its samples) or "fixed" (never read from the device, so that steps
+    can be recorded as CUDA graphs), "auto" for fixed ones on CUDA where the sampler has them."""
+
+    samples: int
+    loss: str = "huber"
+    background: str = "random"
+    warmup: int = 20
+    decay: str = "exponential"
+    ema: float = 0.0
+    buffers: str = "auto"
+
+
+class RadianceFieldMethod(Method):
+    """A field, a sampler and an optimiser: subclasses build them from their config."""
+
+    _RENDER_RAYS = 16384  # per chunk: the first wave's activations stay in the last-level cache
+    _FIRST_RAYS = 128
+    _MOST_RAYS = 1 << 18
+
+    def __init__(self, config: Any, context: Context) -> None:
+        super().__init__(config, context)
+        self.device = context.device
+        self.backend, self.library = libraries.split(context.backend, self.device)
+        self.generator = torch.Generator(self.device).manual_seed(context.seed)
+        self.cube = UnitCube.of(context.scene, self.device)
+        self.pixels = self.build_pixels()
+        self.scene_background = torch.tensor(context.scene.background, device=self.device)
+        self.options = self.build_options()
+        weights = torch.Generator().manual_seed(context.seed)  # on the CPU: same on every device
+        self.field = self.build_field(weights).to(self.device)
+        self.sampler = self.build_sampler()
+        self.learner = self.build_learner()
+        if self.library == "nerfacc":
+            self.learner.composite = nerfacc.composite
+        self.optimizer = self.build_optimizer()
+        if placing := list(self.sampler.parameters()):
+            self.optimizer.add_param_group({"params": placing})
+        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+        ema = self.options.ema
+        self.averaged = WeightAverage(self.field, ema) if ema else None
+        self.iteration = 0
+        self.ray_count = self._FIRST_RAYS
+        self.sample_count = 0
+        self.figures: Mapping[str, Tensor] = {}  # of the last step, by the learner
+        self.steps = StepLog()
+        self.fixed = fixed_step(self, self.ray_count, self._MOST_RAYS)
+
+    @abstractmethod
+    def build_options(self) -> TrainingOptions:
+        """Return the options of the training step."""
+
+    @abstractmethod
+    def build_field(self, generator: torch.Generator) -> RadianceField:
+        """Return the field to train, on the CPU, its weights drawn from `generator`."""
+
+    @abstractmethod
+    def build_sampler(self) -> Sampler:
+        """Return the sampler, its state on `self.device`."""
+
+    @abstractmethod
+    def build_optimizer(self) -> torch.optim.Optimizer:
+        """Return the optimiser of `self.field`'s parameters."""
+
+    def build_pixels(self) -> TrainingPixels:
+        """Return what draws the pixels of a step. Default: uniformly."""
+        return TrainingPixels(self.context.scene.train, self.cube, self.device, self.backend)
+
+    def build_learner(self) -> Learner:
+        """Return what differentiates a step. Default: through every sample."""
+        return FullLearner(self.backend)
+
+    def occupancy_sampler(self) -> OccupancySampler:
+        """Return the sampler that the usual parameters of a config describe: `grid_resolution`,
+        `grid_every`, `grid_everywhere_until`, `march_steps`, `render_steps`, `compaction`,
+        `early_stop` and `alpha_threshold`."""
+        c = self.config
+        options = OccupancyOptions(
+            resolution=c.grid_resolution,
+            steps=c.march_steps,
+            render_steps=c.render_steps,
+            compaction=c.compaction,
+            early_stop=c.early_stop,
+            alpha_threshold=c.alpha_threshold,
+            every=c.grid_every,
+            everywhere_until=c.grid_everywhere_until,
+        )
+        kind = NerfaccSampler if self.library == "nerfacc" else OccupancySampler
+        return kind(options, self.cube, self.device, self.backend)
+
+    def step(self, progress: float) -> Tensor:
+        self._set_rate(progress)
+        self.sampler.update(self.field, self.iteration, self.generator)
+        loss = self._step_in_fixed(self.fixed) if self.fixed else self._step_exactly()
+        if self.averaged:
+            self.averaged.update(self.field)
+        self.iteration += 1
+        return loss
+
+    def _step_exactly(self) -> Tensor:
+        """Do a step with tensors as large as its samples, a number the host has to wait for."""
+        batch = self._batch(*self.pixels.sample(self.ray_count, self.generator), self.generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        outcome = self.learner.backward(self.field, self.sampler, batch, self.loss)
+        self.optimizer.step()  # leaves alone what has no gradient: no ray met an occupied cell
+        self.figures = outcome.figures
+        self.pixels.observe(outcome.color, batch.target)
+        self.pixels.observed()
+        rays, samples = len(batch.rays), len(batch.placed.samples)
+        self.steps.add(self.iteration + 1, rays, samples, outcome.loss, outcome.figures)
+        self._steer_rays(samples)
+        return outcome.loss
+
+    def _step_in_fixed(self, fixed: FixedStep) -> Tensor:
+        """Do a step with buffers of fixed size, recorded where that works."""
+        values = fixed.step()
+        self.steps.add_values(self.iteration + 1, fixed.names, values)
+        reported = dict(zip(fixed.names, values, strict=True))
+        loss: Tensor = reported.pop("loss")
+        self.figures = {k: v for k, v in reported.items() if k not in ("rays", "samples")}
+        return loss
+
+    def loss(self, color: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+        """Return the mean pixel loss of colours [R, 3]; with reduction "none" each value's."""
+        if self.options.loss == "mse":
+            return functional.mse_loss(color, target, reduction=reduction)
+        return functional.huber_loss(color, target, reduction=reduction, delta=0.1)
+
+    @torch.no_grad()
+    def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:
+        field = self._evaluated()
+        rays = camera_rays(pose.to(self.device), intrinsics, self.cube, self.backend)
+        starts = range(0, len(rays), self._RENDER_RAYS)
+        parts = [
+            self.sampler.render(
+                rays.select(slice(start, start + self._RENDER_RAYS)), field, self.scene_background
+            )
+            for start in starts
+        ]
+        return torch.cat(parts).clamp(0, 1).view(intrinsics.height, intrinsics.width, 3)
+
+    def state(self) -> dict[str, Tensor]:
+        named = self._evaluated().shipped()
+        weights = {f"field.{name}": tensor for name, tensor in named.items()}
+        return weights | self.sampler.state()
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        prefix = "field."
+        weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        self.field.load_shipped(weights)
+        self.averaged = None
+        self.sampler.load_state(state)
+
+    def parameters(self) -> Iterable[Tensor]:
+        return itertools.chain(self.field.parameters(), self.sampler.parameters())
+
+    def diagnostics(self) -> dict[str, float]:
+        self._catch_up()
+        counts = {"rays": float(self.ray_count), "samples": float(self.sample_count)}
+        return counts | {name: float(figure) for name, figure in self.figures.items()}
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Return `steps`, one row per step since the last call, `distributions` of a fresh batch,
+        and `ray`, the samples of one fixed ray (docs/records.md has the columns)."""
+        self._catch_up()
+        # A generator of its own, the same at every call: training goes on as if nothing was drawn.
+        generator = torch.Generator(self.device).manual_seed(self.context.seed + 1)
+        with torch.no_grad():
+            fixed = self._batch(*self._fixed_ray, generator)
+            fresh = self._batch(*self.pixels.sample(self.ray_count, generator), generator)
+        found = {
+            "distributions": distributions(self.field, fresh, self.ray_losses, self.backend),
+            "ray": ray_profile(self.field, fixed, self.loss, self.backend),
+        }
+        at = {"iteration": self.iteration}
+        placed = {name: [{**at, **row} for row in rows] for name, rows in found.items()}
+        return {"steps": self.steps.take(), **placed}
+
+    def facts(self) -> dict[str, Any]:
+        self._catch_up()
+        step = self.fixed.facts() if self.fixed else {"step": "exact"}
+        return {
+            "backend": " + ".join(name for name in (self.library, self.backend) if name),
+            "precision": self.field.precision,
+            "render_rays_per_chunk": self._RENDER_RAYS,
+            "rays_last_step": self.ray_count,
+            "samples_last_step": self.sample_count,
+            **step,
+        }
+
+    def _evaluated(self) -> RadianceField:
+        """Return the field that is rendered and shipped: the average, where one is kept."""
+        return self.averaged.field if self.averaged else self.field
+
+    def set_generator(self, generator: torch.Generator) -> None:
+        """Draw random numbers from `generator` from now on."""
+        self.generator = generator
+        self.learner.set_generator(generator)
+
+    def _catch_up(self) -> None:
+        """Ask the device for the counts that a step in fixed buffers keeps there."""
+        if self.fixed:
+            self.ray_count, self.sample_count = self.fixed.counts()
+
+    @functools.cached_property
+    def _fixed_ray(self) -> tuple[Rays, Tensor]:
+        """The ray through the middle of the first training view, and its pixel [1, 3 or 4]."""
+        views = self.context.scene.train
+        x, y = views.intrinsics.width // 2, views.intrinsics.height // 2
+        pose = torch.from_numpy(views.poses[0]).to(self.device)
+        rays = camera_rays(pose, views.intrinsics, self.cube, self.backend)
+        pixel = torch.from_numpy(views.images[0, y, x]).to(self.device).float() / 255
+        index = y * views.intrinsics.width + x
+        return rays.select(slice(index, index + 1)), pixel[None]
+
+    def _batch(self, rays: Rays, pixels: Tensor, generator: torch.Generator) -> Batch:
+        target, background = self.matched(pixels, generator)
+        placed = self.sampler.place(rays, self.field, generator)
+        return Batch(rays, placed, target, background)
+
+    def ray_losses(self, color: Tensor, target: Tensor) -> Tensor:
+        """Return the mean loss of each ray's channels [R], of colours and targets [R, 3]."""
+        return self.loss(color, target, "none").mean(1)
+
+    def matched(self, pixels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return the colours to match and the background behind each ray, both [R, 3]."""
+        if self.options.background == "random" and self.pixels.has_alpha:
+            background = torch.rand(len(pixels), 3, generator=generator, device=self.device)
+        else:
+            background = self.scene_background.expand(len(pixels), 3)
+        if not self.pixels.has_alpha:
+            return pixels, background
+        alpha = pixels[:, 3:]
+        return torch.lerp(background, pixels[:, :3], alpha), background
+
+    def _set_rate(self, progress: float) -> None:
+        factor = min(1.0, (self.iteration + 1) / max(self.options.warmup, 1))
+        if self.options.decay == "exponential":
+            factor *= 0.1 ** max(0.0, (progress - 0.3) / 0.7)
+        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate * factor)
+            else:
+                group["lr"] = rate * factor
+
+    def _steer_rays(self, samples: int) -> None:
+        """Steer the ray count to B samples per step: n ← n·B / measured, at most doubled."""
+        self.sample_count = samples
+        factor = min(2.0, max(0.5, self.options.samples / max(samples, 1)))
+        self.ray_count = int(min(max(self.ray_count * factor, 64), self._MOST_RAYS))

@@ -1,0 +1,160 @@
+"""What is to be run: cells with readable identities, and the plan that lists them in order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from effbench import files
+from effbench.cell.clock import Budget
+from effbench.errors import EffbenchError
+from effbench.method import config
+from effbench.scene import SceneRef
+
+FILE = "plan.json"
+ALLOWANCE_S = 20.0  # per cell beyond its budget: imports, scene, warm-up, evaluation; a guess
+_ID_LENGTH = 100  # leaves room for the folders around it where a path may have 255 characters
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of a benchmark for one repetition, run in one process.
+
+    params: all resolved parameters of the method, as JSON values; variant: the ones that were
+    set for this row or differ from the default, readable; changed: the latter alone, for the
+    folder's name, which must not depend on how a row was asked for; scene.params: the scene's
+    non-default ones; seed: from (suite, method, scene, repetition) alone; device: "cpu" or
+    "cuda:0"; backend: the kernels'; eval_views: how many test views are evaluated at the end
+    (None: all), curve_views: at points of the curve; role: "parent" if the cell is there only
+    because another needs its result; parents: cell ids by role; preset_of: the method whose
+    preset `method` is ("" for a method itself).
+    """
+
+    suite: str
+    method: str
+    scene: SceneRef
+    budget: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    variant: str = ""
+    changed: str = ""
+    repetition: int = 0
+    seed: int = 0
+    device: str = "cpu"
+    backend: str = "auto"
+    eval_views: int | None = None
+    curve_views: int = 2
+    role: Literal["row", "parent"] = "row"
+    parents: Mapping[str, str] = field(default_factory=dict)
+    preset_of: str = ""
+
+    @property
+    def cell_id(self) -> str:
+        """A readable folder name, unique by a hash of everything that can change the result."""
+        values = [_short(setting) for setting in self.changed.split(",") if setting]
+        parts = [self.method, "-".join(values), scene_key(self.scene, family=False)]
+        readable = "_".join(_slug(part) for part in parts if part)
+        tail = f"_s{self.repetition}-{self.digest}"
+        return readable[: _ID_LENGTH - len(tail)] + tail
+
+    @property
+    def label(self) -> str:
+        """What people call the cell: "nerf-pruned width=64 on a/b downscale=2, repetition 1"."""
+        params = [f"{key}={config.show(value)}" for key, value in self.scene.params.items()]
+        parts = [self.method, self.variant, "on", self.scene.name, *params]
+        repetition = f", repetition {self.repetition}" if self.repetition else ""
+        return " ".join(part for part in parts if part) + repetition
+
+    @property
+    def estimate_s(self) -> float:
+        """Roughly how long the cell takes; a budget of iterations counts as nothing."""
+        return (Budget.parse(self.budget).seconds or 0.0) + ALLOWANCE_S
+
+    @property
+    def digest(self) -> str:
+        """A short hash of everything that can change the result."""
+        # Neither the role nor which parameters were set explicitly changes the result: a parent
+        # and a row with the same parameters are one cell.
+        identity = asdict(self)
+        del identity["role"], identity["variant"], identity["changed"], identity["preset_of"]
+        text = json.dumps(identity, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Cell:
+        """Return the cell that `dataclasses.asdict` made `data` of."""
+        return cls(**{**data, "scene": SceneRef(**data["scene"])})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Cells in an order in which parents come first, where to find plug-ins and scenes, and the
+    paper whose claims they test ("" for none)."""
+
+    suite: str
+    cells: tuple[Cell, ...]
+    plugins: tuple[str, ...] = ()
+    scenes_root: str | None = None
+    command: tuple[str, ...] = ()
+    paper: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The plan's identity: a hash of its cells, in whatever order."""
+        ids = "\n".join(sorted(cell.cell_id for cell in self.cells))
+        return hashlib.sha256(ids.encode()).hexdigest()[:16]
+
+    def cell(self, cell_id: str) -> Cell:
+        """Return a cell by its id. Raises EffbenchError if the plan does not have it."""
+        for cell in self.cells:
+            if cell.cell_id == cell_id:
+                return cell
+        raise EffbenchError(f"the plan has no cell '{cell_id}': see `cells` in its {FILE}")
+
+    def write(self, folder: Path) -> None:
+        """Write the plan to `folder`/plan.json, atomically."""
+        files.write_json(folder / FILE, {"digest": self.digest, **asdict(self)})
+
+
+def read(folder: Path) -> Plan:
+    """Read `folder`/plan.json. Raises EffbenchError if there is none that can be read."""
+    path = folder / FILE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return Plan(
+            suite=data["suite"],
+            cells=tuple(Cell.from_dict(cell) for cell in data["cells"]),
+            plugins=tuple(data["plugins"]),
+            scenes_root=data["scenes_root"],
+            command=tuple(data["command"]),
+            paper=data.get("paper", ""),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EffbenchError(f"{path} is no plan that can be read ({error}): run anew") from error
+
+
+def seed(suite: str, method: str, scene: str, repetition: int) -> int:
+    """Return a seed in [0, 2³¹) from what is named alone: adding a row changes no other's."""
+    text = json.dumps([suite, method, scene, repetition])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def scene_key(scene: SceneRef, *, family: bool = True) -> str:
+    """Return a folder name for a scene and its parameters: "nerf_synthetic-lego-downscale4"."""
+    name = scene.name if family else scene.name.rpartition("/")[2]
+    params = [f"{key}{config.show(value)}" for key, value in sorted(scene.params.items())]
+    return _slug("-".join([name, *params]))
+
+
+def _short(setting: str) -> str:
+    """Return "coreset" for "selection=coreset", but "ema-true" for "ema=true"."""
+    key, _, value = setting.partition("=")
+    return f"{key}-{value}" if value in ("true", "false", "none") else value
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")

@@ -1,0 +1,246 @@
+"""From what a user asks for to a plan: grids expanded, scenes found, parents added and shared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from effbench.cell.clock import Budget
+from effbench.errors import ConfigError, PluginError, SceneError, unknown
+from effbench.machine import devices, libraries
+from effbench.method import config
+from effbench.method.config import Setting
+from effbench.planning import suites
+from effbench.planning.plan import Cell, Plan, seed
+from effbench.planning.suites import Entry, Suite
+from effbench.scene import SceneRef
+
+if TYPE_CHECKING:
+    from effbench.method import Method
+    from effbench.planning.registry import Registry
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run: a suite, methods, or both (methods are added to the suite's rows).
+
+    None and empty mean the suite's own, or the default; settings replace what the suite says of
+    the same parameter, and never touch a cell that is there only as a parent.
+    """
+
+    suite: str | None = None
+    methods: tuple[str, ...] = ()
+    scenes: tuple[str, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    budget: str | None = None
+    seeds: int | None = None
+    downscale: int | None = None
+    device: str = "auto"
+    backend: str = "auto"
+    eval_views: int | None = None
+    curve_views: int = 2
+
+
+def make_plan(
+    request: Request,
+    registry: Registry,
+    scenes_root: Path | None = None,
+    plugins: Sequence[Path] = (),
+    command: Sequence[str] = (),
+) -> Plan:
+    """Return the cells of a request, parents before those that need them.
+
+    Raises ConfigError, PluginError or SceneError for whatever could not be run, before anything
+    is: unknown names and parameters, unavailable plug-ins and scenes, methods in a circle.
+    """
+    suite = _suite(request, registry)
+    scenes = _scenes(request, suite, registry, scenes_root)
+    planner = _Planner(request, suite, registry)
+    rows = [row for entry in suite.entries for row in _rows(entry, request.settings, planner)]
+    _check_settings(request.settings, suite, scenes, planner)
+    for repetition in range(suite.seeds if request.seeds is None else request.seeds):
+        for scene in scenes:
+            for method, params in rows:
+                planner.add(method, params, scene, repetition, "row")
+    return Plan(
+        suite=suite.name,
+        cells=tuple(planner.cells.values()),
+        plugins=tuple(map(str, plugins)),
+        scenes_root=str(scenes_root) if scenes_root else None,
+        command=tuple(command),
+        paper=suite.paper,
+    )
+
+
+class _Planner:
+    """Collects cells, each once, in an order in which parents come first."""
+
+    def __init__(self, request: Request, suite: Suite, registry: Registry) -> None:
+        self.cells: dict[str, Cell] = {}  # by digest
+        self._request = request
+        self._suite = suite
+        self._registry = registry
+        self._device = devices.resolve(request.device)
+        self._backend = libraries.resolve(request.backend, torch.device(self._device))
+        budget = request.budget or suite.budget_for(self._device.partition(":")[0])
+        self._budget = str(Budget.parse(budget))
+        self._path: list[tuple[str, str]] = []  # from a row through its parents' parents
+
+    def method(self, name: str) -> type[Method]:
+        return self._registry.method(name)
+
+    def parameters(self, method: str) -> list[str]:
+        return [f.name for f in fields(self.method(method).Config)]
+
+    def resolve(self, method: str, params: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Return the method's config with `params`, and its defaults on the run's device."""
+        return resolve(self.method(method), params, self._device)
+
+    def add(
+        self, method: str, params: Mapping[str, Any], scene: SceneRef, repetition: int, role: Any
+    ) -> str:
+        """Add a cell and, before it, its parents; return its id."""
+        resolved, defaults = self.resolve(method, params)
+        values = config.to_dict(resolved)
+        self._enter(method, values)
+        parents = {}
+        for name, needed in self.method(method).specialised(values).requires(resolved).items():
+            if needed.method not in self._registry.methods:
+                raise PluginError(
+                    f"method '{method}' requires method '{needed.method}', which is not there: "
+                    "add its plug-in folder with --plugins"
+                )
+            parents[name] = self.add(needed.method, needed.params, scene, repetition, "parent")
+        self._path.pop()
+        cell = Cell(
+            suite=self._suite.name,
+            method=method,
+            scene=scene,
+            budget=self._budget,
+            params=values,
+            variant=config.variant(resolved, defaults, params if role == "row" else ()),
+            changed=config.variant(resolved, defaults),
+            repetition=repetition,
+            seed=seed(self._suite.name, method, scene.name, repetition),
+            device=self._device,
+            backend=self._backend,
+            eval_views=self._request.eval_views,
+            curve_views=self._request.curve_views,
+            role=role,
+            parents=parents,
+            preset_of=self.method(method).preset_of,
+        )
+        present = self.cells.setdefault(cell.digest, cell)
+        if role == "row" and present.role == "parent":
+            self.cells[cell.digest] = replace(present, role="row", variant=cell.variant)
+        return present.cell_id
+
+    def _enter(self, method: str, values: Mapping[str, Any]) -> None:
+        step = (method, json.dumps(values))
+        if step in self._path:
+            circle = " → ".join([*(name for name, _ in self._path), method])
+            raise PluginError(f"methods require each other in a circle: {circle}: break it")
+        self._path.append(step)
+
+
+def resolve(method: type[Method], params: Mapping[str, Any], device: str) -> tuple[Any, Any]:
+    """Return a method's config with `params`, and its defaults on `device` ("cpu", "cuda:0").
+
+    A preset's parameters are defaults of the preset.
+    """
+    preset = method.preset
+    method = method.specialised({**preset, **params})
+    own = {**method.device_defaults.get(device.partition(":")[0], {}), **preset}
+    defaults = config.build(method.Config, own, method.name)
+    return config.build(method.Config, {**own, **params}, method.name), defaults
+
+
+def _suite(request: Request, registry: Registry) -> Suite:
+    """Return the request's suite with the rows of its methods. Raises ConfigError."""
+    if not (request.suite or request.methods):
+        raise ConfigError("nothing to run: name a --suite or a --method")
+    if request.seeds is not None and request.seeds < 1:
+        raise ConfigError(f"--seeds is {request.seeds}: write a positive number")
+    base = suites.find(request.suite, registry) if request.suite else Suite(suites.CUSTOM)
+    entries = base.entries + tuple(Entry(name) for name in request.methods)
+    for entry in entries:
+        if entry.method not in registry.methods:
+            raise unknown("method", entry.method, registry.methods)
+    return replace(base, entries=entries)
+
+
+def _rows(
+    entry: Entry, settings: Sequence[Setting], planner: _Planner
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the parameters of each row of an entry, settings in place of what it says itself."""
+    known = planner.parameters(entry.method)
+    axes: dict[str, Any] = {key: [value] for key, value in entry.params.items()}
+    axes |= entry.grid
+    for setting in settings:
+        owners = {entry.method, planner.method(entry.method).preset_of}
+        if setting.owner in owners or (setting.owner is None and setting.key in known):
+            axes[setting.key] = setting.values
+    for params in config.grid(axes):
+        planner.resolve(entry.method, params)  # a mistake is told before anything is planned
+        yield entry.method, params
+
+
+def _scenes(
+    request: Request, suite: Suite, registry: Registry, root: Path | None
+) -> list[SceneRef]:
+    """Return the scenes with their non-default parameters. Raises ConfigError or SceneError."""
+    found = []
+    for name in dict.fromkeys(request.scenes or suite.scenes):
+        family = name.partition("/")[0]
+        if family not in registry.scenes:
+            raise unknown("scene", name, scene_names(registry, root))
+        source = registry.source(family)
+        _check_scene(name, registry, root)
+        axes: dict[str, Any] = {s.key: s.values for s in request.settings if s.owner == family}
+        if request.downscale is not None:
+            axes["downscale"] = [request.downscale]
+        for params in config.grid(axes):
+            resolved = config.build(source.Config, params, f"scene family {family}")
+            found.append(SceneRef(name, config.changes(resolved, source.Config())))
+    return found
+
+
+def _check_scene(name: str, registry: Registry, root: Path | None) -> None:
+    family, _, short = name.partition("/")
+    entries = {entry.name: entry for entry in registry.source(family).entries(root)}
+    if short not in entries:
+        raise unknown("scene", name, scene_names(registry, root))
+    if not entries[short].available:
+        raise SceneError(f"scene '{name}' is not available: {entries[short].reason}")
+
+
+def scene_names(registry: Registry, root: Path | None) -> list[str]:
+    """Return the names, family/name, of all scenes of the available families."""
+    return [
+        f"{family}/{entry.name}"
+        for family, plugin in registry.scenes.items()
+        if plugin.available
+        for entry in registry.source(family).entries(root)
+    ]
+
+
+def _check_settings(
+    settings: Sequence[Setting], suite: Suite, scenes: Sequence[SceneRef], planner: _Planner
+) -> None:
+    """Raise ConfigError for a setting that changes nothing of what is to be run."""
+    methods = list(dict.fromkeys(entry.method for entry in suite.entries))
+    bases = [base for method in methods if (base := planner.method(method).preset_of)]
+    families = [scene.name.partition("/")[0] for scene in scenes]
+    known = {key for method in methods for key in planner.parameters(method)}
+    for setting in settings:
+        if setting.owner is None and setting.key not in known:
+            raise unknown("parameter", setting.key, known)
+        if setting.owner is not None and setting.owner not in {*methods, *bases, *families}:
+            raise unknown(
+                "method or scene family in this run", setting.owner, methods + bases + families
+            )

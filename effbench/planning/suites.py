@@ -1,0 +1,131 @@
+"""Suites: TOML files that name methods, grids of their parameters, scenes and budgets.
+
+See `suites/pruning.toml` beside this file for a complete one.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from effbench.analysis import paper
+from effbench.cell.clock import Budget
+from effbench.errors import ConfigError, unknown
+from effbench.planning.registry import Registry
+
+CUSTOM = "custom"  # the suite of a run that names only methods
+DEFAULT_SCENES = ("procedural/blocks",)
+DEFAULT_BUDGET = {"cpu": "60s", "cuda": "300s"}
+_KEYS = {"name", "description", "scenes", "seeds", "budget", "paper", "entry"}
+_ENTRY_KEYS = {"method", "params", "grid"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Rows of one method: fixed parameters, and a grid of every combination of others."""
+
+    method: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    grid: Mapping[str, list[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A declared benchmark. budget: per device type ("cpu", "cuda"), per cell; paper: whose claims
+    a run ends with (see `effbench.analysis.paper`), or none."""
+
+    name: str
+    description: str = ""
+    scenes: tuple[str, ...] = DEFAULT_SCENES
+    seeds: int = 1
+    budget: Mapping[str, str] = field(default_factory=lambda: DEFAULT_BUDGET)
+    paper: str = ""
+    entries: tuple[Entry, ...] = ()
+
+    def budget_for(self, device_type: str) -> str:
+        """Return the budget on a device type; one that the suite does not name trains as "cpu"."""
+        return self.budget.get(device_type) or self.budget["cpu"]
+
+
+def find(name: str, registry: Registry) -> Suite:
+    """Return the suite called `name`. Raises ConfigError naming the nearest ones."""
+    suites = load_all(registry)
+    if name not in suites:
+        raise unknown("suite", name, suites)
+    return suites[name]
+
+
+def load_all(registry: Registry) -> dict[str, Suite]:
+    """Read every suite. Raises ConfigError for a malformed file or two of one name."""
+    suites: dict[str, Suite] = {}
+    files: dict[str, Path] = {}
+    for path in registry.suites():
+        suite = load(path)
+        if suite.name in suites:
+            raise ConfigError(
+                f"two suites are called '{suite.name}': {files[suite.name]} and {path}: "
+                "rename one of them"
+            )
+        suites[suite.name], files[suite.name] = suite, path
+    return suites
+
+
+def load(path: Path) -> Suite:
+    """Read one suite's file. Raises ConfigError naming the file, the fault and the remedy."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        _check(data)
+        return Suite(
+            name=data["name"],
+            description=data.get("description", ""),
+            scenes=tuple(data.get("scenes", DEFAULT_SCENES)),
+            seeds=data.get("seeds", 1),
+            budget=data.get("budget", DEFAULT_BUDGET),
+            paper=data.get("paper", ""),
+            entries=tuple(Entry(**entry) for entry in data["entry"]),
+        )
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ConfigError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _check(data: dict[str, Any]) -> None:
+    """Raise ConfigError for a key that is unknown, missing or of the wrong type."""
+    _known(data, _KEYS, "key of a suite")
+    _typed(data, "name", str, "the suite's name", required=True)
+    _typed(data, "scenes", list, "a list of family/name")
+    if data.get("paper", "") not in ("", *paper.names()):
+        raise unknown("paper", data["paper"], paper.names())
+    _typed(data, "budget", dict, 'a table such as cpu = "60s", cuda = "300s"')
+    _typed(data, "entry", list, "tables [[entry]]", required=True)
+    if not (isinstance(seeds := data.get("seeds", 1), int) and seeds > 0):
+        raise ConfigError(f"'seeds' is {seeds!r}: write a positive integer")
+    if "cpu" not in data.get("budget", DEFAULT_BUDGET):
+        raise ConfigError("[budget] names no cpu budget, which other devices fall back to: add it")
+    for text in data.get("budget", {}).values():
+        Budget.parse(str(text))
+    for entry in data["entry"]:
+        _known(entry, _ENTRY_KEYS, "key of an entry")
+        _typed(entry, "method", str, "a method's name", required=True)
+        _typed(entry, "params", dict, "a table of parameters")
+        _typed(entry, "grid", dict, "a table of lists of values")
+        for key in entry.get("grid", {}):
+            _typed(entry["grid"], key, list, "a list of values")
+
+
+def _known(table: dict[str, Any], valid: set[str], kind: str) -> None:
+    for key in table:
+        if key not in valid:
+            raise unknown(kind, key, valid)
+
+
+def _typed(
+    table: dict[str, Any], key: str, kind: type, words: str, *, required: bool = False
+) -> None:
+    if key not in table:
+        if required:
+            raise ConfigError(f"'{key}' is missing: write {words}")
+    elif not isinstance(table[key], kind):
+        raise ConfigError(f"'{key}' is {table[key]!r}: write {words}")

@@ -1,0 +1,1 @@
+"""The written truth and tables of it. Never imports torch."""

@@ -1,0 +1,94 @@
+"""The leaderboard as a page that people read: rounded, with units, failures and means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+from effbench.analysis.figures import FIGURES
+
+_LEGEND = """\
+PSNR is the mean ± sample standard deviation over n seeds; a row with n=1 has no deviation. MB are \
+1e6 bytes. train: time the clock counted; setup: scene to device, compilation, warm-up; prepare: \
+parents and pseudo views. iter: median duration of one iteration, and its 95th percentile. peak: \
+memory while training; saved: kept for backward by one iteration. model: the shipped file, and \
+after zstandard (zst). What each column means is in docs/records.md."""
+
+
+def render(frame: pd.DataFrame, means: pd.DataFrame, problems: Sequence[str]) -> str:
+    """Return the page of `tables.leaderboard`, `tables.suite_means` and messages to list."""
+    parts = ["# Leaderboard"]
+    if frame.empty:
+        parts.append("No records.")
+    for (suite, scene, budget, device), rows in frame.groupby(
+        ["suite", "scene", "budget", "device"], sort=False
+    ):
+        parts += [f"## {suite} · {scene}", _about(budget, device), _table(rows)]
+    for (suite, budget, device), rows in means.groupby(["suite", "budget", "device"], sort=False):
+        scenes = rows["scenes"].iloc[0]
+        parts += [f"## {suite} · mean of {scenes} scenes", _about(budget, device), _table(rows)]
+    if not frame.empty:
+        parts.append(_LEGEND + _unmeasured(frame))
+    failed = [_failure(row) for row in frame.to_dict("records") if row["status"] != "ok"]
+    if failed:
+        parts += ["## Failures", "\n".join(failed)]
+    if problems:
+        parts += ["## Records that could not be read", "\n".join(f"* {p}" for p in problems)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(rows: pd.DataFrame) -> str:
+    """Return a GitHub table; figures that no row has are left out."""
+    cells: dict[str, list[str]] = {
+        "method": [_escape(_method(row)) for row in rows.to_dict("records")],
+        "variant": [_escape(v.replace(",", ", ")) for v in rows["variant"]],
+    }
+    if "n" in rows:
+        cells["seeds"] = [f"n={n}" for n in rows["n"]]
+        cells["status"] = ["" if s == "ok" else s for s in rows["status"]]
+    cells["PSNR dB"] = [_psnr(row) for row in rows.to_dict("records")]
+    for name, about in FIGURES.items():
+        if name in rows and name != "psnr":
+            cells[about.heading] = ["" if pd.isna(v) else about.write(v) for v in rows[name]]
+    if "backend" in rows:
+        cells["backend"] = [_escape(b) for b in rows["backend"]]
+    cells = {name: column for name, column in cells.items() if name == "method" or any(column)}
+    text = ("method", "variant", "seeds", "status", "backend")
+    align = ["left" if name in text else "right" for name in cells]
+    return tabulate(cells, headers="keys", tablefmt="github", colalign=align, disable_numparse=True)
+
+
+def _method(row: dict[Any, Any]) -> str:
+    return f"{row['method']} (parent)" if row.get("role") == "parent" else str(row["method"])
+
+
+def _psnr(row: dict[Any, Any]) -> str:
+    if pd.isna(row["psnr"]):
+        return ""
+    deviation = row.get("psnr_std")
+    return f"{row['psnr']:.2f}" + ("" if pd.isna(deviation) else f" ± {deviation:.2f}")
+
+
+def _about(budget: object, device: object) -> str:
+    return f"Budget {budget}" + (f" on {device}." if device else ".")
+
+
+def _unmeasured(frame: pd.DataFrame) -> str:
+    done = frame[frame["n"] > 0]
+    needed = [name for name, about in FIGURES.items() if not about.optional]
+    empty = [name for name in needed if len(done) and done[name].isna().all()]
+    names = ", ".join(f"`{name}`" for name in empty)
+    return f" Not measured in any row: {names}; the records say why." if empty else ""
+
+
+def _failure(row: dict[Any, Any]) -> str:
+    name = " ".join(part for part in (row["method"], row["variant"]) if part)
+    reason = " ".join(str(row["reason"]).split()) or "no reason recorded"
+    return f"* **{name}** on {row['scene']}, {row['budget']}: {row['status']}. {reason}"
+
+
+def _escape(text: object) -> str:
+    return str(text).replace("|", "\\|")

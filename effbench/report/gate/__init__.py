@@ -1,0 +1,1 @@
+"""The regression check: is a run worse than a baseline?"""

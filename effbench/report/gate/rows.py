@@ -1,0 +1,133 @@
+"""The rows that the regression gate compares: their seeds, conditions and reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pandas as pd
+
+from effbench.errors import ConfigError, unknown
+from effbench.report.gate.snapshot import Snapshot
+from effbench.report.gate.tolerances import FIGURES
+
+Key = tuple[str, ...]
+
+
+@dataclass
+class Row:
+    """One side of a row: its cells, and those that finished, by repetition.
+
+    relative: timed figure to its ratios to the reference's in the same repetition; empty for the
+    reference itself, whose durations stand for themselves.
+    """
+
+    cells: pd.DataFrame
+    done: pd.DataFrame
+    is_reference: bool = False
+    relative: dict[str, pd.Series[float]] = field(default_factory=dict)
+
+    @property
+    def method(self) -> str:
+        """The method with its variant, as tables show it."""
+        first = self.cells.iloc[0]
+        return f"{first['method']} {first['variant']}".strip()
+
+    @property
+    def label(self) -> str:
+        return f"{self.method} on {self.cells['scene'].iloc[0]}"
+
+    @property
+    def condition(self) -> tuple[str, ...]:
+        """What a row shares with the reference that its durations are divided by."""
+        first = self.cells.iloc[0]
+        return tuple(str(first[name]) for name in ("suite", "scene", "budget", "device"))
+
+
+# What cells of one row have in common, unless a folder holds several runs.
+_SAME = {
+    "settings": "sets of parameters",
+    "manifest": "versions of the scene's files",
+    "eval_views": "numbers of test views",
+    "device": "devices",
+    "threads": "numbers of threads",
+}
+
+
+def with_device(candidate: Snapshot, baseline: Snapshot) -> Snapshot:
+    """Return the candidate with cells that failed before their device was known on the only one
+    that there is."""
+    known = {*candidate.cells["device"], *baseline.cells["device"]} - {""}
+    if len(known) != 1:
+        return candidate
+    named = candidate.cells["device"].replace("", known.pop())
+    return replace(candidate, cells=candidate.cells.assign(device=named))
+
+
+def check_hardware(candidate: Snapshot, baseline: Snapshot, allowed: bool) -> list[str]:
+    """Refuse hardware that differs, or note it where that is allowed."""
+    new, old = (sorted(set(s.cells["device"])) for s in (candidate, baseline))
+    threads = [sorted({int(t) for t in s.cells["threads"].dropna()}) for s in (candidate, baseline)]
+    if set(new) & set(old) and threads[0] == threads[1]:
+        return []
+    described = [
+        f"{' and '.join(names)} ({' or '.join(map(str, counts)) or 'unknown'} threads)"
+        for names, counts in zip((new, old), threads, strict=True)
+    ]
+    if not allowed:
+        raise ConfigError(
+            f"other hardware: {candidate.source} was made on {described[0]}, {baseline.source} on "
+            f"{described[1]}: run the baseline on the same machine, or pass --allow-hardware to "
+            "compare all the same"
+        )
+    return [
+        f"other hardware: {described[0]}, the baseline on {described[1]}; training for the same "
+        "time is not the same training there, and the reference's own times are not compared"
+    ]
+
+
+def split(snapshot: Snapshot, by: Sequence[str]) -> dict[Key, Row]:
+    """Return a snapshot's rows by their key. Raises ConfigError if cells of one do not agree."""
+    rows = {}
+    for key, cells in snapshot.cells.groupby(list(by), sort=False):
+        done = cells[cells["status"] == "ok"].set_index("repetition").sort_index()
+        row = rows[tuple(map(str, key))] = Row(cells, done)
+        for column, what in _SAME.items():
+            values = (done if len(done) else cells)[column].dropna()
+            if values.nunique() > 1:
+                raise ConfigError(
+                    f"{snapshot.source}: {row.label} was run with {values.nunique()} {what}: "
+                    "name one run's folder"
+                )
+    return rows
+
+
+def choose_reference(new: Mapping[Key, Row], old: Mapping[Key, Row]) -> str:
+    """Return the method with results wherever there are any, on both sides; of several one
+    without a variant, then the first by name. "" if there is none."""
+    complete = []
+    for side in (new, old):
+        finished = [row for row in side.values() if len(row.done)]
+        had: dict[str, set[tuple[str, ...]]] = {}
+        for row in finished:
+            had.setdefault(row.method, set()).add(row.condition)
+        wanted = {row.condition for row in finished}
+        complete.append({method for method, found in had.items() if found == wanted})
+    return min(complete[0] & complete[1], key=lambda method: (" " in method, method), default="")
+
+
+def divide(rows: Mapping[Key, Row], reference: str) -> None:
+    """Set `is_reference` and `relative` of every row; without a reference every row is its own.
+
+    Raises ConfigError if no row is the reference's.
+    """
+    references = {row.condition: row for row in rows.values() if row.method == reference}
+    if reference and not references:
+        raise unknown("--reference", reference, {row.method for row in rows.values()})
+    for row in rows.values():
+        other = references.get(row.condition)
+        row.is_reference = other is row or not reference
+        for name, figure in FIGURES.items():
+            if figure.timed and not row.is_reference:
+                base = pd.Series(dtype=float) if other is None else other.done[name]
+                row.relative[name] = (row.done[name] / base).dropna()

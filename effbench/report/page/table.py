@@ -1,0 +1,99 @@
+"""The leaderboard as a report shows it: columns with explanations, figures as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from effbench.analysis.figures import FIGURES
+from effbench.report.page import data
+from effbench.report.plots.style import CONDITIONS
+
+_NO_LEAD = ("train_s", "setup_s", "prepare_s")  # the budget, and costs that no method is after
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the page's table. kind: "text" or "figure"; minor: hidden at first."""
+
+    name: str
+    heading: str
+    unit: str
+    how: str
+    kind: str = "figure"
+    better: str = ""
+    minor: bool = False
+
+
+def table(board: pd.DataFrame) -> tuple[list[Column], list[list[tuple[str, str]]]]:
+    """Return the columns of the leaderboard, and rows of (text, class)."""
+    columns = _text_columns(board)
+    for name in data.shown_columns(board):
+        about, minor = FIGURES[name], name in data.MINOR
+        heading = about.heading.removesuffix(f" {about.unit}") if about.unit else about.heading
+        columns.append(Column(name, heading, about.unit, about.how, "figure", about.better, minor))
+    leads = {c.name: _leads(board, c) for c in columns if c.better and c.name not in _NO_LEAD}
+    rows = []
+    for index, row in enumerate(board.to_dict("records")):
+        cells = []
+        for column in columns:
+            lead = column.name in leads and leads[column.name].iloc[index]
+            cells.append((_written(column, row), "best" if lead else ""))
+        rows.append(cells)
+    return columns, rows
+
+
+def _text_columns(board: pd.DataFrame) -> list[Column]:
+    """Return the columns before the figures: what all rows have in common is left out."""
+    columns = [
+        Column("method", "method", "", "Name of the method.", "text"),
+        Column("variant", "variant", "", "Settings of this row.", "text"),
+    ]
+    explained = {
+        "scene": "Scene, with its non-default parameters.",
+        "budget": "Training budget of each cell.",
+        "device": "Device that trained and rendered.",
+        "suite": "Suite that the cells belong to.",
+        "backend": "Backend of the kernels.",
+    }
+    columns += [
+        Column(name, name, "", how, "text")
+        for name, how in explained.items()
+        if board[name].nunique() > 1 or name == "scene"
+    ]
+    columns.append(Column("n", "n", "", "Seeds that finished: figures are means over them."))
+    if (board["status"] != "ok").any():
+        columns.append(Column("status", "status", "", "How the cells ended.", "text"))
+    return columns
+
+
+def _leads(board: pd.DataFrame, column: Column) -> pd.Series[bool]:
+    """Return which rows have the best figure of their group, where rows differ."""
+    values = board[column.name].where(board["role"] == "row").astype(float)
+    grouped = values.groupby([board[name] for name in CONDITIONS])
+    best = grouped.transform("max" if column.better == "higher" else "min")
+    return (values == best) & (grouped.transform("nunique") > 1)
+
+
+def _written(column: Column, row: dict[Any, Any]) -> str:
+    value = row[column.name]
+    if pd.isna(value):
+        return ""
+    if column.kind == "text":
+        parent = " (parent)" if column.name == "method" and row["role"] == "parent" else ""
+        return f"{value}{parent}".replace(",", ", ")
+    if column.name == "n":
+        return str(value)
+    text = FIGURES[column.name].write(value)
+    if column.name == "psnr" and not pd.isna(row["psnr_std"]):
+        text += f" ± {row['psnr_std']:.2f}"
+    return text
+
+
+def choices(board: pd.DataFrame) -> dict[str, list[str]]:
+    """Return what the table can be narrowed to: values of columns that have several."""
+    names = ("scene", "method", "budget", "device", "suite", "status")
+    found = {name: sorted(set(map(str, board[name]))) for name in names}
+    return {name: values for name, values in found.items() if len(values) > 1}

@@ -1,0 +1,1 @@
+"""Many cells: a process for each, folders, progress, resuming."""

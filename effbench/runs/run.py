@@ -1,0 +1,230 @@
+"""A plan's cells, one process each, in one output folder that a second run completes.
+
+Every cell ends as a record, whatever became of it: a process that is killed is recorded by this
+one, a cell whose parent failed is recorded as skipped. A cell without a record was in flight when
+the run was interrupted, and is done again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+from effbench.analysis import paper
+from effbench.errors import EffbenchError, RecordError
+from effbench.machine import provenance
+from effbench.planning import plan
+from effbench.planning.plan import Cell, Plan
+from effbench.records import record
+from effbench.records.layout import (
+    CURVE,
+    LOG,
+    MODEL,
+    RECORD,
+    RESUME,
+    TABLES,
+    cell_folder,
+    identity,
+    scene_facts,
+)
+from effbench.records.record import Record, Status
+from effbench.runs.progress import Display
+from effbench.runs.supervise import run_worker
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from effbench.analysis.paper import Paper
+
+RUNS = Path("results/runs")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run left: its folder, the plan's records in order, the files made of them, and the
+    verdict on the claims of the plan's paper, if it has one."""
+
+    out: Path
+    records: list[Record]
+    tables: list[Path]
+    plots: list[Path]
+    paper: Paper | None = None
+    verdict: pd.DataFrame | None = None
+
+    @property
+    def failed(self) -> list[Record]:
+        return [r for r in self.records if r.status != "ok"]
+
+
+def choose_folder(planned: Plan, *, fresh: bool = False, runs: Path = RUNS) -> Path:
+    """Return where a plan's results go when the user does not say.
+
+    That is the newest folder of the suite if it is of the same plan, which is then completed;
+    otherwise, or if `fresh`, a new one named by suite and time.
+    """
+    stem = runs / f"{planned.suite}-{datetime.now():%Y%m%d-%H%M%S}"
+    earlier = sorted(p.parent for p in runs.glob(f"{planned.suite}-*/{plan.FILE}"))
+    if earlier and not fresh and _same_plan(earlier[-1], planned):
+        return earlier[-1]
+    out, number = stem, 1
+    while out.exists():  # two runs within a second
+        number += 1
+        out = stem.with_name(f"{stem.name}-{number}")
+    return out
+
+
+def run(planned: Plan, out: Path, console: Console, *, fresh: bool = False) -> Result:
+    """Run a plan's cells into `out`; finished ones are kept, unless `fresh`.
+
+    Raises EffbenchError if the folder cannot be written or another run is at work in it;
+    KeyboardInterrupt after stopping the cell in flight.
+    """
+    out = out.resolve()
+    with _locked(out):
+        planned.write(out)
+        records: dict[str, Record] = {}
+        with Display(console, planned.cells) as display:
+            for cell in planned.cells:
+                display.start(cell)
+                kept = None if fresh else finished(cell, out)
+                if kept is None:
+                    _clear(cell_folder(out, cell.cell_id), fresh=fresh)
+                records[cell.cell_id] = kept or _run_cell(cell, planned, out, records, display)
+                display.finish(records[cell.cell_id], kept=kept is not None)
+        return summarise(planned, out, list(records.values()))
+
+
+def summarise(planned: Plan, out: Path, records: list[Record]) -> Result:
+    """Write tables, plots and, for a plan with a paper, the verdict of the records below `out`."""
+    from effbench.analysis import side_by_side, verdict_text
+    from effbench.records import tables
+    from effbench.report.plots import pictures
+
+    written, drawn = tables.write_tables(out), pictures.write_plots(out)
+    if not planned.paper:
+        return Result(out, records, written, drawn)
+    tested = paper.load(planned.paper)
+    if tested.figures:
+        return Result(out, records, written + side_by_side.write(out, tested), drawn, tested)
+    verdict, pages = verdict_text.write(out, tested)
+    return Result(out, records, written + pages, drawn, tested, verdict)
+
+
+def finished(cell: Cell, out: Path) -> Record | None:
+    """Return a cell's record if it ended well and left its model, else None."""
+    folder = cell_folder(out, cell.cell_id)
+    try:
+        result = record.read(folder / RECORD)
+    except RecordError:
+        return None
+    if result.status != "ok" or not (folder / MODEL).exists():
+        return None
+    if result.role == "parent" and cell.role == "row":  # now asked for in its own right
+        result = replace(result, role="row")
+        record.write(folder / RECORD, result)
+    return result
+
+
+def _run_cell(
+    cell: Cell, planned: Plan, out: Path, done: dict[str, Record], display: Display
+) -> Record:
+    """Run a cell in its own process, or skip it if a parent failed; return its record."""
+    folder = cell_folder(out, cell.cell_id)
+    for parent in cell.parents.values():
+        if done[parent].status != "ok":
+            return _write(cell, planned, out, "skipped", f"parent failed: {parent}")
+    code = run_worker(out, cell.cell_id, folder / LOG, display.update, display.tick)
+    if (folder / RECORD).exists():
+        return record.read(folder / RECORD)
+    if code < 0:
+        return _write(cell, planned, out, "killed", _killed(-code))
+    reason = f"the process ended with exit status {code} and left no record: see {LOG}"
+    return _write(cell, planned, out, "failed", reason)
+
+
+def _write(cell: Cell, planned: Plan, out: Path, status: Status, reason: str) -> Record:
+    """Write the record of a cell that could not write its own."""
+    cpu = torch.device("cpu")  # to ask a GPU for its name would take memory of it
+    result = Record(
+        **identity(cell),
+        status=status,
+        reason=reason,
+        scene=scene_facts(cell),
+        device=provenance.device_name(cpu) if cell.device == "cpu" else "",
+        provenance=provenance.provenance(cpu, planned.command),
+    )
+    record.write(cell_folder(out, cell.cell_id) / RECORD, result)
+    return result
+
+
+def _killed(number: int) -> str:
+    name = signal.Signals(number).name
+    if number == signal.SIGKILL:
+        return f"killed by {name}, which is what the system does when memory runs out"
+    return f"killed by {name}: see {LOG}"
+
+
+def _clear(folder: Path, *, fresh: bool) -> None:
+    """Make a cell's folder ready to be run in; records of earlier attempts stay, numbered.
+
+    So does what a cell that was interrupted or killed goes on from, unless `fresh`.
+    """
+    if not folder.exists():
+        return
+    kept = () if fresh or not _can_go_on(folder) else (RESUME, CURVE, TABLES)
+    if (folder / RECORD).exists():
+        number = 1 + len(list(folder.glob("record.*.json")))
+        (folder / RECORD).rename(folder / f"record.{number}.json")
+    for path in folder.iterdir():
+        if path.name in kept:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif not path.match("record.*.json"):
+            path.unlink()
+
+
+def _can_go_on(folder: Path) -> bool:
+    """Whether a cell left something to go on from, and was stopped rather than failed."""
+    if not (folder / RESUME).exists():
+        return False
+    try:
+        return record.read(folder / RECORD).status == "killed"
+    except RecordError:
+        return True  # no record: the run was interrupted
+
+
+def _same_plan(folder: Path, planned: Plan) -> bool:
+    try:
+        return plan.read(folder).digest == planned.digest
+    except EffbenchError:
+        return False
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Keep a second run out of the folder; the system drops the lock of a process that dies."""
+    lock = FileLock(out / ".lock", timeout=0)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise EffbenchError(
+            f"{out}: another effbench run is at work there: wait for it, or name another --out"
+        ) from None
+    except OSError as error:
+        raise EffbenchError(
+            f"{out}: cannot be written ({error.strerror or error}): name another --out"
+        ) from error
+    with lock:
+        yield

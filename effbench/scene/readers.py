@@ -1,0 +1,152 @@
+"""What scene plug-ins share: reading files with errors a user can act on, checks, downscaling.
+
+Every function names the file at fault, what is wrong with it and what to do (SceneError).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from effbench.errors import SceneError
+from effbench.scene.lazy import Lazy
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    np = Lazy("numpy")
+
+MIN_SIDE = 8  # pixels; smaller views say nothing about a method
+MAX_FACTOR = 128  # 2 · 255 · 255 · factor², the largest sum when downscaling, fits into 32 bits
+_RIGID_TOLERANCE = 1e-3  # of R Rᵀ against I: JSON with 4 decimals stays below, a 1 % scale does not
+
+
+def fail(source: Path | str, wrong: str, remedy: str) -> SceneError:
+    """Return the error of a scene's file: where, what is wrong, what to do."""
+    return SceneError(f"{source}: {wrong}. To fix it, {remedy}")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a file's content. Raises SceneError when it is missing or cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise fail(path, "the file is missing", "download or copy the scene again") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise fail(path, f"the file cannot be read ({reason})", "check its permissions") from error
+
+
+def parse_json(path: Path, data: bytes) -> dict[str, Any]:
+    """Return the JSON object in `data`, which came from `path`. Raises SceneError."""
+    remedy = "download or export the file again"
+    try:
+        value = json.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise fail(path, f"not UTF-8 text (byte {error.start})", remedy) from error
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise fail(path, f"malformed JSON at {where} ({error.msg})", remedy) from error
+    if not isinstance(value, dict):
+        raise fail(path, f"holds a JSON {type(value).__name__} instead of an object", remedy)
+    return value
+
+
+def require(path: Path, where: str, values: Any, key: str) -> Any:
+    """Return `values[key]`, where `where` says which part of the file `values` is ("" = top)."""
+    place = f"{where} " if where else ""
+    if not isinstance(values, dict):
+        raise fail(path, f"{where} is not a JSON object", "export the scene again")
+    if key not in values:
+        raise fail(path, f"{place}has no key '{key}'", f"add '{key}' or export the scene again")
+    return values[key]
+
+
+def decode_image(path: Path, data: bytes) -> NDArray[np.uint8]:
+    """Return the image in `data`, which came from `path`, as uint8 [H, W, C]; C = 3, or 4 (straight
+    alpha) where the file has transparency. Raises SceneError for anything else than 8 bits."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            mode, alpha = image.mode, image.has_transparency_data
+            pixels = np.asarray(image.convert("RGBA" if alpha else "RGB"))
+    except Exception as error:  # Pillow's decoders raise many types on a corrupt file
+        wrong = f"truncated or not an image ({error})"
+        raise fail(path, wrong, "download or export the image again") from error
+    if mode.startswith(("I", "F")):
+        raise fail(path, f"has {mode} pixels, not 8 bits per channel", "convert it to 8-bit PNG")
+    return pixels
+
+
+def parse_pose(source: Path, where: str, matrix: Any) -> NDArray[np.float64]:
+    """Return a camera-to-world matrix as float64 [3, 4].
+
+    matrix: 4×4 nested numbers; its rotation must be orthonormal with determinant +1 and its last
+    row 0 0 0 1. `where` names it in the file. Raises SceneError.
+    """
+    try:
+        pose = np.asarray(matrix, dtype=np.float64)
+    except (TypeError, ValueError):
+        pose = np.empty(0)
+    if pose.shape != (4, 4):
+        raise fail(source, f"{where} is not a 4×4 matrix of numbers", "export the poses again")
+    if not np.isfinite(pose).all():
+        remedy = "remove the frame or estimate its pose again"
+        raise fail(source, f"{where} holds NaN or infinity", remedy)
+    if not np.allclose(pose[3], (0, 0, 0, 1), atol=1e-6):
+        raise fail(source, f"{where} has last row {pose[3]}, not 0 0 0 1", "export the poses again")
+    rotation = pose[:3, :3]
+    off = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
+    if off > _RIGID_TOLERANCE or np.linalg.det(rotation) < 0:
+        wrong = f"{where} is not rigid (|R Rᵀ − I| = {off:.2g}, det {np.linalg.det(rotation):.3g})"
+        raise fail(source, wrong, "remove scale, shear or mirroring from the camera and export it")
+    return pose[:3]
+
+
+def check_downscale(source: Path | str, width: int, height: int, factor: int) -> None:
+    """Refuse a factor that would drop pixels (not a divisor of both sides) or leave an image
+    smaller than `MIN_SIDE`: every pixel of the original counts, so that results can be compared.
+    """
+    largest = min(width // MIN_SIDE, height // MIN_SIDE, MAX_FACTOR)
+    fits = [k for k in range(1, largest + 1) if width % k == 0 and height % k == 0]
+    if not fits:
+        wrong = f"images of {width}×{height} are too small"
+        raise fail(source, wrong, f"use images of at least {MIN_SIDE}×{MIN_SIDE} pixels")
+    if factor not in fits:
+        wrong = f"downscale {factor} does not fit images of {width}×{height}"
+        raise fail(source, wrong, f"choose one of {', '.join(map(str, fits))}")
+
+
+def box_downscale(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Average blocks of factor×factor pixels of a uint8 [H, W, 3 or 4] image, rounding half up.
+
+    Colours are weighted by alpha, so that the colour behind transparent pixels does not bleed in
+    and compositing commutes with downscaling. Both sides must be multiples of `factor`.
+    """
+    if factor == 1:
+        return image
+    if image.shape[-1] == 3:
+        return _divide(_block_sums(image, factor), factor**2)
+    alpha = image[..., 3:]
+    weight = _block_sums(alpha, factor)
+    colour = _block_sums(image[..., :3].astype(np.uint32) * alpha, factor)
+    mean = _divide(colour, np.maximum(weight, 1))
+    return np.concatenate([mean, _divide(weight, factor**2)], axis=-1)
+
+
+def _block_sums(values: NDArray[Any], factor: int) -> NDArray[np.uint32]:
+    """Sum blocks of factor×factor pixels of [H, W, C]: rows first, their memory is contiguous."""
+    height, width, channels = values.shape
+    rows = values.reshape(height // factor, factor, width * channels).sum(1, dtype=np.uint32)
+    columns = rows.reshape(height // factor, width // factor, factor, channels)
+    sums: NDArray[np.uint32] = np.einsum("hwkc->hwc", columns)  # 10 times faster than .sum(2)
+    return sums
+
+
+def _divide(total: NDArray[np.uint32], count: NDArray[np.uint32] | int) -> NDArray[np.uint8]:
+    """Divide whole numbers, rounding half up."""
+    return ((2 * total + count) // (2 * count)).astype(np.uint8)

@@ -1,0 +1,77 @@
+"""Papers: their tables, the rows they speak of, and their figures as they print them."""
+
+from __future__ import annotations
+
+import pytest
+
+from effbench.analysis import paper, verdict
+from effbench.analysis.comparison import MEASURES
+from effbench.analysis.paper import Selector
+from effbench.errors import ConfigError
+
+NONE = {"compaction": "none"}
+
+
+def test_papers_are_found_by_name() -> None:
+    assert {"hsm", "mobile-nelf"} <= set(paper.names())
+    with pytest.raises(ConfigError, match="unknown paper 'hms': did you mean hsm"):
+        paper.load("hms")
+
+
+def test_a_table_has_numbers_and_gaps() -> None:
+    first, *_, last = paper.load("hsm").rows
+    assert (first["scene"], first["minutes"], first["psnr_hsm"]) == ("bonsai", 2.0, 27.9)
+    assert first["psnr_repo"] is None
+    assert (last["scene"], last["psnr_repo"]) == ("stump", 22.7)
+
+
+@pytest.mark.parametrize("name", paper.names())
+def test_a_paper_says_where_its_figures_are_from(name: str) -> None:
+    found = paper.load(name)
+    assert found.title
+    assert found.authors
+    assert "arXiv:" in found.source or "without an arXiv number" in found.source
+    assert found.claims or found.figures
+    assert {claim.measure for claim in found.claims} <= set(MEASURES)
+    columns = {column for claim in found.claims for column in claim.columns or ()}
+    assert columns | {figure.column for figure in found.figures} <= set(found.rows[0])
+
+
+def test_a_selector_takes_rows_that_have_its_values() -> None:
+    selector = Selector("instant-ngp", NONE)
+    assert selector.matches("instant-ngp", {"compaction": "none", "lr": 0.1})
+    assert not selector.matches("instant-ngp", {"compaction": "transmittance"})
+    assert not selector.matches("instant-ngp", {})
+    assert not selector.matches("hsm", NONE)
+    assert str(selector) == "instant-ngp compaction=none"
+
+
+def test_each_row_has_its_baselines() -> None:
+    hsm = paper.load("hsm")
+
+    def baselines(method: str, **params: str) -> list[str]:
+        found = hsm.comparison(method, params)
+        return [] if found is None else [str(baseline) for baseline in found.baselines]
+
+    both = ["instant-ngp compaction=none", "instant-ngp compaction=transmittance"]
+    assert baselines("hsm", base="instant-ngp") == both
+    assert baselines("hsm", base="nerf") == ["nerf"]
+    assert baselines("hsm", base="instant-ngp", sampler="proposal") == ["proposal"]
+    assert baselines("nerf") == []
+    assert baselines("a-method-of-ones-own") == both
+
+
+def test_claims_as_the_paper_states_them() -> None:
+    hsm = paper.load("hsm")
+    found = {claim.measure: verdict.published(hsm, claim) for claim in hsm.claims}
+    # its text: +0.83, +0.54 and +0.53 dB on average
+    gains = {minutes: round(gain, 2) for minutes, gain in found["psnr_gain"].by_minutes}
+    assert gains == {2: 0.83, 5: 0.54, 8: 0.53}
+    assert (found["psnr_gain"].low, found["psnr_gain"].high) == pytest.approx((0, 1.6))
+    # 34 / 64 on counter, 37 / 60 on garden
+    assert (found["iter_ratio"].low, found["iter_ratio"].high) == pytest.approx((34 / 64, 37 / 60))
+    assert found["iter_ratio"].by_minutes == ()
+    assert found["saved_ratio"].mean == 0.57
+    # bonsai: 28.4 dB after 8 min, and after 2 + 3 · 0.5 / 1.3 min
+    assert found["speedup"].high == pytest.approx(8 / (2 + 1.5 / 1.3))
+    assert found["speedup"].scenes == 7

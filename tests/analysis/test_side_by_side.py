@@ -1,0 +1,106 @@
+"""A paper's figures beside a run's: units, ratios, rows, and the notes' arithmetic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from effbench.analysis import paper, side_by_side
+from effbench.nerf.lightfield.network import D60_SR3, NeLFNetwork
+from effbench.records import record
+from effbench.records.record import Record
+
+MOBILE = paper.load("mobile-nelf")
+SCENE: dict[str, Any] = {
+    **{"key": "toy", "name": "toy/ramp", "params": {}, "manifest": "m", "verified": None},
+    **{"notes": [], "width": 8, "height": 8, "train_views": 2, "test_views": 2},
+    "background": [1, 1, 1],
+}
+
+
+def cell(method: str, mb: float, fps: float, ram_mb: float, **changes: Any) -> Record:
+    return Record(
+        **{
+            **{"cell_id": method, "suite": "distill", "method": method, "scene": SCENE},
+            **{"budget": "60s", "seed": 1, "device": "CPU"},
+            "quality": {"psnr": 25.0},
+            "export": {"export_mb": mb, "export_fps": fps, "peak_ram_mb": ram_mb},
+            **changes,
+        }
+    )
+
+
+STUDENT = cell("nelf-student", 2.0, 10, 80)
+PRUNED = cell("iterative-30", 1.0, 15, 60)
+QUANTIZED = cell("quantized", 0.5, 30, 50, variant="of=nelf-student", params={"of": "nelf-student"})
+OTHER = cell("instant-ngp", 1.0, 1, 1)
+
+
+def test_rows_are_the_paper_s_methods_and_what_quantises_them() -> None:
+    frame = side_by_side.beside(MOBILE, [STUDENT, PRUNED, QUANTIZED, OTHER])
+    assert set(frame["method"]) == {"nelf-student", "iterative-30", "quantized"}
+
+
+def test_figures_are_in_the_paper_s_units_and_relative_to_the_student() -> None:
+    frame = side_by_side.beside(MOBILE, [STUDENT, PRUNED, QUANTIZED]).set_index("method")
+    pruned = frame.loc["iterative-30"]
+    assert (pruned["model_mb"], pruned["fps"], pruned["ram_kb"]) == (1, 15, 60_000)
+    assert (pruned["model_mb_ratio"], pruned["fps_ratio"], pruned["ram_kb_ratio"]) == (
+        0.5,
+        1.5,
+        0.75,
+    )
+    assert (pruned["model_mb_paper"], pruned["fps_paper"], pruned["ram_kb_paper"]) == (9, 22, 680)
+    assert pruned["model_mb_paper_ratio"] == pytest.approx(9 / 13)
+    assert pruned["fps_paper_ratio"] == pytest.approx(1.1)
+    quantized = frame.loc["quantized"]
+    assert quantized["model_mb_ratio"] == 0.25
+    assert frame["model_mb_paper"].isna()["quantized"], "the paper has no such row"
+
+
+def test_without_the_student_there_are_no_ratios() -> None:
+    frame = side_by_side.beside(MOBILE, [PRUNED])
+    assert frame["model_mb_ratio"].isna().all()
+    assert frame["model_mb"].iloc[0] == 1
+
+
+def test_the_page_shows_both_and_the_notes(tmp_path: Path) -> None:
+    for each in (STUDENT, PRUNED):
+        record.write(tmp_path / "cells" / each.cell_id / "record.json", each)
+    table, page = side_by_side.write(tmp_path, MOBILE)
+    text = page.read_text()
+    assert "## distill · toy/ramp" in text
+    row = next(line for line in text.splitlines() if line.startswith("| iterative-30"))
+    cells = [part.strip() for part in row.strip("|").split("|")]
+    assert cells == [
+        *("iterative-30", "", "n=1", "25.00", ""),
+        *("1", "0.50", "9", "0.69", "15", "1.50", "22", "1.10", "60", "0.75", "0.68", "0.97"),
+    ]
+    assert "| mobilenerf" in text, "what only the paper has is shown, too"
+    assert "Figures that its network, as published, cannot have" in text
+    assert table.read_text().startswith("suite,scene,budget,device,method,variant,n,psnr,params,")
+
+
+def test_without_results_the_paper_speaks_alone() -> None:
+    text = side_by_side.own_table(MOBILE)
+    assert "| nelf-student |" in text
+    assert "700" in text
+    empty = side_by_side.to_markdown(MOBILE, side_by_side.beside(MOBILE, [OTHER]))
+    assert "These records have no row of `mobilenerf`, `nelf-student`" in empty
+
+
+def test_the_notes_figures_follow_from_the_network() -> None:
+    parameters = sum(p.numel() for p in NeLFNetwork(D60_SR3).parameters())
+    size, pruned, memory = (note.text for note in MOBILE.notes if note.cannot)
+    assert f"{parameters:,} parameters" in size
+    for byte_count, name in ((4, "fp32"), (2, "fp16"), (1, "int8")):
+        assert f"{parameters * byte_count / 1e6:.1f} MB in {name}" in size
+    millions = [parameters * (1 - share) ** 2 / 1e6 for share in (0.3, 0.5)]
+    assert f"{millions[0]:.1f} and {millions[1]:.1f} million" in pruned
+    assert f"{millions[0] * 4:.1f} and {millions[1] * 4:.1f} MB" in pruned
+    activation = 256 * 100 * 100
+    assert f"{activation * 4 / 1e6:.1f} MB in fp32" in memory
+    assert f"{activation / 1e6:.1f} MB in int8" in memory
+    assert f"{800 * 800 * 3 / 1e6:.1f} MB in 8 bits" in memory

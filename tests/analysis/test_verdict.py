@@ -1,0 +1,261 @@
+"""Verdicts: rows against baselines from records, judged by stated rules, gaps shown as gaps."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from effbench.analysis import paper, verdict, verdict_text
+from effbench.analysis.comparison import Summary, summarise
+from effbench.analysis.verdict import Published
+from effbench.records import record
+from effbench.records.record import Record
+
+HSM = paper.load("hsm")
+RATIO = Published(0.55, 0.53, 0.62)
+GAIN = Published(0.6, 0.1, 1.6)
+
+ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+    "none": ("instant-ngp", {"compaction": "none"}),
+    "transmittance": ("instant-ngp", {"compaction": "transmittance"}),
+    "hsm": ("hsm", {"base": "instant-ngp", "compaction": "none"}),
+}
+
+
+def save(out: Path, row: str, repetition: int, psnr: float, iter_ms: float, **more: Any) -> None:
+    """Write the record and the curve of a cell: 5 dB below `psnr` half-way, `psnr` at 60 s."""
+    method, params = ROWS[row]
+    folder = out / "cells" / f"{row}-{repetition}"
+    about: dict[str, Any] = {
+        "cell_id": folder.name,
+        "suite": "hsm",
+        "method": method,
+        "variant": ",".join(f"{k}={v}" for k, v in params.items()),
+        "params": params,
+        "scene": {"key": "blocks", "name": "procedural/blocks", "manifest": "abc"},
+        "budget": "60s",
+        "seed": repetition,
+        "repetition": repetition,
+        "quality": {"psnr": psnr},
+        "time": {"iter_ms": iter_ms},
+        "memory": {"saved_mb": 0.5 * iter_ms},
+        "device": "CPU",
+    }
+    record.write(folder / "record.json", Record(**{**about, **more}))
+    lines = ["fraction,train_s,iteration,loss,psnr", f"0.5,30,1,0,{psnr - 5}", f"1,60,2,0,{psnr}"]
+    (folder / "curve.csv").write_text("\n".join(lines), encoding="utf-8")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Three repetitions of HSM, faster and better than both of its baselines."""
+    for i in range(3):
+        save(tmp_path, "none", i, 25.0 + i, 100.0)
+        save(tmp_path, "transmittance", i, 25.5 + i, 80.0)
+        save(tmp_path, "hsm", i, 26.0 + i + 0.1 * i, 60.0)
+    return tmp_path
+
+
+def judged(*folders: Path) -> pd.DataFrame:
+    return verdict.verdict(HSM, *verdict.load(folders))
+
+
+def row(found: pd.DataFrame, measure: str, baseline: str = "compaction=none") -> pd.Series[Any]:
+    own = found[(found["method"] == "hsm") & (found["measure"] == measure)]
+    (index,) = own.index[own["baseline"].str.contains(baseline)]
+    return found.loc[index]
+
+
+class TestVerdict:
+    def test_every_measure_against_both_baselines(self, run: Path) -> None:
+        found = judged(run)
+        assert list(found.columns) == list(verdict.COLUMNS)
+        time = row(found, "iter_ratio")
+        assert (time["n"], time["mean"], time["std"]) == (3, pytest.approx(0.6), pytest.approx(0))
+        assert row(found, "iter_ratio", "transmittance")["mean"] == pytest.approx(0.75)
+        assert row(found, "saved_ratio")["mean"] == pytest.approx(0.6)
+        gain = row(found, "psnr_gain")  # 1.0, 1.1 and 1.2 dB
+        assert (gain["mean"], gain["std"]) == (pytest.approx(1.1), pytest.approx(0.1))
+        # repetition 0: 25 dB, after 60 s, is reached after 30 + 30 · 4 / 5 = 54 s
+        speedups = [60 / (30 + 30 * (4 - 0.1 * i) / 5) for i in range(3)]
+        assert row(found, "speedup")["mean"] == pytest.approx(sum(speedups) / 3)
+        assert (found["missing"] == "").all()
+
+    def test_claims_are_judged_beside_the_papers_figures(self, run: Path) -> None:
+        found = judged(run)
+        time = row(found, "iter_ratio")
+        assert (time["verdict"], time["paper_low"]) == ("agree", pytest.approx(34 / 64))
+        slow = row(found, "iter_ratio", "transmittance")
+        assert (slow["verdict"], slow["mean"]) == ("differ", pytest.approx(0.75))
+        assert row(found, "psnr_gain")["verdict"] == "agree"
+
+    def test_a_baseline_is_compared_with_those_before_it_and_claims_nothing(
+        self, run: Path
+    ) -> None:
+        found = judged(run)
+        ngp = found[found["method"] == "instant-ngp"]
+        assert set(zip(ngp["variant"], ngp["baseline"], strict=True)) == {
+            ("compaction=transmittance", "instant-ngp compaction=none")
+        }
+        assert (ngp["verdict"] == "").all()
+        assert ngp["paper_mean"].isna().all()
+
+    def test_a_repetition_without_its_pair_is_named(self, run: Path) -> None:
+        save(run, "hsm", 1, 0, 0, status="oom", reason="out of memory", quality={}, time={})
+        (run / "cells/none-2/record.json").unlink()
+        found = row(judged(run), "psnr_gain")
+        assert (found["n"], found["mean"]) == (1, pytest.approx(1.0))
+        assert found["missing"] == (
+            "repetition 1 of hsm base=instant-ngp,compaction=none is oom; "
+            "repetition 2 of instant-ngp compaction=none is not run"
+        )
+        assert found["verdict"] == "cannot tell"
+
+    def test_a_baseline_that_was_not_run_is_listed_and_nothing_invented(self, run: Path) -> None:
+        for i in range(3):
+            (run / f"cells/transmittance-{i}/record.json").unlink()
+        found = judged(run)
+        gone = found[found["baseline"].str.contains("transmittance")]
+        assert list(gone["n"]) == [0, 0, 0, 0]
+        assert gone["mean"].isna().all()
+        assert set(gone["missing"]) == {
+            "no instant-ngp compaction=transmittance under the same conditions"
+        }
+        assert set(gone["verdict"]) == {"cannot tell"}
+
+    @pytest.mark.parametrize("change", [{"budget": "30s"}, {"device": "GPU"}, {"suite": "own"}])
+    def test_other_conditions_are_no_pair(self, run: Path, change: dict[str, Any]) -> None:
+        for i in range(3):
+            save(run, "hsm", i, 26.0, 60.0, **change)
+        hsm = judged(run).query("method == 'hsm'")
+        assert set(hsm["n"]) == {0}
+
+    def test_a_grid_over_both_sides_is_compared_value_by_value(self, tmp_path: Path) -> None:
+        for name in ("none", "hsm"):
+            params = ROWS[name][1]
+            for samples in (64, 128):
+                chosen = {**params, "samples": samples}
+                changes = {"params": chosen, "variant": f"samples={samples}", "seed": samples}
+                save(tmp_path, name, 0, 20.0, 1.0, **changes)
+                folder = tmp_path / "cells" / f"{name}-0"
+                folder.rename(folder.with_name(f"{name}-{samples}"))
+        found = judged(tmp_path)
+        pairs = found[(found["method"] == "hsm") & (found["n"] == 1)]
+        assert set(zip(pairs["variant"], pairs["baseline"], strict=True)) == {
+            ("samples=64", "instant-ngp samples=64"),
+            ("samples=128", "instant-ngp samples=128"),
+        }
+
+    def test_nothing_to_compare(self, tmp_path: Path) -> None:
+        assert judged(tmp_path).empty
+        save(tmp_path, "none", 0, 25.0, 100.0)
+        assert judged(tmp_path).empty
+
+    def test_what_cannot_be_read_is_told(self, run: Path) -> None:
+        (run / "cells/none-0/record.json").write_text("{", encoding="utf-8")
+        (run / "cells/hsm-1/curve.csv").write_text("", encoding="utf-8")
+        errors: list[Any] = []
+        cells, curves = verdict.load([run], errors)
+        assert len(errors) == 2
+        assert len(cells) == 8
+        assert curves["cell"].nunique() == 7
+
+
+class TestJudge:
+    @pytest.mark.parametrize(
+        ("measure", "values", "claim", "expected"),
+        [
+            ("iter_ratio", [0.55, 0.56, 0.57], RATIO, "agree"),
+            ("iter_ratio", [0.40, 0.41, 0.42], RATIO, "agree"),  # better than the paper
+            ("iter_ratio", [0.80, 0.81, 0.82], RATIO, "differ"),  # 0.62 is not within reach
+            ("iter_ratio", [1.20, 1.21, 1.22], RATIO, "differ"),
+            ("iter_ratio", [0.70, 0.90, 1.20], RATIO, "cannot tell"),
+            ("iter_ratio", [0.50, 0.50], RATIO, "cannot tell"),  # too few
+            ("iter_ratio", [0.50, 0.50, 0.50], RATIO, "agree"),
+            ("psnr_gain", [0.30, 0.31, 0.32], GAIN, "agree"),
+            ("psnr_gain", [-0.30, -0.31, -0.32], GAIN, "differ"),
+            ("psnr_gain", [0.01, 0.011, 0.012], GAIN, "differ"),  # less than 0.1 dB
+            ("psnr_gain", [-0.3, 0.1, 0.4], GAIN, "cannot tell"),
+            ("psnr_gain", [], GAIN, "cannot tell"),
+        ],
+    )
+    def test_by_the_interval_and_the_papers_range(
+        self, measure: str, values: list[float], claim: Published, expected: str
+    ) -> None:
+        found, reason = verdict.judge(measure, summarise(values), claim, "60s")
+        assert found == expected
+        assert bool(reason) == (expected != "agree")
+
+    def test_budgets_of_iterations_say_nothing_of_equal_time(self) -> None:
+        found = verdict.judge("psnr_gain", summarise([0.5, 0.5, 0.5]), GAIN, "100it")
+        assert found == ("cannot tell", "budgets are iterations, not time")
+
+    @pytest.mark.parametrize(("unreached", "expected"), [(3, "differ"), (1, "cannot tell")])
+    def test_a_psnr_that_is_never_reached(self, unreached: int, expected: str) -> None:
+        nan = math.nan
+        found = Summary(3, nan, nan, nan, nan, "not reached", unreached)
+        assert verdict.judge("speedup", found, Published(2, 1, 3), "60s")[0] == expected
+
+    def test_without_a_claim_there_is_no_verdict(self) -> None:
+        assert verdict.judge("psnr_gain", summarise([1.0] * 3), None, "60s") == ("", "")
+
+
+class TestPage:
+    def test_it_shows_figures_the_papers_and_each_claim(self, run: Path) -> None:
+        found, (table, page) = verdict_text.write(run, HSM)
+        text = page.read_text(encoding="utf-8")
+        assert len(pd.read_csv(table)) == len(found)
+        assert "## hsm · procedural/blocks" in text
+        assert "+1.10 ± 0.10 dB" in text
+        assert "mean +0.83 / +0.54 / +0.53 dB after 2 / 5 / 8 min" in text
+        assert "7 scenes: 0.53 to 0.62×" in text
+        line = "against instant-ngp compaction=transmittance: 0.75 ± 0.00× – **differ**: better"
+        assert line in text
+        assert "other scenes and other hardware" in " ".join(text.split())
+        assert "Missing pairs" not in text
+
+    def test_gaps_are_listed(self, run: Path) -> None:
+        (run / "cells/none-2/record.json").unlink()
+        text = verdict_text.to_markdown(HSM, judged(run), ["x: is broken"])
+        assert "Missing pairs:" in text
+        assert "repetition 2 of instant-ngp compaction=none is not run" in text
+        assert "* x: is broken" in text
+
+    @pytest.mark.parametrize(
+        ("changes", "expected"),
+        [
+            ({}, "1.50 ± 0.10×"),
+            ({"bound": ">"}, "> 1.50 ± 0.10×"),
+            ({"bound": "not reached", "mean": math.nan}, "not reached"),
+            ({"std": math.nan}, "1.50×"),
+            ({"mean": math.nan}, ""),
+            ({"measure": "psnr_gain"}, "+1.50 ± 0.10 dB"),
+        ],
+    )
+    def test_a_figure_with_deviation_unit_and_bound(
+        self, changes: dict[str, Any], expected: str
+    ) -> None:
+        found = {"measure": "speedup", "mean": 1.5, "std": 0.1, "bound": "", **changes}
+        assert verdict_text.figure(found) == expected
+
+    def test_nothing_compared_is_said(self, tmp_path: Path) -> None:
+        text = verdict_text.to_markdown(HSM, judged(tmp_path))
+        assert "No row of these records is compared with a baseline." in text
+
+    def test_the_papers_own_page(self) -> None:
+        text = verdict_text.own_table(HSM)
+        assert "arXiv:2408.03193" in text
+        assert "| bonsai" in text
+        assert "**Iteration time.**" in text
+
+
+def test_the_verdict_is_json_too(run: Path) -> None:
+    from effbench.records import tables
+
+    rows = json.loads(tables.to_json(judged(run)))
+    assert {r["verdict"] for r in rows} <= {"agree", "differ", "cannot tell", ""}

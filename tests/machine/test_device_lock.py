@@ -1,0 +1,78 @@
+"""Two cells on one device: on a GPU the second waits, on a CPU it is told."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from effbench.errors import EffbenchError
+from effbench.machine import device_lock, nvml
+
+CPU, FIRST, SECOND = torch.device("cpu"), torch.device("cuda:0"), torch.device("cuda:1")
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of locks without real cells in it, and GPUs that need not be there."""
+    monkeypatch.setenv("EFFBENCH_CACHE", str(tmp_path))
+    monkeypatch.setattr(nvml, "device_uuid", lambda device: f"GPU-{device.index}")
+    return tmp_path
+
+
+def test_a_device_is_free_again_afterwards() -> None:
+    for device in (CPU, FIRST, FIRST, CPU):
+        with device_lock.held(device) as alone:
+            assert alone
+
+
+def test_each_device_has_its_own_lock() -> None:
+    with device_lock.held(FIRST), device_lock.held(SECOND), device_lock.held(CPU) as alone:
+        assert alone
+
+
+def test_a_second_cell_on_the_cpu_goes_on_and_knows() -> None:
+    told: list[str] = []
+    with device_lock.held(CPU), device_lock.held(CPU, lambda: told.append("now")) as alone:
+        assert not alone
+        assert told == []  # it does not wait
+    with device_lock.held(CPU) as alone:
+        assert alone
+
+
+def test_a_second_cell_on_a_gpu_waits_until_the_first_is_done() -> None:
+    waiting, order = threading.Event(), []
+
+    def second() -> None:
+        with device_lock.held(FIRST, waiting.set):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with device_lock.held(FIRST):
+        thread.start()
+        assert waiting.wait(10)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
+
+
+def test_the_lock_of_a_process_that_was_killed_is_free() -> None:
+    script = (
+        "import os, sys, torch\n"
+        "from effbench import device_lock\n"
+        "with device_lock.held(torch.device('cpu')) as alone:\n"
+        "    os._exit(0 if alone else 1)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+    with device_lock.held(CPU) as alone:
+        assert alone
+
+
+def test_a_folder_that_cannot_be_made_is_named(own_folder: Path) -> None:
+    (own_folder / "locks").write_text("a file in the way")
+    with pytest.raises(EffbenchError, match="set EFFBENCH_CACHE"), device_lock.held(CPU):
+        pass

@@ -1,0 +1,130 @@
+"""What NerfAcc is asked for, with a slow stand-in for its grid, and what it renders."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from effbench.kernels.volume_rendering import composite
+from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
+from effbench.nerf.sampling import nerfacc as nerfacc_sampler
+from effbench.nerf.sampling.nerfacc import NerfaccSampler
+from effbench.nerf.sampling.rays import Rays, UnitCube
+
+CPU = torch.device("cpu")
+CUBE = UnitCube(torch.zeros(3), 1.0, 0.0, 10.0)
+OPTIONS = OccupancyOptions(resolution=8, steps=64, render_steps=64)
+
+
+class Estimator:
+    """Steps from `t_min` on, keeps steps whose middle is occupied. binaries: [1, x, y, z]."""
+
+    def __init__(self, box: Tensor, resolution: int, levels: int) -> None:
+        assert box.tolist() == [0, 0, 0, 1, 1, 1]
+        assert levels == 1
+        self.binaries = torch.ones(1, *[resolution] * 3, dtype=torch.bool)
+
+    def to(self, device: torch.device) -> Estimator:
+        return self
+
+    def sampling(
+        self,
+        rays_o: Tensor,
+        rays_d: Tensor,
+        *,
+        t_min: Tensor,
+        far_plane: float,
+        render_step_size: float,
+        early_stop_eps: float,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        assert early_stop_eps == 0
+        index, starts = [], []
+        for ray in range(len(rays_o)):
+            for step in range(math.ceil(2 / render_step_size)):
+                start = float(t_min[ray]) + step * render_step_size
+                point = rays_o[ray] + (start + render_step_size / 2) * rays_d[ray]
+                inside = bool(((point >= 0) & (point < 1)).all())
+                x, y, z = (point * 8).long().clamp(0, 7).tolist()
+                if inside and start < far_plane and bool(self.binaries[0, x, y, z]):
+                    index.append(ray)
+                    starts.append(start)
+        begin = torch.tensor(starts)
+        return torch.tensor(index, dtype=torch.int64), begin, begin + render_step_size
+
+
+def render_weight_from_density(
+    t_starts: Tensor, t_ends: Tensor, sigmas: Tensor, ray_indices: Tensor, n_rays: int
+) -> tuple[Tensor, ...]:
+    assert int(ray_indices.max()) < n_rays
+    thickness, weights = (t_ends - t_starts) * sigmas, []
+    for i in range(len(sigmas)):
+        same = ray_indices[:i] == ray_indices[i]
+        weights.append(torch.exp(-thickness[:i][same].sum()) * -torch.expm1(-thickness[i]))
+    return torch.stack(weights), torch.empty(0), torch.empty(0)
+
+
+def accumulate_along_rays(
+    weights: Tensor, values: Tensor | None, ray_indices: Tensor, n_rays: int
+) -> Tensor:
+    values = torch.ones(len(weights), 1) if values is None else values
+    return torch.zeros(n_rays, values.shape[1]).index_add(0, ray_indices, weights[:, None] * values)
+
+
+NERFACC: Any = SimpleNamespace(
+    OccGridEstimator=Estimator,
+    render_weight_from_density=render_weight_from_density,
+    accumulate_along_rays=accumulate_along_rays,
+)
+
+
+def rays(count: int) -> Rays:
+    generator = torch.Generator().manual_seed(0)
+    origins = torch.rand(count, 3, generator=generator)
+    directions = torch.rand(count, 3, generator=generator) - 0.5
+    return Rays(origins, torch.nn.functional.normalize(directions, dim=1))
+
+
+@pytest.mark.parametrize("limit", [1000, 3])
+def test_it_places_samples_where_ours_does(limit: int) -> None:
+    ours = OccupancySampler(OPTIONS, CUBE, CPU, "reference")
+    theirs = NerfaccSampler(OPTIONS, CUBE, CPU, "reference", library=NERFACC)
+    bits = torch.randint(0, 256, (64,), generator=torch.Generator().manual_seed(2)).byte()
+    for sampler in (ours, theirs):
+        sampler.load_state({"occupancy.bits": bits})
+    some, near, jitter = rays(12), torch.zeros(12), torch.rand(12) * 0.9 + 0.05
+    # a ray that begins inside the cube cannot begin half a step before it
+    near = near + 0.05
+    mine = ours._march(some, near, jitter, limit, ours.step)
+    its = theirs._march(some, near, jitter, limit, theirs.step)
+    assert torch.equal(its.offsets, mine.offsets)
+    assert torch.equal(its.rays, mine.rays)
+    torch.testing.assert_close(its.t, mine.t)
+    torch.testing.assert_close(its.positions, mine.positions)
+    torch.testing.assert_close(its.deltas, mine.deltas.clone())
+
+
+def test_it_renders_what_ours_renders() -> None:
+    thickness, colors = torch.rand(20) * 2, torch.rand(20, 3)
+    offsets, behind = torch.tensor([0, 4, 4, 13, 20]), torch.rand(4, 3)
+    mine = composite(thickness, colors, offsets, behind, "reference")
+    its = nerfacc_sampler.composite(thickness, colors, offsets, behind, library=NERFACC)
+    for expected, found in zip(mine, its, strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.gpu
+def test_the_real_library_renders_the_same() -> None:
+    nerfacc = pytest.importorskip("nerfacc")
+    device = torch.device("cuda")
+    thickness, colors = torch.rand(20, device=device), torch.rand(20, 3, device=device)
+    offsets = torch.tensor([0, 4, 4, 13, 20], device=device)
+    behind = torch.rand(4, 3, device=device)
+    mine = composite(thickness, colors, offsets, behind, "reference")
+    its = nerfacc_sampler.composite(thickness, colors, offsets, behind, library=nerfacc)
+    for expected, found in zip(mine, its, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)

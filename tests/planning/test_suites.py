@@ -1,0 +1,137 @@
+"""Suites: what their files say, and messages for what they must not."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from effbench.errors import ConfigError
+from effbench.planning import registry as plugins
+from effbench.planning import suites
+from effbench.planning.planner import Request, make_plan
+from effbench.planning.suites import Entry
+
+FAKES = Path(__file__).parents[1] / "fakes"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_suite_is_read_as_written() -> None:
+    toy = suites.load(FAKES / "suites/toy.toml")
+    assert (toy.name, toy.scenes, toy.seeds) == ("toy", ("toy/grey",), 2)
+    assert toy.entries == (
+        Entry("fake"),
+        Entry("fake-child", {"mode": "ok"}, {"width": [1, 2]}),
+    )
+
+
+def test_a_device_without_a_budget_of_its_own_gets_the_cpus() -> None:
+    toy = suites.load(FAKES / "suites/toy.toml")
+    assert toy.budget_for("cuda") == toy.budget_for("cpu") == "5it"
+
+
+def test_what_a_suite_leaves_out_has_defaults(tmp_path: Path) -> None:
+    suite = suites.load(write(tmp_path, 'name = "a"\n[[entry]]\nmethod = "nerf"\n'))
+    assert (suite.scenes, suite.seeds, suite.budget_for("cuda")) == (
+        ("procedural/blocks",),
+        1,
+        "300s",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name = ", "mine.toml"),
+        ("[[entry]]\nmethod = 'nerf'", "'name' is missing: write the suite's name"),
+        ("name = 'a'", r"'entry' is missing: write tables \[\[entry\]\]"),
+        ("name = 'a'\nscene = []\nentry = []", "unknown key of a suite 'scene': .*scenes"),
+        ("name = 'a'\nscenes = 'x/y'\nentry = []", "'scenes' is 'x/y': write a list"),
+        ("name = 'a'\nseeds = 0\nentry = []", "'seeds' is 0: write a positive"),
+        ("name = 'a'\npaper = 'hms'\nentry = []", "unknown paper 'hms': did you mean hsm"),
+        ("name = 'a'\nentry = []\n[budget]\ncuda = '5m'", "names no cpu budget"),
+        ("name = 'a'\nentry = []\n[budget]\ncpu = 'soon'", "cannot read budget 'soon'"),
+        ("name = 'a'\n[[entry]]\nparams = {}", "'method' is missing"),
+        ("name = 'a'\n[[entry]]\nmethod = 'nerf'\ngird = {}", "unknown key of an entry 'gird'"),
+        ("name = 'a'\n[[entry]]\nmethod = 'nerf'\ngrid = {w = 3}", "'w' is 3: write a list"),
+    ],
+)
+def test_a_malformed_suite_names_file_fault_and_remedy(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
+        suites.load(write(tmp_path, text))
+    assert "mine.toml" in str(error.value)
+
+
+def test_suites_are_found_by_name() -> None:
+    registry = plugins.discover([FAKES])
+    assert suites.find("toy", registry).name == "toy"
+    with pytest.raises(ConfigError, match="unknown suite 'prunning': did you mean pruning"):
+        suites.find("prunning", registry)
+
+
+def test_two_suites_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "suites").mkdir()
+    write(tmp_path / "suites", 'name = "pruning"\nentry = []\n')
+    with pytest.raises(ConfigError, match=r"two suites are called 'pruning': .*mine\.toml"):
+        suites.load_all(plugins.discover([tmp_path]))
+
+
+def test_the_pruning_suite_compares_neurons_widths_and_inheritance() -> None:
+    suite = suites.find("pruning", plugins.discover())
+    assert [entry.method for entry in suite.entries] == [
+        "nerf",
+        "nerf-pruned",
+        "nerf-pruned",
+        "instant-ngp",
+        "nelf-student",
+        "iterative-30",
+        "iterative-50",
+    ]
+    inherit, scratch = suite.entries[1:3]
+    assert (inherit.params["init"], scratch.params["init"]) == ("inherit", "scratch")
+    assert inherit.grid == {"selection": ["uniform", "w_out", "coreset"], "width": [128, 64]}
+
+
+@pytest.mark.parametrize("name", ["distill", "distill-ablation", "pruning"])
+def test_one_teacher_and_one_student_are_shared_by_all_rows(name: str) -> None:
+    cells = make_plan(Request(suite=name, device="cpu"), plugins.discover()).cells
+    methods = [cell.method for cell in cells]
+    assert methods.count("instant-ngp") == methods.count("nelf-student") == 1
+    by_id = {cell.cell_id: cell for cell in cells}
+    for cell in cells:
+        if cell.preset_of == "iterative-pruning" or cell.method == "iterative-pruning":
+            parents = {role: by_id[parent].method for role, parent in cell.parents.items()}
+            assert parents == {"teacher": "instant-ngp", "student": "nelf-student"}
+
+
+def test_the_ablation_of_pruning_has_no_row_twice() -> None:
+    suite = suites.find("distill-ablation", plugins.discover())
+    cells = make_plan(Request(suite=suite.name, device="cpu"), plugins.discover()).cells
+    rows = sum(math.prod(map(len, entry.grid.values())) for entry in suite.entries)
+    assert sum(cell.role == "row" for cell in cells) == rows
+
+
+def test_the_hsm_suite_has_the_papers_baseline_and_the_originals() -> None:
+    suite = suites.find("hsm", plugins.discover())
+    assert (suite.paper, suite.seeds, suite.scenes) == ("hsm", 3, ("procedural/blocks",))
+    assert suite.entries[0] == Entry("instant-ngp", grid={"compaction": ["none", "transmittance"]})
+    methods = {entry.method for entry in suite.entries}
+    assert methods == {"instant-ngp", "hsm", "low-weight", "error-map", "proposal"}
+
+
+@pytest.mark.parametrize("name", ["hsm", "hsm-ablation", "hsm-nerf"])
+def test_every_row_of_the_hsm_suites_is_a_cell_of_its_own(name: str) -> None:
+    request = Request(suite=name, seeds=1, device="cpu")
+    cells = make_plan(request, plugins.discover()).cells
+    suite = suites.find(name, plugins.discover())
+    rows = sum(math.prod(map(len, entry.grid.values())) for entry in suite.entries)
+    assert len(cells) == rows
+    assert make_plan(request, plugins.discover()).paper == "hsm"
