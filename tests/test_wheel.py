@@ -57,11 +57,11 @@ def run(venv: Path, folder: Path, *command: str) -> str:
 
 def test_wheel_carries_data_files_and_plugins(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"effbench/py.typed", "effbench/record.schema.json"} <= names
+    assert {"effbench/py.typed", "effbench/records/record.schema.json"} <= names
     for source, target in (
-        ("effbench/suites/*.toml", "effbench/suites"),
-        ("effbench/papers/*", "effbench/papers"),
-        ("effbench/report_template/*", "effbench/report_template"),
+        ("effbench/planning/suites/*.toml", "effbench/planning/suites"),
+        ("effbench/analysis/papers/*", "effbench/analysis/papers"),
+        ("effbench/report/page/template/*", "effbench/report/page/template"),
         ("methods/*.py", "effbench/_bundled/methods"),
         ("scenes/*.py", "effbench/_bundled/scenes"),
         ("scenes/manifests/*.json", "effbench/_bundled/scenes/manifests"),

@@ -22,7 +22,7 @@ def leaderboard(results: tuple[Path, ...], form: str) -> None:
     \b
     Examples:
       effbench leaderboard results/runs/pruning-20260101-120000
-      effbench leaderboard results/runs/* --format csv > pictures.csv
+      effbench leaderboard results/runs/* --format csv > all.csv
     """
     from effbench.records import record, tables
 
@@ -116,7 +116,7 @@ def report(
     \b
     Examples:
       effbench report results/runs/pruning-20260101-120000
-      effbench report results/runs/* --out pictures.html --baseline instant-ngp --views 5
+      effbench report results/runs/* --out all.html --baseline instant-ngp --views 5
     """
     from effbench.report.page import page
 

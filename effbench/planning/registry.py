@@ -64,7 +64,7 @@ class Registry:
 
     def suites(self) -> list[Path]:
         """Return the suites' files: the package's own, then those of the plug-in folders."""
-        folders = [_PACKAGE / "suites", *(folder / "suites" for folder in self.folders)]
+        folders = [_PACKAGE / "planning" / "suites", *(folder / "suites" for folder in self.folders)]
         return [path for folder in folders for path in sorted(folder.glob("*.toml"))]
 
     def add_class(self, cls: type[Method]) -> None:

@@ -30,7 +30,7 @@ from effbench.report.page import data as report_data
 from effbench.report.page import images as report_images
 from effbench.report.page import summary, table
 
-FOLDER = Path(__file__).with_name("report_template")
+FOLDER = Path(__file__).with_name("template")
 SCRIPTS = ("page.js", "table.js", "charts.js", "images.js", "start.js")
 LIMIT_BYTES = 10_000_000  # of the whole page, if its tables leave room for images at all
 _IMAGE_BYTES = 5_000_000
