@@ -64,8 +64,8 @@ class Registry:
 
     def suites(self) -> list[Path]:
         """Return the suites' files: the package's own, then those of the plug-in folders."""
-        folders = [_PACKAGE / "planning" / "suites", *(folder / "suites" for folder in self.folders)]
-        return [path for folder in folders for path in sorted(folder.glob("*.toml"))]
+        folders = [Path(__file__).parent, *self.folders]
+        return [path for folder in folders for path in sorted(folder.glob("suites/*.toml"))]
 
     def add_class(self, cls: type[Method]) -> None:
         """Add a method that is at hand as a class. Raises PluginError if its name is taken."""

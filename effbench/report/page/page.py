@@ -1,6 +1,6 @@
 """A results folder as one HTML page that works from disk: nothing is loaded from elsewhere.
 
-The page is `report_template/page.html` filled in by Jinja2, which escapes every text. Its own
+The page is `template/page.html` filled in by Jinja2, which escapes every text. Its own
 script and Plotly's are the only ones that it lets run: a policy in its head has their hashes.
 """
 
