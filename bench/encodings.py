@@ -20,7 +20,8 @@ from torch.nn import functional
 
 from bench import plain_environment
 from bench.timing import alternate
-from effbench.kernels.hash_encoding import PRIMES, HashLayout, hash_encode
+from effbench.kernels.hash_encoding import PRIMES, hash_encode
+from effbench.kernels.hash_layout import HashLayout
 
 Times = dict[str, dict[str, float]]  # "forward", "backward" → formulation → median ms
 LAYOUTS = {  # the paper's; its small table; what `instant-ngp` has on a CPU

@@ -16,7 +16,8 @@ from bench.encodings import ray_points
 from bench.gpu import alternate
 from effbench.kernels import backends
 from effbench.kernels.adam import FusedAdam
-from effbench.kernels.hash_encoding import HashLayout, hash_encode
+from effbench.kernels.hash_encoding import hash_encode
+from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.samples import offsets_of, ray_of_slot
 from effbench.kernels.volume_rendering import composite
 from effbench.machine import libraries

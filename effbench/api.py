@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from effbench.machine.placement import place
 from effbench.method import Method
 from effbench.method.config import Setting, show
 from effbench.planning import registry as plugin_folders
@@ -48,6 +49,7 @@ def run_cell(
     if not isinstance(method, str):
         registry.add_class(method)
     name = method if isinstance(method, str) else method.name
+    placed_on, kernels = place(device, backend)
     request = Request(
         methods=(name,),
         scenes=(scene,),
@@ -57,8 +59,8 @@ def run_cell(
         ),
         budget=budget,
         seeds=repetition + 1,
-        device=device,
-        backend=backend,
+        device=placed_on,
+        backend=kernels,
         eval_views=eval_views,
         curve_views=curve_views,
     )

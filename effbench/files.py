@@ -49,3 +49,9 @@ def write_json(path: str | Path, obj: Any) -> None:
     are not JSON, other readers would refuse the file), EffbenchError as `write_bytes` does.
     """
     write_text(path, json.dumps(obj, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def slug(text: str) -> str:
+    """Return a name for a file or folder: lower-case letters, digits and hyphens."""
+    kept = "".join(c if c.isalnum() and c.isascii() else "-" for c in text.lower())
+    return "-".join(part for part in kept.split("-") if part) or "unknown"

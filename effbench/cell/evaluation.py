@@ -33,13 +33,6 @@ class Evaluation:
     render_s: list[float]
 
 
-def evenly_spaced(count: int, wanted: int | None) -> list[int]:
-    """Return `wanted` of `count` indices, evenly spaced and centred; None or too many: all."""
-    if wanted is None or wanted >= count:
-        return list(range(count))
-    return [int((i + 0.5) * count / wanted) for i in range(wanted)]
-
-
 def file_names(views: Views) -> list[str]:
     """Return a file name without suffix per view, unique: "./test/r_0.png" becomes "r_0"."""
     stems = [re.sub(r"[^A-Za-z0-9._-]", "-", Path(name).stem) or "view" for name in views.names]

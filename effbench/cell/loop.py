@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from effbench.cell.clock import Budget, Clock
+from effbench.cell.clock import Clock
 from effbench.errors import Diverged
 from effbench.method import Method
+from effbench.method.budget import Budget
 
 if TYPE_CHECKING:
     import torch

@@ -8,17 +8,16 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
-from effbench.cell.clock import Budget
 from effbench.cell.run import load_parents
 from effbench.errors import EffbenchError, RecordError
 from effbench.method import Context, Method, config
+from effbench.method.budget import Budget
 from effbench.planning import plan
 from effbench.planning import registry as plugins
 from effbench.planning.plan import Cell
 from effbench.records import record
 from effbench.records.layout import MODEL, RECORD
 from effbench.records.record import Record
-from effbench.runs.worker import load_scene
 from effbench.scene import SceneRef
 
 
@@ -41,7 +40,7 @@ def reopen(
     cell = Cell(
         found.suite, found.method, scene_ref, found.budget, found.params, parents=found.parents
     )
-    scene = load_scene(cell, registry, root)
+    scene = registry.load_scene(cell.scene, root)
     if scene.manifest != found.scene["manifest"]:
         raise EffbenchError(
             f"{folder}: trained on another version of {scene.name} than the one that is there now: "

@@ -21,9 +21,10 @@ import effbench
 from effbench import files
 from effbench.cell import evaluation as evaluate
 from effbench.cell import measure, resume
-from effbench.cell.clock import Budget, Clock
+from effbench.cell.clock import Clock
 from effbench.cell.csv_log import GrowingTables
 from effbench.cell.curve import Curve
+from effbench.cell.facts import identity, scene_facts
 from effbench.cell.loop import Point, TrainLog, point_fractions, train
 from effbench.errors import Diverged, EffbenchError
 from effbench.export.cell import ON_DEMAND, measure_export
@@ -31,7 +32,8 @@ from effbench.machine import device_lock, devices
 from effbench.machine import provenance as machine
 from effbench.machine.energy import EnergyMeter
 from effbench.method import Checkpoint, Context, Method, config
-from effbench.planning.plan import Cell
+from effbench.method.budget import Budget
+from effbench.planning.plan import Cell, scene_key
 from effbench.records import record
 from effbench.records.layout import (
     CURVE,
@@ -42,12 +44,11 @@ from effbench.records.layout import (
     RESUME,
     TABLES,
     cell_folder,
-    identity,
-    scene_facts,
     truth_folder,
 )
 from effbench.records.record import Record, Status
 from effbench.scene import Intrinsics, Scene
+from effbench.scene.cameras import evenly_spaced
 
 _WARM_UP_STEPS = 4
 _WARM_UP_PIXELS = 16  # side of the image that warm-up renders
@@ -212,7 +213,7 @@ class _Run:
 
     def _train(self, method: Method) -> None:
         scene = method.context.scene
-        views = evaluate.evenly_spaced(len(scene.test), self.cell.curve_views)
+        views = evenly_spaced(len(scene.test), self.cell.curve_views)
         budget = Budget.parse(self.cell.budget)
         interrupted = resume.read(self.folder / RESUME)
         log, kept = None, None
@@ -278,7 +279,7 @@ class _Run:
 
     def _evaluate(self, method: Method) -> None:
         scene = method.context.scene
-        views = evaluate.evenly_spaced(len(scene.test), self.cell.eval_views)
+        views = evenly_spaced(len(scene.test), self.cell.eval_views)
         began = time.perf_counter()
         self.memory.begin("render")
         evaluation = evaluate.evaluate(
@@ -286,7 +287,7 @@ class _Run:
             scene,
             views,
             renders=self.folder / RENDERS,
-            truths=truth_folder(self.out, self.cell),
+            truths=truth_folder(self.out, scene_key(self.cell.scene)),
             on_view=lambda done: self.report("evaluate", done / len(views), ""),
         )
         self.memory.end()

@@ -170,12 +170,14 @@ def run_(
     """
     from rich.console import Console
 
+    from effbench.machine.placement import place
     from effbench.method.config import Setting
     from effbench.planning.planner import Request, make_plan
     from effbench.planning.registry import user_folders
     from effbench.runs.run import choose_folder
 
     root = scenes_root.expanduser().resolve() if scenes_root else None
+    choices["device"], choices["backend"] = place(choices["device"], choices["backend"])
     request = Request(settings=tuple(Setting.parse(text) for text in settings), **choices)
     planned = make_plan(
         request, discover(plugins), root, user_folders(plugins), ["effbench", *sys.argv[1:]]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from effbench.cell.clock import Budget
 from effbench.errors import EffbenchError
+from effbench.method.budget import Budget
 from effbench.method.config import show
 from effbench.planning import suites
 from effbench.planning.registry import Registry

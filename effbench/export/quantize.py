@@ -21,8 +21,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from effbench.export.int8 import quantize_columns
 from effbench.export.model import METADATA_KEY, ModelInfo, Precision, require
 from effbench.scene import Scene
+from effbench.scene.cameras import sample_poses
 
 Calibration = Literal["minmax", "percentile", "entropy"]
 
@@ -36,8 +38,6 @@ _LEAST = 1024  # elements: smaller tensors (biases, camera constants) are not wo
 
 def calibration_poses(scene: Scene, count: int = CALIBRATION_VIEWS) -> NDArray[np.float32]:
     """Return the cameras, [count, 3, 4], of pseudo views: drawn among the training cameras."""
-    from effbench.nerf.lightfield.pseudo_views import sample_poses
-
     return sample_poses(scene, count, _CALIBRATION_SEED)
 
 
@@ -108,8 +108,6 @@ def to_fp16(model: bytes) -> bytes:
 
 def _tables_in_int8(model: bytes) -> bytes:
     """Return the model with its tables of features in int8; what is looked up is scaled."""
-    from effbench.nerf.compression.table_quantization import quantize_columns
-
     onnx = require("onnx")
     proto = onnx.load_from_string(model)
     stored = {tensor.name: tensor for tensor in proto.graph.initializer}

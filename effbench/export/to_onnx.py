@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 import effbench
 from effbench import files
-from effbench.cell.evaluation import evenly_spaced
 from effbench.errors import ConfigError, EffbenchError
 from effbench.export import quantize
 from effbench.export.model import METADATA_KEY, ModelInfo, OnnxModel, Orbit, Precision, require
 from effbench.method import Exportable, Method, config
 from effbench.scene import Scene
+from effbench.scene.cameras import evenly_spaced
 
 OPSET = 18  # what onnxruntime-web and mobile runtimes have; GELU becomes its exact form by erf
 CHECK_VIEWS = 4

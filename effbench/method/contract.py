@@ -18,7 +18,7 @@ from effbench.method import config
 if TYPE_CHECKING:
     import torch
 
-    from effbench.cell.clock import Budget
+    from effbench.method.budget import Budget
     from effbench.scene import Intrinsics, Scene
 
 

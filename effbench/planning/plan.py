@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from effbench import files
-from effbench.cell.clock import Budget
 from effbench.errors import EffbenchError
 from effbench.method import config
+from effbench.method.budget import Budget
 from effbench.scene import SceneRef
 
 FILE = "plan.json"

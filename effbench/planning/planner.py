@@ -8,12 +8,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from effbench.cell.clock import Budget
 from effbench.errors import ConfigError, PluginError, SceneError, unknown
-from effbench.machine import devices, libraries
 from effbench.method import config
+from effbench.method.budget import Budget
 from effbench.method.config import Setting
 from effbench.planning import suites
 from effbench.planning.plan import Cell, Plan, seed
@@ -30,7 +27,8 @@ class Request:
     """What to run: a suite, methods, or both (methods are added to the suite's rows).
 
     None and empty mean the suite's own, or the default; settings replace what the suite says of
-    the same parameter, and never touch a cell that is there only as a parent.
+    the same parameter, and never touch a cell that is there only as a parent. device, backend:
+    what this machine has, as `machine.placement` names it.
     """
 
     suite: str | None = None
@@ -40,7 +38,7 @@ class Request:
     budget: str | None = None
     seeds: int | None = None
     downscale: int | None = None
-    device: str = "auto"
+    device: str = "cpu"
     backend: str = "auto"
     eval_views: int | None = None
     curve_views: int = 2
@@ -85,8 +83,7 @@ class _Planner:
         self._request = request
         self._suite = suite
         self._registry = registry
-        self._device = devices.resolve(request.device)
-        self._backend = libraries.resolve(request.backend, torch.device(self._device))
+        self._device, self._backend = request.device, request.backend
         budget = request.budget or suite.budget_for(self._device.partition(":")[0])
         self._budget = str(Budget.parse(budget))
         self._path: list[tuple[str, str]] = []  # from a row through its parents' parents

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import effbench
 from effbench.errors import EffbenchError, PluginError, unknown
+from effbench.method import config
 from effbench.planning.scan import NAME_ATTRIBUTE, Kind, Plugin, scan
 
 if TYPE_CHECKING:
     from effbench.method import Method
-    from effbench.scene import SceneSource
+    from effbench.scene import Scene, SceneRef, SceneSource
 
 ENTRY_POINT_GROUP = "effbench.plugins"
 VARIABLE = "EFFBENCH_PLUGINS"
@@ -61,6 +62,14 @@ class Registry:
         cls = _load_class(_available(self.scenes, "scene family", family), SceneSource)
         source: SceneSource = cls()
         return source
+
+    def load_scene(self, scene: SceneRef, root: str | None) -> Scene:
+        """Load a scene; `root` is the folder of captures. Raises SceneError naming file, fault and
+        remedy."""
+        family, _, name = scene.name.partition("/")
+        source = self.source(family)
+        settings = config.build(source.Config, scene.params, f"scene family {family}")
+        return source.load(name, Path(root) if root else None, settings)
 
     def suites(self) -> list[Path]:
         """Return the suites' files: the package's own, then those of the plug-in folders."""

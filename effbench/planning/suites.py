@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from effbench.analysis import paper
-from effbench.cell.clock import Budget
 from effbench.errors import ConfigError, unknown
+from effbench.method.budget import Budget
 from effbench.planning.registry import Registry
 
 CUSTOM = "custom"  # the suite of a run that names only methods

@@ -18,7 +18,6 @@ from effbench import files
 from effbench.errors import ConfigError, EffbenchError, RecordError
 from effbench.records import layout, record, tables
 from effbench.records.record import Record
-from effbench.report.gate.snapshot import slug
 
 FILE = "merge.json"
 
@@ -95,7 +94,7 @@ def machine(cell: Record) -> str:
     """Return a folder's name for the hardware of a cell: a CPU is told by its threads, too."""
     threads = cell.provenance.get("threads")
     on_cpu = cell.device == cell.provenance.get("cpu") and threads is not None
-    return slug(f"{cell.device} {threads} threads" if on_cpu else cell.device)
+    return files.slug(f"{cell.device} {threads} threads" if on_cpu else cell.device)
 
 
 def _by_target(folders: Sequence[str | Path]) -> dict[_Target, list[_Source]]:

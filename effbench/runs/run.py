@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from effbench.analysis import paper
+from effbench.cell.facts import identity, scene_facts
 from effbench.errors import EffbenchError, RecordError
 from effbench.machine import provenance
 from effbench.planning import plan
@@ -34,8 +35,6 @@ from effbench.records.layout import (
     RESUME,
     TABLES,
     cell_folder,
-    identity,
-    scene_facts,
 )
 from effbench.records.record import Record, Status
 from effbench.runs.progress import Display

@@ -14,13 +14,11 @@ import threading
 from pathlib import Path
 
 from effbench.cell.run import Report, run_cell, silent
-from effbench.method import config
 from effbench.planning import plan
 from effbench.planning import registry as plugins
 from effbench.planning.plan import Cell, Plan
 from effbench.planning.registry import Registry
 from effbench.records.record import Record
-from effbench.scene import Scene
 
 
 def main() -> None:
@@ -48,19 +46,11 @@ def run_planned(
         cell,
         out,
         method=lambda: registry.method(cell.method),
-        scene=lambda: load_scene(cell, registry, planned.scenes_root),
+        scene=lambda: registry.load_scene(cell.scene, planned.scenes_root),
         command=planned.command,
         report=report,
         classes=registry.method,
     )
-
-
-def load_scene(cell: Cell, registry: Registry, root: str | None) -> Scene:
-    """Load a cell's scene. Raises SceneError naming file, fault and remedy."""
-    family, _, name = cell.scene.name.partition("/")
-    source = registry.source(family)
-    settings = config.build(source.Config, cell.scene.params, f"scene family {family}")
-    return source.load(name, Path(root) if root else None, settings)
 
 
 def _reporter() -> Report:

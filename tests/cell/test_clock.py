@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from effbench.cell.clock import Budget, Clock
+from effbench.cell.clock import Clock
 from effbench.errors import ConfigError
+from effbench.method.budget import Budget
 
 
 @pytest.mark.parametrize(

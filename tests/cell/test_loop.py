@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from effbench.cell import loop as train_module
-from effbench.cell.clock import Budget, Clock
+from effbench.cell.clock import Clock
 from effbench.cell.loop import CURVE_FRACTIONS, Point, TrainLog, point_fractions, train
 from effbench.errors import Diverged
 from effbench.method import Method
+from effbench.method.budget import Budget
 from effbench.scene import Intrinsics
 
 

@@ -10,7 +10,7 @@ import torch
 
 from effbench.export import quantize, to_onnx
 from effbench.export.model import OnnxModel
-from effbench.kernels.hash_encoding import HashLayout
+from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.lightfield.export import exportable, fold_batch_norm
 from effbench.nerf.lightfield.features import PointFeatures
 from effbench.nerf.lightfield.network import NeLFShape, build

@@ -11,7 +11,8 @@ import torch
 
 from effbench.kernels.adam import FusedAdam
 from effbench.kernels.compaction import keep_prefix, keep_selected
-from effbench.kernels.hash_encoding import HashLayout, hash_encode
+from effbench.kernels.hash_encoding import hash_encode
+from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.marching import march
 from effbench.kernels.mlp import mlp
 from effbench.kernels.occupancy import pack_bits, raise_to

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from effbench.kernels.hash_encoding import HashLayout
+from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
 from effbench.nerf.sampling.rays import Rays, UnitCube

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from effbench.kernels.hash_encoding import HashLayout, hash_encode
+from effbench.kernels.hash_encoding import hash_encode
+from effbench.kernels.hash_layout import HashLayout
 
 LAYOUT = HashLayout(levels=4, log2_table=10, base=4, finest=60)  # two dense levels, two hashed
 

@@ -8,7 +8,8 @@ import torch
 
 from effbench.errors import ConfigError
 from effbench.kernels.cpu import hash_encoding as cpu
-from effbench.kernels.hash_encoding import HashLayout, hash_encode
+from effbench.kernels.hash_encoding import hash_encode
+from effbench.kernels.hash_layout import HashLayout
 
 # level 0 to 2 dense, 3 to 7 hashed
 LAYOUT = HashLayout(levels=8, log2_table=12, base=4, finest=100)

@@ -63,7 +63,7 @@ def test_a_second_cell_on_a_gpu_waits_until_the_first_is_done() -> None:
 def test_the_lock_of_a_process_that_was_killed_is_free() -> None:
     script = (
         "import os, sys, torch\n"
-        "from effbench import device_lock\n"
+        "from effbench.machine import device_lock\n"
         "with device_lock.held(torch.device('cpu')) as alone:\n"
         "    os._exit(0 if alone else 1)\n"
     )

@@ -39,7 +39,6 @@ def test_a_method_on_a_scene_is_one_cell_with_all_its_parameters(registry: Regis
     assert cell.params == {"mode": "ok", "lr": 0.2, "width": 1}, "lr: the default on a CPU"
     assert cell.variant == ""
     assert cell.scene == SceneRef("toy/grey")
-    assert cell.backend == "cpu", "what auto stands for"
 
 
 def test_settings_make_a_grid_and_name_the_variant(registry: Registry) -> None:
@@ -199,9 +198,6 @@ def test_an_estimate_is_the_budget_and_an_allowance() -> None:
         ([], {"scenes": ("toys/grey",)}, "unknown scene 'toys/grey': did you mean toy/grey"),
         ([], {"seeds": 0}, "--seeds is 0"),
         ([], {"budget": "long"}, "cannot read budget 'long'"),
-        ([], {"device": "tpu"}, "unknown device 'tpu'"),
-        ([], {"device": "cuda:99"}, "device 'cuda:99' is not there"),
-        ([], {"backend": "fast"}, "unknown kernel backend 'fast'"),
         (["widht=2"], {}, "unknown parameter 'widht': did you mean width"),
         (["fake.widht=2"], {}, "unknown parameter of fake 'widht': did you mean width"),
         (["fakes.width=2"], {}, "unknown method or scene family in this run 'fakes'"),

@@ -18,6 +18,7 @@ import pytest
 from rich.console import Console
 
 from effbench.errors import EffbenchError
+from effbench.machine.placement import place
 from effbench.method.config import Setting
 from effbench.planning import registry
 from effbench.planning.plan import Plan
@@ -32,7 +33,10 @@ PATIENCE_S = 60  # until something that must happen counts as not having happene
 
 
 def planned(*settings: str, **changes: Any) -> Plan:
-    request = Request(methods=("fake",), scenes=("toy/grey",), budget="5it", device="cpu")
+    device, backend = place("cpu")
+    request = Request(
+        methods=("fake",), scenes=("toy/grey",), budget="5it", device=device, backend=backend
+    )
     request = replace(request, settings=tuple(map(Setting.parse, settings)), **changes)
     return make_plan(request, registry.discover([FAKES]), plugins=[FAKES])
 

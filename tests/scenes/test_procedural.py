@@ -62,7 +62,7 @@ def test_listing_names_every_design() -> None:
 
 def test_listing_imports_nothing_slow() -> None:
     code = (
-        "import sys; from effbench.plugins import discover; found = discover()\n"
+        "import sys; from effbench.planning.registry import discover; found = discover()\n"
         "for family in ('procedural', 'nerf_synthetic'): found.source(family).entries(None)\n"
         "print(sorted({'numba', 'numpy', 'PIL', 'torch'} & sys.modules.keys()))"
     )

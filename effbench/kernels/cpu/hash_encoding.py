@@ -17,7 +17,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from effbench.kernels.cpu import PARALLEL, SERIAL
-from effbench.kernels.hash_encoding import HashLayout
+from effbench.kernels.hash_layout import HashLayout
 
 _CHUNK = 32768  # most points per task
 _u32, _f32 = np.uint32, np.float32

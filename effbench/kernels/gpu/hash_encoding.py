@@ -19,7 +19,7 @@ import triton.language as tl
 from torch import Tensor
 
 from effbench.kernels.gpu import blocks, jit, launch
-from effbench.kernels.hash_encoding import HashLayout
+from effbench.kernels.hash_layout import HashLayout
 
 _POINTS = 256  # per program, forward
 _LANES = 32  # per program, backward, each with its run of samples

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from effbench.errors import ConfigError
 from effbench.export import quantize, to_onnx
+from effbench.export.int8 import Clip
 from effbench.export.model import OnnxModel
 from effbench.method import Exportable, Method
-from effbench.nerf.compression.table_quantization import Clip, QuantizedTable, quantize_table
+from effbench.nerf.compression.table_quantization import QuantizedTable, quantize_table
 from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import OccupancySampler
 from effbench.nerf.sampling.ray_renderer import HashEncoder, RayRenderer

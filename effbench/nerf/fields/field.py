@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from effbench.errors import ConfigError
-from effbench.kernels.hash_encoding import HashLayout, hash_encode
+from effbench.kernels.hash_encoding import hash_encode
+from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.mlp import mlp
 from effbench.kernels.rays import SH_WIDTH, spherical_harmonics
 

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from effbench.errors import ConfigError
-from effbench.kernels.hash_encoding import PRIMES, HashLayout
+from effbench.kernels.hash_encoding import PRIMES
+from effbench.kernels.hash_layout import HashLayout
 
 _TILE = 16  # inputs and outputs of fully fused networks come in such steps
 

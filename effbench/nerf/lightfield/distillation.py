@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from effbench.errors import ConfigError
 from effbench.kernels.backends import resolve
-from effbench.kernels.hash_encoding import HashLayout
+from effbench.kernels.hash_layout import HashLayout
 from effbench.machine import devices
 from effbench.method import Context, Exportable, Method, Requirement
 from effbench.nerf.fields import resolve_precision

@@ -12,7 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from effbench.kernels.hash_encoding import FEATURES, HashLayout, hash_encode
+from effbench.kernels.hash_encoding import hash_encode
+from effbench.kernels.hash_layout import FEATURES, HashLayout
 
 _INITIAL = 1e-4  # as in Müller et al. 2022, section 4
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from effbench.kernels.hash_encoding import FEATURES, PRIMES, HashLayout
+from effbench.kernels.hash_encoding import PRIMES
+from effbench.kernels.hash_layout import FEATURES, HashLayout
 from effbench.kernels.marching import cube_interval
 from effbench.kernels.rays import spherical_harmonics
 from effbench.nerf.fields import HashField

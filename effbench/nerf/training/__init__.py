@@ -1,5 +1,6 @@
 """Radiance fields trained by volume rendering."""
 
-from effbench.nerf.training.method import RadianceFieldMethod, TrainingOptions
+from effbench.nerf.training.method import RadianceFieldMethod
+from effbench.nerf.training.options import TrainingOptions
 
 __all__ = ["RadianceFieldMethod", "TrainingOptions"]

@@ -8,23 +8,54 @@ rays beyond n and rays that were cut off contribute nothing. Sizes follow the ne
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from effbench.errors import ConfigError
-from effbench.nerf.sampling import OccupancySampler
+from effbench.method import Context
+from effbench.nerf.fields import RadianceField
+from effbench.nerf.sampling import OccupancySampler, Sampler
 from effbench.nerf.sampling.capacity import Capacity, Need, choose, most_marched
+from effbench.nerf.sampling.rays import TrainingPixels
 from effbench.nerf.sampling.sampler import Filled
 from effbench.nerf.training.controller import Echo, RayController
 from effbench.nerf.training.graphs import CudaRecorder, Recorder, StepGraphs
-from effbench.nerf.training.learning import Batch, Outcome
-
-if TYPE_CHECKING:
-    from effbench.nerf.training.method import RadianceFieldMethod
+from effbench.nerf.training.learning import Batch, Learner, Outcome
+from effbench.nerf.training.options import TrainingOptions
 
 _MARCHED_FILL = 0.9  # of the largest buffer for samples before compaction, at which n stops growing
+
+
+class Trainee(Protocol):
+    """What a step needs of the method that it trains (`RadianceFieldMethod`)."""
+
+    generator: torch.Generator
+    iteration: int
+
+    @property
+    def context(self) -> Context: ...
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def library(self) -> str: ...
+    @property
+    def options(self) -> TrainingOptions: ...
+    @property
+    def field(self) -> RadianceField: ...
+    @property
+    def sampler(self) -> Sampler: ...
+    @property
+    def pixels(self) -> TrainingPixels: ...
+    @property
+    def learner(self) -> Learner: ...
+    @property
+    def optimizer(self) -> torch.optim.Optimizer: ...
+
+    def matched(self, pixels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]: ...
+    def ray_losses(self, color: Tensor, target: Tensor) -> Tensor: ...
+    def set_generator(self, generator: torch.Generator) -> None: ...
 
 
 class FixedStep:
@@ -32,7 +63,7 @@ class FixedStep:
 
     def __init__(
         self,
-        method: RadianceFieldMethod,
+        method: Trainee,
         first_rays: int,
         most_rays: int,
         recorder: Recorder | None = None,
@@ -129,7 +160,7 @@ class FixedStep:
         method.set_generator(torch.Generator(method.device).manual_seed(seed))
 
 
-def fixed_step(method: RadianceFieldMethod, first_rays: int, most_rays: int) -> FixedStep | None:
+def fixed_step(method: Trainee, first_rays: int, most_rays: int) -> FixedStep | None:
     """Return the step in buffers of fixed size where a method's options ask for it, else None.
 
     Raises ConfigError where they ask for what its sampler does not have.

@@ -7,13 +7,14 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from effbench.kernels.hash_encoding import HashLayout
+from effbench.kernels.hash_layout import HashLayout
 from effbench.method import Exportable
 from effbench.nerf.fields import HashField, NetworkField, resolve_precision
 from effbench.nerf.fields.tcnn import TcnnField
 from effbench.nerf.sampling import OccupancySampler, Sampler
 from effbench.nerf.sampling.ray_renderer import HashEncoder, RayRenderer
-from effbench.nerf.training.method import RadianceFieldMethod, TrainingOptions
+from effbench.nerf.training.method import RadianceFieldMethod
+from effbench.nerf.training.options import TrainingOptions
 from effbench.scene import Intrinsics
 
 

@@ -6,7 +6,6 @@ import functools
 import itertools
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,26 +22,9 @@ from effbench.nerf.sampling.rays import Rays, TrainingPixels, UnitCube, camera_r
 from effbench.nerf.training.distributions import distributions, ray_profile
 from effbench.nerf.training.fixed_step import FixedStep, fixed_step
 from effbench.nerf.training.learning import Batch, FullLearner, Learner
+from effbench.nerf.training.options import TrainingOptions
 from effbench.nerf.training.step_log import StepLog
 from effbench.scene import Intrinsics
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """samples: B, the samples per step that the ray count is steered to; loss: "huber" or "mse";
-    background: "random" (a colour per ray, where images have alpha) or "scene"; warmup: iterations
-    of linear learning-rate growth; decay: "exponential" (to a tenth over the last 70 % of the
-    budget) or "none"; ema: decay of the weight average that is evaluated (0: none); buffers: of
-    a step, "exact" (as large as its samples) or "fixed" (never read from the device, so that steps
-    can be recorded as CUDA graphs), "auto" for fixed ones on CUDA where the sampler has them."""
-
-    samples: int
-    loss: str = "huber"
-    background: str = "random"
-    warmup: int = 20
-    decay: str = "exponential"
-    ema: float = 0.0
-    buffers: str = "auto"
 
 
 class RadianceFieldMethod(Method):

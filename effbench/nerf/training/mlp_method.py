@@ -9,7 +9,8 @@ import torch
 
 from effbench.nerf.sampling import Sampler
 from effbench.nerf.sampling.hierarchical import HierarchicalSampler
-from effbench.nerf.training.method import RadianceFieldMethod, TrainingOptions
+from effbench.nerf.training.method import RadianceFieldMethod
+from effbench.nerf.training.options import TrainingOptions
 
 
 @dataclass(frozen=True)

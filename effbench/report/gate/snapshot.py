@@ -155,7 +155,7 @@ def default_path(snapshot: Snapshot, results: Path = RESULTS) -> Path:
                 "name the file to write with --out"
             )
         names[column] = found[0]
-    return results / slug(names["device"]) / f"{slug(names['suite'])}-baseline.json"
+    return results / files.slug(names["device"]) / f"{files.slug(names['suite'])}-baseline.json"
 
 
 def weaknesses(snapshot: Snapshot) -> list[str]:
@@ -170,12 +170,6 @@ def weaknesses(snapshot: Snapshot) -> list[str]:
     if snapshot.provenance.get("dirty") not in (False, None):
         notes.append("made with uncommitted changes")
     return notes
-
-
-def slug(text: str) -> str:
-    """Return a name for a file or folder: lower-case letters, digits and hyphens."""
-    kept = "".join(c if c.isalnum() and c.isascii() else "-" for c in text.lower())
-    return "-".join(part for part in kept.split("-") if part) or "unknown"
 
 
 def _cells(records: Sequence[Record]) -> pd.DataFrame:

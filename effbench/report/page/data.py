@@ -15,8 +15,8 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from effbench.analysis.figures import FIGURES, axis_label, figure
-from effbench.cell.clock import Budget
 from effbench.errors import ConfigError
+from effbench.method.budget import Budget
 from effbench.records import tables
 from effbench.records.results import Results
 from effbench.report.plots.style import CONDITIONS, Colour, Looks, title

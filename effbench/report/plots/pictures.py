@@ -10,8 +10,8 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from effbench.cell.clock import Budget
 from effbench.errors import RecordError
+from effbench.method.budget import Budget
 from effbench.records import results, tables
 from effbench.records.results import Results
 from effbench.report.plots import comparison_plots, cost_plots, diagnostic_plots, renders

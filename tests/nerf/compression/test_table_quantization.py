@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from effbench.kernels.hash_encoding import HashLayout
+from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.compression.table_quantization import quantize_table
 
 LAYOUT = HashLayout(levels=2, log2_table=8, base=4, finest=8)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from effbench.errors import ConfigError
-from effbench.kernels.hash_encoding import HashLayout
+from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.fields import HashField, RadianceField, resolve_precision
 from effbench.nerf.fields.encodings import frequency_encode, frequency_width
 from effbench.nerf.fields.field import TruncatedExp, padded_rows

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from effbench.errors import ConfigError
-from effbench.kernels.hash_encoding import HashLayout
+from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.fields import HashField
 from effbench.nerf.fields.tcnn import TcnnField
 from effbench.nerf.fields.tcnn_layout import TcnnGrid, pack_network, unpack_network

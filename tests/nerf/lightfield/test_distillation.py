@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from effbench.cell.clock import Budget
 from effbench.errors import ConfigError
 from effbench.method import Checkpoint, Context, Method
+from effbench.method.budget import Budget
 from effbench.method.config import to_dict
 from effbench.nerf.lightfield.distillation import NeLFMethod, real_images
 from effbench.nerf.lightfield.network import D60_SR3, NeLFStage

@@ -8,7 +8,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from effbench.kernels.hash_encoding import HashLayout, hash_encode_reference
+from effbench.kernels.hash_encoding import hash_encode_reference
+from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.compression.channel_pruning import Cost, prune
 from effbench.nerf.lightfield.export import exportable
 from effbench.nerf.lightfield.features import PointFeatures

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from effbench.export.model import camera_rays
-from effbench.kernels.hash_encoding import HashLayout, hash_encode_reference
+from effbench.kernels.hash_encoding import hash_encode_reference
+from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.sampling import OccupancySampler
 from effbench.nerf.sampling.ray_renderer import HashEncoder
 from effbench.nerf.training.hash_method import HashMethod

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from effbench.errors import ConfigError
-from effbench.kernels.hash_encoding import HashLayout
+from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Sampler
 from effbench.nerf.sampling.capacity import Capacity
@@ -100,6 +100,16 @@ def gradients(method: Small, run: Callable[[], object]) -> list[Tensor]:
     return seen
 
 
+def distance(mine: Tensor, expected: Tensor) -> float:
+    """Return how far a gradient is from the expected one, as a part of its length."""
+    return float((mine - expected).norm() / expected.norm())
+
+
+# Sums over tensors of other lengths are rounded differently on some processors. Where a sample is
+# drawn at the edge between two, its neighbour may be drawn then; a tail that counts changes more.
+SWAPPED = 5e-3
+
+
 def set_rays(method: Small, count: int) -> None:
     fixed_of(method).controller.count.fill_(count)
 
@@ -132,7 +142,7 @@ def test_the_same_rays_give_the_same_loss_and_gradients(
     theirs = gradients(method, method._step_exactly)
     assert len(ours) == len(theirs) == 6
     for mine, expected in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-7)
+        assert distance(mine, expected) <= (SWAPPED if mining else 1e-4)
     reported = dict(zip(fixed.names, fixed._values.tolist(), strict=True))
     (row,) = [r for r in method.steps.take() if r["rays"] == 256][-1:]
     assert reported.pop("dropped") == 0
@@ -185,7 +195,7 @@ def test_inactive_rays_and_the_tail_contribute_exactly_nothing(
     outcome = method.learner.backward(method.field, method.sampler, batch, method.loss)
     for mine, expected in zip(first, [p.grad for p in method.field.parameters()], strict=True):
         assert expected is not None
-        assert float((mine - expected).norm()) <= 1e-3 * float(expected.norm())
+        assert distance(mine, expected) <= (SWAPPED if mining else 1e-4)
     assert float(outcome.loss) == pytest.approx(float(values[0]), rel=1e-5)
 
 

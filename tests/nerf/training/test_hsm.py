@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from effbench.cell.measure import saved_bytes
 from effbench.errors import ConfigError
-from effbench.kernels.hash_encoding import HashLayout
+from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.samples import Samples
 from effbench.nerf.fields import HashField, trunc_exp
 from effbench.nerf.sampling import Placed

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from effbench.cell.clock import Budget, Clock
+from effbench.cell.clock import Clock
 from effbench.cell.loop import train
 from effbench.cell.measure import saved_bytes
 from effbench.errors import ConfigError, Diverged
 from effbench.method import Method
+from effbench.method.budget import Budget
 from effbench.method.config import changes
 from effbench.nerf.fields.mlp import MLPField
 from effbench.nerf.sampling.proposal import ProposalOptions, ProposalSampler

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from effbench.kernels.hash_encoding import HashLayout
+from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.samples import Samples
 from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import Placed
