@@ -7,29 +7,29 @@ hardware is another, so that ratios to a reference method say more than the figu
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
-from effbench import files
+from effbench.analysis.identity import GROUP
 from effbench.analysis.paper import Paper
-from effbench.errors import RecordError
-from effbench.records import record, tables
-from effbench.records.record import Record
 
-_GROUP = ["suite", "scene", "budget", "device"]
-_QUANTIZED = "quantized"  # its parameter `of` names the method that a row is about
 _LEGEND = """\
 Ours: ONNX models run by ONNX Runtime in a process of their own (docs/export.md), at the scene's \
 resolution, of the networks as configured: parameters and bytes are of the file. × is relative to \
 `{reference}` of the same table. An empty field was not measured or not reported."""
 
 
-def beside(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
-    """Return a row per row of the leaderboard that is one of the paper's methods, or quantises one.
+def concerns(paper: Paper, method: str, params: Mapping[str, Any]) -> bool:
+    """Return whether a method is one of the paper's, or quantises one."""
+    own = {str(row["method"]) for row in paper.rows}
+    return method in own or params.get("of") in own
+
+
+def beside(paper: Paper, board: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per row of a leaderboard of what `concerns` the paper.
 
     Columns: suite, scene, budget, device, method, variant, n, psnr (dB), params; then for each
     figure f of the paper: f, what was measured in the paper's unit; f_ratio, that divided by the
@@ -37,34 +37,16 @@ def beside(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
     is none.
     """
     own = {str(row["method"]): row for row in paper.rows}
-    about = [r for r in records if r.method in own or r.params.get("of") in own]
-    board = tables.leaderboard(about)
     rows = [
         _row(paper, entry, group, own)
-        for _, group in board.groupby(_GROUP, sort=False)
+        for _, group in board.groupby([*GROUP], sort=False)
         for entry in group.to_dict("records")
     ]
-    columns = [*_GROUP, "method", "variant", "n", "psnr", "params"]
+    columns = [*GROUP, "method", "variant", "n", "psnr", "params"]
     for figure in paper.figures:
         name = figure.column
         columns += [name, f"{name}_ratio", f"{name}_paper", f"{name}_paper_ratio"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def write(out: Path, paper: Paper) -> list[Path]:
-    """Write paper.csv and paper.md of the records below `out`; return their paths.
-
-    Raises RecordError when `out` does not exist, EffbenchError when it cannot be written.
-    """
-    unreadable: list[RecordError] = []
-    frame = beside(paper, record.load([out], errors="skip", skipped=unreadable))
-    contents = {
-        "paper.csv": tables.to_csv(frame),
-        "paper.md": to_markdown(paper, frame, [str(error) for error in unreadable]),
-    }
-    for name, text in contents.items():
-        files.write_text(out / name, text)
-    return [out / name for name in contents]
 
 
 def to_markdown(paper: Paper, frame: pd.DataFrame, problems: Sequence[str] = ()) -> str:
@@ -73,7 +55,7 @@ def to_markdown(paper: Paper, frame: pd.DataFrame, problems: Sequence[str] = ())
     if frame.empty:
         names = ", ".join(f"`{row['method']}`" for row in paper.rows)
         parts.append(f"These records have no row of {names}.")
-    for values, rows in frame.groupby(_GROUP, sort=False):
+    for values, rows in frame.groupby([*GROUP], sort=False):
         suite, scene, budget, device = values
         conditions = f"Budget {budget}" + (f" on {device}." if device else ".")
         parts += [f"## {suite} · {scene}", conditions, _markdown(*table(paper, rows))]
@@ -114,7 +96,7 @@ def _row(
 ) -> dict[str, Any]:
     plain = group["variant"] == ""
     reference = group[(group["method"] == paper.reference) & plain]
-    row = {name: entry[name] for name in [*_GROUP, "method", "variant", "n", "psnr", "params"]}
+    row = {name: entry[name] for name in [*GROUP, "method", "variant", "n", "psnr", "params"]}
     for figure in paper.figures:
         name, measured = figure.column, figure.measured
         base = reference[measured].iloc[0] * figure.per if len(reference) else math.nan

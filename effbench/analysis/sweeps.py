@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from effbench.report.plots.style import CONDITIONS
+from effbench.analysis.identity import GROUP
 
 _PREFIX = "param."
 
@@ -38,7 +38,7 @@ def sweeps(board: pd.DataFrame) -> Iterator[Sweep]:
             rows = own.assign(
                 value=values, setting=[_without(v, parameter) for v in own["variant"]]
             ).dropna(subset=["value"])
-            several = rows.groupby([*CONDITIONS, "setting"])["value"].transform("nunique") > 1
+            several = rows.groupby([*GROUP, "setting"])["value"].transform("nunique") > 1
             if several.any():
                 yield Sweep(str(method), parameter, rows[several])
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from effbench.analysis import comparison
-from effbench.analysis.comparison import MEASURES, Summary
+from effbench.analysis.identity import CONDITIONS, label
+from effbench.analysis.measures import CLAIMED, MEASURES
 from effbench.analysis.paper import Claim, Paper, Selector
-from effbench.errors import RecordError
-from effbench.records import record, tables
-from effbench.records.layout import CURVE
+from effbench.analysis.statistics import Summary
+from effbench.analysis.time_to_quality import speedup
 
 LEAST_PAIRS = 3
-_GROUP = ["suite", "scene", "manifest", "budget", "device"]  # what both sides have in common
 COLUMNS = (
     *("suite", "scene", "budget", "device", "method", "variant", "baseline", "measure"),
     *("n", "mean", "std", "low", "high", "bound", "missing"),
@@ -62,42 +60,16 @@ def published(paper: Paper, claim: Claim) -> Published:
     return replace(_range(values, scenes), by_minutes=times if means.nunique() > 1 else ())
 
 
-def load(
-    folders: Iterable[str | Path], skipped: list[RecordError] | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the cells and curves below `folders` as `effbench.analysis.comparison` takes them.
-
-    Of a cell that was run more than once the last run counts. A record or curve that cannot be
-    read is left out, its error appended to `skipped`. Raises RecordError for a missing folder.
-    """
-    found = record.locate(folders, errors="skip", skipped=skipped)
-    kept = {id(r) for r in tables.latest(list(found.values()))}
-    found = {folder: r for folder, r in found.items() if id(r) in kept}
-    curves = [pd.DataFrame(columns=["cell", "train_s", "psnr"])]
-    for folder in found:
-        try:
-            if (folder / CURVE).exists():
-                curves.append(tables.read_csv(folder / CURVE).assign(cell=str(folder)))
-        except RecordError as error:
-            if skipped is not None:
-                skipped.append(error)
-    if not found:
-        return pd.DataFrame(), curves[0]
-    cells = tables.cells(list(found.values())).assign(cell=[str(folder) for folder in found])
-    drawn = [c[["cell", "train_s", "psnr"]] for c in curves if len(c)]
-    return cells, pd.concat(drawn, ignore_index=True) if drawn else curves[0]
-
-
 def verdict(paper: Paper, cells: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """Return COLUMNS: a row per compared row, baseline and measure.
 
-    mean, std, low, high: over n pairs, see `comparison.Summary`; missing: repetitions without a
+    mean, std, low, high: over n pairs, see `statistics.Summary`; missing: repetitions without a
     pair and why; paper_*: what the paper reports, for rows its claims are about; verdict: "agree",
     "differ" or "cannot tell", with a reason. A baseline that was not run has rows with n = 0.
     """
     rows: list[dict[str, Any]] = []
-    for about, group in cells.groupby(_GROUP) if len(cells) else ():
-        common = dict(zip(_GROUP, about, strict=True))
+    for about, group in cells.groupby([*CONDITIONS]) if len(cells) else ():
+        common = dict(zip(CONDITIONS, about, strict=True))
         entries = [_Entry(own) for _, own in group.groupby(["method", "settings"])]
         for entry in entries:
             rows += [{**common, **row} for row in _compare(paper, entry, entries, curves)]
@@ -146,7 +118,7 @@ class _Entry:
         self.budget = str(first["budget"])
 
     def __str__(self) -> str:
-        return f"{self.method} {self.variant}".strip()
+        return label(self.method, self.variant)
 
     def state(self, repetition: int) -> str:
         """Return "ok", another status, or "not run"."""
@@ -217,7 +189,7 @@ def _unpaired(
             "verdict": "cannot tell" if measure in claims else "",
             "reason": reason if measure in claims else "",
         }
-        for measure in MEASURES
+        for measure in CLAIMED
     ]
 
 
@@ -258,4 +230,4 @@ def _speedup(rows: pd.DataFrame, own: str, other: str) -> float:
     curve, baseline = (
         pd.DataFrame({"train_s": rows["minutes"], "psnr": rows[column]}) for column in (own, other)
     )
-    return comparison.speedup(curve, baseline)[0]
+    return speedup(curve, baseline)[0]

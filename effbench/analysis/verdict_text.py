@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
-from effbench import files
-from effbench.analysis.comparison import MEASURES
+from effbench.analysis.identity import GROUP
+from effbench.analysis.measures import CLAIMED, MEASURES
 from effbench.analysis.paper import Claim, Paper
-from effbench.analysis.verdict import Published, load, published, verdict
-from effbench.errors import RecordError
-from effbench.records import tables
+from effbench.analysis.verdict import Published, published
 
-_GROUP = ["suite", "scene", "budget", "device"]
 _LEGEND = """\
 A figure is the mean ± sample standard deviation over pairs: repetitions that both rows finished. \
 Ratios are the row's figure divided by its baseline's; PSNR at equal time is the difference after \
@@ -28,28 +24,12 @@ effect. Cannot tell: fewer than 3 pairs, or within noise. The paper's figures ar
 and other hardware."""
 
 
-def write(out: Path, paper: Paper) -> tuple[pd.DataFrame, list[Path]]:
-    """Write verdict.csv and verdict.md of the records below `out`; return the verdict, the paths.
-
-    Raises RecordError when `out` does not exist, EffbenchError when it cannot be written.
-    """
-    unreadable: list[RecordError] = []
-    found = verdict(paper, *load([out], unreadable))
-    contents = {
-        "verdict.csv": tables.to_csv(found),
-        "verdict.md": to_markdown(paper, found, [str(error) for error in unreadable]),
-    }
-    for name, text in contents.items():
-        files.write_text(out / name, text)
-    return found, [out / name for name in contents]
-
-
 def to_markdown(paper: Paper, found: pd.DataFrame, problems: Sequence[str] = ()) -> str:
     """Return the page of `effbench.analysis.verdict.verdict`; `problems` are listed at its end."""
     parts = [f"# {paper.title}", _about(paper)]
     if found.empty:
         parts.append("No row of these records is compared with a baseline.")
-    for values, rows in found.groupby(_GROUP, sort=False):
+    for values, rows in found.groupby([*GROUP], sort=False):
         suite, scene, budget, device = values
         conditions = f"Budget {budget}" + (f" on {device}." if device else ".")
         headings, cells = table(paper, rows)
@@ -66,16 +46,16 @@ def to_markdown(paper: Paper, found: pd.DataFrame, problems: Sequence[str] = ())
 
 def table(paper: Paper, rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Return headings and cells of one scene's rows, the paper's own figures last."""
-    headings = ["method", "variant", "against", "pairs", *(m.title for m in MEASURES.values())]
+    headings = ["method", "variant", "against", "pairs", *(MEASURES[m].title for m in CLAIMED)]
     cells = []
     for (method, variant, baseline), own in _entries(rows):
         by_measure = {row["measure"]: row for row in own.to_dict("records")}
-        figures = [figure(by_measure[measure]) for measure in MEASURES]
+        figures = [figure(by_measure[measure]) for measure in CLAIMED]
         n = max(int(row["n"]) for row in by_measure.values())
         cells.append([method, _spaced(variant), _spaced(baseline), str(n), *figures])
     claimed = {claim.measure: claim for claim in paper.claims}
     own_figures = [
-        averaged(m, published(paper, claimed[m])) if m in claimed else "" for m in MEASURES
+        averaged(m, published(paper, claimed[m])) if m in claimed else "" for m in CLAIMED
     ]
     return headings, [*cells, ["the paper", "", "its baseline", "", *own_figures]]
 

@@ -150,27 +150,20 @@ def paper(name: str | None, results: tuple[Path, ...], form: str) -> None:
             click.echo(f"{each.name:<12} {each.title}\n{'':<12} {each.authors}. {each.source}")
         return
     chosen = papers.load(name)
-    from effbench.analysis import side_by_side, verdict, verdict_text
-    from effbench.records import record, tables
+    from effbench.analysis import verdict
+    from effbench.records import tables
+    from effbench.report import papers as pages
 
     unreadable: list[RecordError] = []
-    if chosen.figures and results:
-        found = record.load(results, errors="skip", skipped=unreadable)
-        frame = side_by_side.beside(chosen, found)
-    elif results:
-        frame = verdict.verdict(chosen, *verdict.load(results, unreadable))
-    else:
-        frame = verdict.table(chosen)
+    frame = pages.table(chosen, results, unreadable) if results else verdict.table(chosen)
     if form != "md":
         write = {"csv": tables.to_csv, "json": tables.to_json}[form]
         click.echo(write(frame), nl=False)
     elif results:
         problems = [str(error) for error in unreadable]
-        page = side_by_side if chosen.figures else verdict_text
-        click.echo(page.to_markdown(chosen, frame, problems), nl=False)
+        click.echo(pages.to_markdown(chosen, frame, problems), nl=False)
     else:
-        page = side_by_side if chosen.figures else verdict_text
-        click.echo(page.own_table(chosen), nl=False)
+        click.echo(pages.own_table(chosen), nl=False)
     name_unreadable(unreadable)
 
 

@@ -93,7 +93,7 @@ class Cell:
 @dataclass(frozen=True)
 class Plan:
     """Cells in an order in which parents come first, where to find plug-ins and scenes, and the
-    paper whose claims they test ("" for none)."""
+    paper whose claims they test and the row that others are compared with ("" for none)."""
 
     suite: str
     cells: tuple[Cell, ...]
@@ -101,6 +101,7 @@ class Plan:
     scenes_root: str | None = None
     command: tuple[str, ...] = ()
     paper: str = ""
+    baseline: str = ""
 
     @property
     def digest(self) -> str:
@@ -132,6 +133,7 @@ def read(folder: Path) -> Plan:
             scenes_root=data["scenes_root"],
             command=tuple(data["command"]),
             paper=data.get("paper", ""),
+            baseline=data.get("baseline", ""),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EffbenchError(f"{path} is no plan that can be read ({error}): run anew") from error

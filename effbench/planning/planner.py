@@ -72,6 +72,7 @@ def make_plan(
         scenes_root=str(scenes_root) if scenes_root else None,
         command=tuple(command),
         paper=suite.paper,
+        baseline=suite.baseline,
     )
 
 

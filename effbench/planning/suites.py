@@ -19,7 +19,7 @@ from effbench.planning.registry import Registry
 CUSTOM = "custom"  # the suite of a run that names only methods
 DEFAULT_SCENES = ("procedural/blocks",)
 DEFAULT_BUDGET = {"cpu": "60s", "cuda": "300s"}
-_KEYS = {"name", "description", "scenes", "seeds", "budget", "paper", "entry"}
+_KEYS = {"name", "description", "scenes", "seeds", "budget", "paper", "baseline", "entry"}
 _ENTRY_KEYS = {"method", "params", "grid"}
 
 
@@ -35,7 +35,8 @@ class Entry:
 @dataclass(frozen=True)
 class Suite:
     """A declared benchmark. budget: per device type ("cpu", "cuda"), per cell; paper: whose claims
-    a run ends with (see `effbench.analysis.paper`), or none."""
+    a run ends with (see `effbench.analysis.paper`), or none; baseline: the row that others are
+    compared with, "method" or "method variant", by default what `analysis.reference` chooses."""
 
     name: str
     description: str = ""
@@ -43,6 +44,7 @@ class Suite:
     seeds: int = 1
     budget: Mapping[str, str] = field(default_factory=lambda: DEFAULT_BUDGET)
     paper: str = ""
+    baseline: str = ""
     entries: tuple[Entry, ...] = ()
 
     def budget_for(self, device_type: str) -> str:
@@ -85,6 +87,7 @@ def load(path: Path) -> Suite:
             seeds=data.get("seeds", 1),
             budget=data.get("budget", DEFAULT_BUDGET),
             paper=data.get("paper", ""),
+            baseline=data.get("baseline", ""),
             entries=tuple(Entry(**entry) for entry in data["entry"]),
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ConfigError) as error:
@@ -98,6 +101,7 @@ def _check(data: dict[str, Any]) -> None:
     _typed(data, "scenes", list, "a list of family/name")
     if data.get("paper", "") not in ("", *paper.names()):
         raise unknown("paper", data["paper"], paper.names())
+    _typed(data, "baseline", str, "a row's name: a method, or a method and its variant")
     _typed(data, "budget", dict, 'a table such as cpu = "60s", cuda = "300s"')
     _typed(data, "entry", list, "tables [[entry]]", required=True)
     if not (isinstance(seeds := data.get("seeds", 1), int) and seeds > 0):
@@ -113,6 +117,9 @@ def _check(data: dict[str, Any]) -> None:
         _typed(entry, "grid", dict, "a table of lists of values")
         for key in entry.get("grid", {}):
             _typed(entry["grid"], key, list, "a list of values")
+    methods = {entry["method"] for entry in data["entry"]}
+    if (baseline := data.get("baseline", "")) and baseline.partition(" ")[0] not in methods:
+        raise unknown("method in 'baseline'", baseline.partition(" ")[0], methods)
 
 
 def _known(table: dict[str, Any], valid: set[str], kind: str) -> None:

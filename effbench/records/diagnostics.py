@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from effbench.analysis import identity
 from effbench.records import record, results, tables
 from effbench.records.layout import TABLES
 from effbench.records.record import Record
@@ -16,7 +17,7 @@ from effbench.records.results import Results
 
 LEARNER_FIGURES = ("inv_tau", "drawn", "distinct", "skewness")  # what learners may report of a step
 _STEP = ("fraction", "iteration", "train_s", "loss", "rays", "samples")
-_CELL = [*tables.CELL, "budget", "device"]
+_CELL = [*identity.CELL, "budget", "device"]
 
 
 def steps(found: Results) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from effbench import files
+from effbench.analysis.figures import FIGURES
 from effbench.errors import ConfigError, RecordError, unknown
 from effbench.records import record, tables
 from effbench.records.layout import CURVE, RENDERS
@@ -70,7 +71,9 @@ def to_tensorboard(folder: Path, cell: Record, out: Path) -> Path:
         events.scalars(int(point["iteration"]), started + float(point["train_s"]), values)
     last = int(cell.time.get("iterations") or 0)
     ended = started + float(cell.time.get("train_s") or 0)
-    final = {f"final/{name}": getattr(cell, g).get(name) for name, g in tables.FIGURES.items()}
+    final = {
+        f"final/{name}": getattr(cell, about.group).get(name) for name, about in FIGURES.items()
+    }
     events.scalars(last, ended, final)
     for path in sorted((folder / RENDERS).glob("*.png"))[:_IMAGES]:
         events.image(last, ended, f"render/{path.stem}", path.read_bytes())

@@ -9,6 +9,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from effbench.analysis.figures import FIGURES
+from effbench.analysis.identity import GROUP
 
 _LEGEND = """\
 PSNR is the mean ± sample standard deviation over n seeds; a row with n=1 has no deviation. MB are \
@@ -23,9 +24,7 @@ def render(frame: pd.DataFrame, means: pd.DataFrame, problems: Sequence[str]) ->
     parts = ["# Leaderboard"]
     if frame.empty:
         parts.append("No records.")
-    for (suite, scene, budget, device), rows in frame.groupby(
-        ["suite", "scene", "budget", "device"], sort=False
-    ):
+    for (suite, scene, budget, device), rows in frame.groupby([*GROUP], sort=False):
         parts += [f"## {suite} · {scene}", _about(budget, device), _table(rows)]
     for (suite, budget, device), rows in means.groupby(["suite", "budget", "device"], sort=False):
         scenes = rows["scenes"].iloc[0]
@@ -78,8 +77,7 @@ def _about(budget: object, device: object) -> str:
 
 def _unmeasured(frame: pd.DataFrame) -> str:
     done = frame[frame["n"] > 0]
-    needed = [name for name, about in FIGURES.items() if not about.optional]
-    empty = [name for name in needed if len(done) and done[name].isna().all()]
+    empty = [name for name in FIGURES if len(done) and done[name].isna().all()]
     names = ", ".join(f"`{name}`" for name in empty)
     return f" Not measured in any row: {names}; the records say why." if empty else ""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from effbench.analysis import identity, reference
 from effbench.errors import RecordError
 from effbench.records import record, tables
 from effbench.records.layout import CURVE, RENDERS
@@ -40,19 +41,71 @@ def load(folders: Iterable[str | Path]) -> Results:
     return Results(places, {p: r for p, r in found.items() if id(r) in kept}, problems)
 
 
+def comparable(
+    folders: Iterable[str | Path], skipped: list[RecordError] | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the cells and curves below `folders` as `effbench.analysis.comparison` takes them.
+
+    Of a cell that was run more than once the last run counts. A record or curve that cannot be
+    read is left out, its error appended to `skipped`. Raises RecordError for a missing folder.
+    """
+    found = record.locate(folders, errors="skip", skipped=skipped)
+    kept = {id(r) for r in tables.latest(list(found.values()))}
+    found = {folder: r for folder, r in found.items() if id(r) in kept}
+    curves = [pd.DataFrame(columns=["cell", "train_s", "psnr"])]
+    for folder in found:
+        try:
+            if (folder / CURVE).exists():
+                curves.append(tables.read_csv(folder / CURVE).assign(cell=str(folder)))
+        except RecordError as error:
+            if skipped is not None:
+                skipped.append(error)
+    if not found:
+        return pd.DataFrame(), curves[0]
+    cells = tables.cells(list(found.values())).assign(cell=[str(folder) for folder in found])
+    drawn = [c[["cell", "train_s", "psnr"]] for c in curves if len(c)]
+    return cells, pd.concat(drawn, ignore_index=True) if drawn else curves[0]
+
+
+def baseline(results: Results, name: str | None = None) -> str | None:
+    """Return the label of the row that others are compared with: `name`, if given, else what
+    `reference.choose` says. Raises ConfigError for a name that is no row of these results."""
+    if name is not None:
+        if results.records:
+            reference.is_baseline(tables.cells(results.records), name)
+        return name
+    return reference.choose(_finished(results), declared(results), papers(results))
+
+
+def _finished(results: Results) -> list[reference.Finished]:
+    """Return the finished cells in the order in which they were run."""
+    done = [cell for cell in results.records if cell.status == "ok"]
+    done.sort(key=lambda cell: str(cell.provenance.get("started") or ""))
+    labels = {cell.cell_id: identity.label(cell.method, cell.variant) for cell in done}
+    return [
+        reference.Finished(
+            cell.method,
+            cell.variant,
+            cell.params,
+            tuple(labels[parent] for parent in cell.parents.values() if parent in labels),
+        )
+        for cell in done
+    ]
+
+
 def curves(results: Results) -> pd.DataFrame:
     """Return the training curves of the finished cells, one row per point, as `tables.curves`."""
     return join(results, CURVE, ["fraction", "train_s", "iteration", "psnr", "loss"])
 
 
 def join(results: Results, file: str, first: Sequence[str] = ()) -> pd.DataFrame:
-    """Return the CSV files called `file` in the folders of the finished cells, with `tables.CELL`
+    """Return the CSV files called `file` in the folders of the finished cells, with `identity.CELL`
     in front, then `first`, budget, device and whatever else the files have.
 
     A file that cannot be read is left out, its error appended to `results.problems`; a cell
     without one has no rows.
     """
-    fixed = [*tables.CELL, *first, "budget", "device"]
+    fixed = [*identity.CELL, *first, "budget", "device"]
     parts = []
     for folder, cell in results.cells.items():
         if cell.status != "ok" or not (folder / file).exists():
@@ -63,7 +116,7 @@ def join(results: Results, file: str, first: Sequence[str] = ()) -> pd.DataFrame
             if str(error) not in map(str, results.problems):
                 results.problems.append(error)
             continue
-        known = {name: getattr(cell, name) for name in (*tables.CELL, "budget", "device")}
+        known = {name: getattr(cell, name) for name in (*identity.CELL, "budget", "device")}
         parts.append(part.assign(**{**known, "scene": record.scene_label(cell)}))
     filled = [part for part in parts if len(part)]
     frame = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=fixed)
@@ -123,11 +176,22 @@ def view_figure(cell: Record, view: str, name: str) -> float:
 
 def papers(results: Results) -> list[str]:
     """Return the names of the papers whose claims the folders' plans test, each once."""
+    return _planned(results, "paper")
+
+
+def declared(results: Results) -> str:
+    """Return the baseline that the folders' plans declare; "" for none, or for several."""
+    named = _planned(results, "baseline")
+    return named[0] if len(named) == 1 else ""
+
+
+def _planned(results: Results, key: str) -> list[str]:
+    """Return what the folders' plans have under `key`, each once, empty ones left out."""
     named: dict[str, None] = {}
     for folder in results.folders:
         for path in sorted(folder.rglob(PLAN)):
             try:
-                name = json.loads(path.read_text(encoding="utf-8")).get("paper")
+                name = json.loads(path.read_text(encoding="utf-8")).get(key)
             except (OSError, ValueError, AttributeError):
                 continue  # a plan says nothing that a picture or report needs
             if name:

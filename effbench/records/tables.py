@@ -17,48 +17,22 @@ from pathlib import Path
 import pandas as pd
 
 from effbench import files
+from effbench.analysis.figures import FIGURES
+from effbench.analysis.identity import ASKED, CELL, FOUND, GROUP, ROW, RUN
 from effbench.errors import RecordError
 from effbench.records import record
 from effbench.records.layout import CURVE
 from effbench.records.record import Record
 
-# Column to the group of the record that holds the figure, in the leaderboard's order.
-FIGURES: dict[str, str] = {
-    "psnr": "quality",
-    "ssim": "quality",
-    "lpips_vgg": "quality",
-    "lpips_alex": "quality",
-    "flip": "quality",
-    "train_s": "time",
-    "setup_s": "time",
-    "prepare_s": "time",
-    "iterations": "time",
-    "iter_ms": "time",
-    "iter_ms_p95": "time",
-    "peak_mem_mb": "memory",
-    "saved_mb": "memory",
-    "params": "size",
-    "nonzero": "size",
-    "model_mb": "size",
-    "model_zst_mb": "size",
-    "render_ms": "time",
-    "fps": "time",
-    "energy_j": "energy",
-}
+_SHIPPED = tuple(name for name, about in FIGURES.items() if about.group == "export")
 COLUMNS = (
     *("suite", "method", "variant", "scene", "n", "budget", "status", "psnr", "psnr_std"),
-    *(name for name in FIGURES if name != "psnr"),
+    *(name for name in FIGURES if name != "psnr" and name not in _SHIPPED),
     *("device", "backend"),
 )
-_EXPORT_FIGURES = ("export_mb", "latency_ms", "latency_p95_ms", "export_fps", "peak_ram_mb", "macs")
-FIGURES |= dict.fromkeys(_EXPORT_FIGURES, "export")
-EXTRA_COLUMNS = ("role", "reason", *_EXPORT_FIGURES)
-CELL = ("suite", "method", "variant", "scene", "repetition", "seed")
-_COUNTS = ("n", "iterations", "params", "nonzero", "macs")
+EXTRA_COLUMNS = ("role", "reason", *_SHIPPED)
+_COUNTS = ("n", *(name for name, about in FIGURES.items() if about.count))
 
-# What one row is about. Cells that failed early may not know their device or the scene's hash.
-_IDENTITY = ["suite", "method", "variant", "scene", "budget", "settings"]
-_LATE_IDENTITY = ["device", "manifest"]
 _RUN = ["seed", "started"]
 
 
@@ -90,7 +64,7 @@ def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
         frame[name] = frame[name].astype(float).round().astype("Int64")
     varying = _varying_params(frame.pop("settings"))
     frame = pd.concat([frame[columns], varying], axis=1)
-    order = ["suite", "scene", "budget", "device", "psnr"]
+    order = [*GROUP, "psnr"]
     return frame.sort_values(order, ascending=[True] * 4 + [False], ignore_index=True)
 
 
@@ -197,7 +171,7 @@ def write_tables(out_dir: str | Path) -> list[Path]:
 
 
 def _table(records: Iterable[Record]) -> pd.DataFrame:
-    """Return a row per record: _IDENTITY, _RUN, then what `cells` returns."""
+    """Return a row per record: ASKED, _RUN, then what `cells` returns."""
     texts: dict[bytes, str] = {}  # many cells have the same parameters: sort and write them once
     rows = []
     for cell in records:
@@ -209,15 +183,16 @@ def _table(records: Iterable[Record]) -> pd.DataFrame:
         made = (cell.device, cell.scene.get("manifest") or "", cell.backend)
         end = (cell.role, cell.status, cell.reason)
         groups = {name: getattr(cell, name) for name in _GROUPS}
-        figures = [groups[group].get(name) for name, group in FIGURES.items()]
+        figures = [groups[group].get(name) for name, group in _PLACES]
         rows.append((*about, texts[key], *run, *made, *end, *figures))
     frame = pd.DataFrame(rows, columns=_TABLE)
     return frame.astype(dict.fromkeys(FIGURES, float))  # what nobody measured is None
 
 
-_GROUPS = tuple(dict.fromkeys(FIGURES.values()))
+_PLACES = [(name, about.group) for name, about in FIGURES.items()]
+_GROUPS = tuple(dict.fromkeys(group for _, group in _PLACES))
 _TABLE = [
-    *_IDENTITY,
+    *ASKED,
     *("repetition", "seed", "started"),
     *("device", "manifest", "backend"),
     *("role", "status", "reason"),
@@ -230,17 +205,17 @@ def _latest(frame: pd.DataFrame) -> pd.DataFrame:
     if frame.empty:
         return frame
     by_start = frame.sort_values("started", kind="stable")
-    last = by_start.drop_duplicates([*_IDENTITY, "device", "seed"], keep="last")
+    last = by_start.drop_duplicates(list(RUN), keep="last")
     return frame.loc[last.index.sort_values()]
 
 
 def _adopt(frame: pd.DataFrame) -> pd.DataFrame:
     """Give failed seeds that do not know these the only value that their row's others have."""
-    for column in _LATE_IDENTITY:
+    for column in FOUND:
         blank = frame[column] == ""
         if not blank.any():
             continue
-        row = frame.groupby(_IDENTITY).ngroup()
+        row = frame.groupby(list(ASKED)).ngroup()
         known = frame[column].where(~blank).groupby(row).agg(["nunique", "first"])
         only = known["first"].where(known["nunique"] == 1)
         frame = frame.assign(**{column: frame[column].mask(blank, row.map(only).fillna(""))})
@@ -250,9 +225,9 @@ def _adopt(frame: pd.DataFrame) -> pd.DataFrame:
 def _rows(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a row per group of cells that are one experiment: what each column of the
     leaderboard says of them. Whole columns at a time: there may be 100,000 cells."""
-    identity = [*_IDENTITY, *_LATE_IDENTITY]
+    identity = list(ROW)
     row = frame.groupby(identity, dropna=False).ngroup()
-    first = frame.groupby(row)[[*_IDENTITY, "device"]].first()
+    first = frame.groupby(row)[[*ASKED, "device"]].first()
     done = frame["status"] == "ok"
     figures = frame.loc[done, list(FIGURES)].astype(float).groupby(row[done])
     is_row = (frame["role"] == "row").groupby(row).any()

@@ -105,17 +105,16 @@ def run(planned: Plan, out: Path, console: Console, *, fresh: bool = False) -> R
 
 def summarise(planned: Plan, out: Path, records: list[Record]) -> Result:
     """Write tables, plots and, for a plan with a paper, the verdict of the records below `out`."""
-    from effbench.analysis import side_by_side, verdict_text
     from effbench.records import tables
+    from effbench.report import papers
     from effbench.report.plots import pictures
 
     written, drawn = tables.write_tables(out), pictures.write_plots(out)
     if not planned.paper:
         return Result(out, records, written, drawn)
     tested = paper.load(planned.paper)
-    if tested.figures:
-        return Result(out, records, written + side_by_side.write(out, tested), drawn, tested)
-    verdict, pages = verdict_text.write(out, tested)
+    frame, pages = papers.write(out, tested)
+    verdict = None if tested.figures else frame
     return Result(out, records, written + pages, drawn, tested, verdict)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from effbench.analysis import paper, verdict
-from effbench.analysis.comparison import MEASURES
+from effbench.analysis.measures import CLAIMED
 from effbench.analysis.paper import Selector
 from effbench.errors import ConfigError
 
@@ -32,7 +32,7 @@ def test_a_paper_says_where_its_figures_are_from(name: str) -> None:
     assert found.authors
     assert "arXiv:" in found.source or "without an arXiv number" in found.source
     assert found.claims or found.figures
-    assert {claim.measure for claim in found.claims} <= set(MEASURES)
+    assert {claim.measure for claim in found.claims} <= set(CLAIMED)
     columns = {column for claim in found.claims for column in claim.columns or ()}
     assert columns | {figure.column for figure in found.figures} <= set(found.rows[0])
 

@@ -11,6 +11,7 @@ from effbench.analysis import paper, side_by_side
 from effbench.nerf.lightfield.network import D60_SR3, NeLFNetwork
 from effbench.records import record
 from effbench.records.record import Record
+from effbench.report import papers
 
 MOBILE = paper.load("mobile-nelf")
 SCENE: dict[str, Any] = {
@@ -39,12 +40,12 @@ OTHER = cell("instant-ngp", 1.0, 1, 1)
 
 
 def test_rows_are_the_paper_s_methods_and_what_quantises_them() -> None:
-    frame = side_by_side.beside(MOBILE, [STUDENT, PRUNED, QUANTIZED, OTHER])
+    frame = papers.beside(MOBILE, [STUDENT, PRUNED, QUANTIZED, OTHER])
     assert set(frame["method"]) == {"nelf-student", "iterative-30", "quantized"}
 
 
 def test_figures_are_in_the_paper_s_units_and_relative_to_the_student() -> None:
-    frame = side_by_side.beside(MOBILE, [STUDENT, PRUNED, QUANTIZED]).set_index("method")
+    frame = papers.beside(MOBILE, [STUDENT, PRUNED, QUANTIZED]).set_index("method")
     pruned = frame.loc["iterative-30"]
     assert (pruned["model_mb"], pruned["fps"], pruned["ram_kb"]) == (1, 15, 60_000)
     assert (pruned["model_mb_ratio"], pruned["fps_ratio"], pruned["ram_kb_ratio"]) == (
@@ -61,7 +62,7 @@ def test_figures_are_in_the_paper_s_units_and_relative_to_the_student() -> None:
 
 
 def test_without_the_student_there_are_no_ratios() -> None:
-    frame = side_by_side.beside(MOBILE, [PRUNED])
+    frame = papers.beside(MOBILE, [PRUNED])
     assert frame["model_mb_ratio"].isna().all()
     assert frame["model_mb"].iloc[0] == 1
 
@@ -69,7 +70,7 @@ def test_without_the_student_there_are_no_ratios() -> None:
 def test_the_page_shows_both_and_the_notes(tmp_path: Path) -> None:
     for each in (STUDENT, PRUNED):
         record.write(tmp_path / "cells" / each.cell_id / "record.json", each)
-    table, page = side_by_side.write(tmp_path, MOBILE)
+    _, (table, page) = papers.write(tmp_path, MOBILE)
     text = page.read_text()
     assert "## distill · toy/ramp" in text
     row = next(line for line in text.splitlines() if line.startswith("| iterative-30"))
@@ -87,7 +88,7 @@ def test_without_results_the_paper_speaks_alone() -> None:
     text = side_by_side.own_table(MOBILE)
     assert "| nelf-student |" in text
     assert "700" in text
-    empty = side_by_side.to_markdown(MOBILE, side_by_side.beside(MOBILE, [OTHER]))
+    empty = side_by_side.to_markdown(MOBILE, papers.beside(MOBILE, [OTHER]))
     assert "These records have no row of `mobilenerf`, `nelf-student`" in empty
 
 

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from effbench.analysis import paper, verdict, verdict_text
-from effbench.analysis.comparison import Summary, summarise
+from effbench.analysis.statistics import Summary, summarise
 from effbench.analysis.verdict import Published
-from effbench.records import record
+from effbench.records import record, results
 from effbench.records.record import Record
+from effbench.report import papers
 
 HSM = paper.load("hsm")
 RATIO = Published(0.55, 0.53, 0.62)
@@ -62,7 +63,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def judged(*folders: Path) -> pd.DataFrame:
-    return verdict.verdict(HSM, *verdict.load(folders))
+    return verdict.verdict(HSM, *results.comparable(folders))
 
 
 def row(found: pd.DataFrame, measure: str, baseline: str = "compaction=none") -> pd.Series[Any]:
@@ -160,7 +161,7 @@ class TestVerdict:
         (run / "cells/none-0/record.json").write_text("{", encoding="utf-8")
         (run / "cells/hsm-1/curve.csv").write_text("", encoding="utf-8")
         errors: list[Any] = []
-        cells, curves = verdict.load([run], errors)
+        cells, curves = results.comparable([run], errors)
         assert len(errors) == 2
         assert len(cells) == 8
         assert curves["cell"].nunique() == 7
@@ -207,7 +208,7 @@ class TestJudge:
 
 class TestPage:
     def test_it_shows_figures_the_papers_and_each_claim(self, run: Path) -> None:
-        found, (table, page) = verdict_text.write(run, HSM)
+        found, (table, page) = papers.write(run, HSM)
         text = page.read_text(encoding="utf-8")
         assert len(pd.read_csv(table)) == len(found)
         assert "## hsm · procedural/blocks" in text

@@ -266,5 +266,8 @@ class TestWriteTables:
 
 
 def test_tables_and_plots_do_not_import_torch() -> None:
-    program = "import sys; from effbench.records import tables; from effbench.report.plots import pictures; sys.exit('torch' in sys.modules)"
+    program = (
+        "import sys; from effbench.records import tables; "
+        "from effbench.report.plots import pictures; sys.exit('torch' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -16,17 +16,18 @@ import numpy as np
 import pandas as pd
 
 from effbench.analysis import significance
+from effbench.analysis.figures import FIGURES
+from effbench.analysis.identity import CHECKED
 from effbench.analysis.significance import LEAST_SEEDS, Test
 from effbench.report.gate import rows
 from effbench.report.gate.rows import Key, Row
 from effbench.report.gate.snapshot import Snapshot
-from effbench.report.gate.tolerances import DRIFT, FIGURES
+from effbench.report.gate.tolerances import CHECKS, DRIFT
 
 Verdict = Literal["regressed", "improved", "within noise", "missing", "new"]
 VERDICTS: tuple[Verdict, ...] = ("regressed", "missing", "improved", "new", "within noise")
-ROW = ["suite", "scene", "budget", "device", "method", "variant"]
 COLUMNS = (
-    *(*ROW, "figure", "verdict", "baseline", "baseline_std", "baseline_n"),
+    *(*CHECKED, "figure", "verdict", "baseline", "baseline_std", "baseline_n"),
     *("candidate", "candidate_std", "candidate_n", "change", "tolerance", "p", "reason"),
 )
 _ROUNDING = 1e-8  # a baseline file has ten digits
@@ -79,7 +80,7 @@ def check(candidate: Snapshot, baseline: Snapshot, options: Options) -> Report:
         raise baseline.unreadable[0]
     candidate = rows.with_device(candidate, baseline)
     notes = rows.check_hardware(candidate, baseline, options.allow_hardware)
-    row = [name for name in ROW if name != "device" or not options.allow_hardware]
+    row = [name for name in CHECKED if name != "device" or not options.allow_hardware]
     new, old = (rows.split(s, row) for s in (candidate, baseline))
     reference = options.reference or rows.choose_reference(new, old)
     options = replace(options, reference=reference)
@@ -123,13 +124,13 @@ class Line:
         """The change of the mean: in the figure's unit, or as a part of the baseline's."""
         assert self.old is not None
         assert self.new is not None
-        if FIGURES[self.figure].kind == "difference":
+        if CHECKS[self.figure].kind == "difference":
             return float(self.new.mean() - self.old.mean())
         return float(np.exp(np.log(self.new).mean() - np.log(self.old).mean()) - 1)
 
     def cells(self, row: Sequence[str]) -> dict[str, Any]:
         """Return the line as COLUMNS; figures as they are, not on the scale that is tested."""
-        about = dict.fromkeys(ROW, "") | dict(zip(row, self.key, strict=True))
+        about = dict.fromkeys(CHECKED, "") | dict(zip(row, self.key, strict=True))
         sides: dict[str, Any] = {}
         for name, side in (("baseline", self.old), ("candidate", self.new)):
             found = np.zeros(0) if side is None else side
@@ -159,7 +160,7 @@ def _compare(key: Key, old: Row | None, new: Row | None, options: Options) -> li
     if len(lost):
         lines.append(Line(key, "", "missing", _failures(lost)))
     for name, tolerance in options.tolerances.items():
-        if name in FIGURES and (line := _line(key, name, old, new, tolerance, options)):
+        if name in CHECKS and (line := _line(key, name, old, new, tolerance, options)):
             lines.append(line)
     return lines
 
@@ -174,7 +175,7 @@ def _line(
     key: Key, name: str, old: Row, new: Row, tolerance: float, options: Options
 ) -> Line | None:
     """Return a figure's line, or None if the baseline does not have it."""
-    figure = FIGURES[name]
+    figure = CHECKS[name]
     absolute = figure.timed and old.is_reference
     if absolute and (options.allow_hardware or DRIFT not in options.tolerances):
         return None
@@ -277,7 +278,7 @@ def _adjusted(lines: Sequence[Line], test: Test, sign: int) -> list[float]:
 
 def _tested(figure: str, values: significance.Array, sign: int) -> significance.Array:
     """Return the values on the scale that is tested, where lower is worse (sign 1)."""
-    scaled = np.log(values) if FIGURES[figure].kind == "ratio" else values
+    scaled = np.log(values) if CHECKS[figure].kind == "ratio" else values
     return np.asarray(sign * _sign(figure) * scaled, float)
 
 

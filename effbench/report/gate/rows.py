@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from effbench.analysis.identity import GROUP, label
 from effbench.errors import ConfigError, unknown
 from effbench.report.gate.snapshot import Snapshot
-from effbench.report.gate.tolerances import FIGURES
+from effbench.report.gate.tolerances import CHECKS
 
 Key = tuple[str, ...]
 
@@ -31,7 +32,7 @@ class Row:
     def method(self) -> str:
         """The method with its variant, as tables show it."""
         first = self.cells.iloc[0]
-        return f"{first['method']} {first['variant']}".strip()
+        return label(first["method"], first["variant"])
 
     @property
     def label(self) -> str:
@@ -41,7 +42,7 @@ class Row:
     def condition(self) -> tuple[str, ...]:
         """What a row shares with the reference that its durations are divided by."""
         first = self.cells.iloc[0]
-        return tuple(str(first[name]) for name in ("suite", "scene", "budget", "device"))
+        return tuple(str(first[name]) for name in GROUP)
 
 
 # What cells of one row have in common, unless a folder holds several runs.
@@ -127,7 +128,7 @@ def divide(rows: Mapping[Key, Row], reference: str) -> None:
     for row in rows.values():
         other = references.get(row.condition)
         row.is_reference = other is row or not reference
-        for name, figure in FIGURES.items():
+        for name, figure in CHECKS.items():
             if figure.timed and not row.is_reference:
                 base = pd.Series(dtype=float) if other is None else other.done[name]
                 row.relative[name] = (row.done[name] / base).dropna()

@@ -20,6 +20,7 @@ from typing import Any
 import pandas as pd
 
 from effbench import files
+from effbench.analysis.figures import FIGURES
 from effbench.errors import ConfigError, RecordError
 from effbench.records import record, tables
 from effbench.records.record import Record
@@ -33,7 +34,6 @@ ABOUT = (
     *("manifest", "eval_views"),
 )
 CELL = ("repetition", "status", "reason")
-FIGURES = tuple(tables.FIGURES)
 _PROVENANCE = (
     *("effbench", "commit", "dirty", "python", "packages", "cuda", "driver", "cpu"),
     *("cores", "threads", "ram_mb", "os"),

@@ -14,7 +14,7 @@ from tabulate import tabulate
 
 from effbench.records import tables
 from effbench.report.gate.check import Report
-from effbench.report.gate.tolerances import DRIFT, FIGURES
+from effbench.report.gate.tolerances import CHECKS, DRIFT
 
 _HEADINGS = (
     *("verdict", "method", "scene", "figure", "baseline", "candidate", "change"),
@@ -188,7 +188,7 @@ def _digits(value: float) -> str:
 def _change(figure: str, change: float) -> str:
     if math.isnan(change):
         return ""
-    if FIGURES[figure].kind == "ratio":
+    if CHECKS[figure].kind == "ratio":
         return f"{100 * change:+.1f} %"
     return f"{change:+.3f}{_UNITS.get(figure, '')}"
 
@@ -196,7 +196,7 @@ def _change(figure: str, change: float) -> str:
 def _tolerance(figure: str, tolerance: float) -> str:
     if math.isnan(tolerance):
         return ""
-    if figure == DRIFT or FIGURES[figure].kind == "ratio":
+    if figure == DRIFT or CHECKS[figure].kind == "ratio":
         return f"{100 * tolerance:g} %"
     return f"{tolerance:g}{_UNITS.get(figure, '')}"
 

@@ -15,11 +15,12 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from effbench.analysis.figures import FIGURES, axis_label, figure
+from effbench.analysis.identity import GROUP
 from effbench.errors import ConfigError
 from effbench.method.budget import Budget
 from effbench.records import tables
 from effbench.records.results import Results
-from effbench.report.plots.style import CONDITIONS, Colour, Looks, title
+from effbench.report.plots.style import Colour, Looks, title
 
 _SYMBOLS = {  # matplotlib's markers as Plotly calls them
     **{"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down"},
@@ -28,11 +29,6 @@ _SYMBOLS = {  # matplotlib's markers as Plotly calls them
 }
 _ON_DARK = 0.16  # least relative luminance of a line on the dark page: a contrast of 3.5
 _MOST_ENTRIES = 16  # drawn in charts until someone asks for more
-# Not shown in the table before someone asks for all columns.
-MINOR = (
-    *("lpips_alex", "setup_s", "iter_ms_p95", "params", "nonzero", "model_zst_mb", "fps"),
-    *("latency_p95_ms", "export_fps", "macs"),
-)
 _PROVENANCE_OF_CELL = ("started", "command")
 
 
@@ -67,7 +63,7 @@ def finite(value: Any) -> Any:
 
 def _groups(board: pd.DataFrame) -> dict[tuple[str, ...], str]:
     """Return the label of each group of rows, in the leaderboard's order."""
-    grouped = board.groupby(CONDITIONS, sort=False)
+    grouped = board.groupby([*GROUP], sort=False)
     return {tuple(map(str, key)): title(rows, board) for key, rows in grouped}
 
 
@@ -118,7 +114,7 @@ def _rows(
     figures = [*shown_columns(board), "psnr_std", "n"]
     return [
         {
-            "group": groups.index(tuple(str(row[name]) for name in CONDITIONS)),
+            "group": groups.index(tuple(str(row[name]) for name in GROUP)),
             "entry": entries.index((row["method"], row["variant"])),
             **{name: finite(row[name]) for name in figures},
             "status": row["status"],
@@ -135,7 +131,7 @@ def _curves(
     """Return a curve per group and entry: means over seeds at equal fractions of the budget, and
     the sample standard deviation of the PSNR (None for one seed)."""
     drawn = []
-    for key, own in curves.dropna(subset=["psnr"]).groupby([*CONDITIONS, "method", "variant"]):
+    for key, own in curves.dropna(subset=["psnr"]).groupby([*GROUP, "method", "variant"]):
         *group, method, variant = map(str, key)
         if tuple(group) not in groups:
             continue
@@ -152,7 +148,7 @@ def _cells(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the cells, each with the numbers of its row and environment; and the environments:
     what provenances say apart from start and command, each once."""
-    about = [*CONDITIONS, "method", "variant"]
+    about = [*GROUP, "method", "variant"]
     place = {key: i for i, key in enumerate(board[about].itertuples(index=False, name=None))}
     frame = tables.cells(found.records) if found.records else pd.DataFrame(columns=about)
     environments: dict[str, int] = {}

@@ -22,7 +22,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 import effbench
 from effbench import files
-from effbench.analysis import reference
 from effbench.errors import RecordError
 from effbench.records import results, tables
 from effbench.records.results import Results
@@ -59,7 +58,7 @@ def write(
     """Write the report of the records below `folders` to `path`, atomically.
 
     views: how many test views of each scene to show, if they fit; baseline: "method" or "method
-    variant" that rows are compared with, by default what `baselines.choose` says; heading: the
+    variant" that rows are compared with, by default what `results.baseline` says; heading: the
     page's, by default the suites' names. Raises RecordError for a folder that does not exist,
     ConfigError for a baseline that is not there, EffbenchError when the page cannot be written.
     """
@@ -133,7 +132,7 @@ def _few(values: Iterable[Any], most: int = 4) -> str:
 
 
 def _summary(found: Results, board: pd.DataFrame, baseline: str | None) -> dict[str, Any]:
-    chosen = reference.choose(found, baseline)
+    chosen = results.baseline(found, baseline)
     return {
         "best": summary.best(board),
         "baseline": chosen,

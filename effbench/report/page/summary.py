@@ -10,14 +10,16 @@ from typing import Any, Literal
 import pandas as pd
 
 from effbench.analysis import paper, side_by_side, verdict, verdict_text
+from effbench.analysis.comparison import paired
 from effbench.analysis.figures import FIGURES, figure
+from effbench.analysis.identity import GROUP
+from effbench.analysis.measures import MEASURES, SHOWN
 from effbench.analysis.paper import Paper
-from effbench.analysis.statistics import PAIRED, paired
 from effbench.errors import ConfigError
 from effbench.records import results, tables
 from effbench.records.results import Results
-from effbench.report.plots.comparison_plots import MEASURES
-from effbench.report.plots.style import CONDITIONS, title
+from effbench.report import papers
+from effbench.report.plots.style import title
 
 _BEST = ("psnr", "iter_ms", "peak_mem_mb", "model_mb", "render_ms")
 MOST_ROWS = 40  # of a table against the baseline
@@ -73,7 +75,7 @@ class Tested:
 def best(board: pd.DataFrame) -> list[tuple[str, list[Best]]]:
     """Return, per group, the row that leads in each of the main figures."""
     found = []
-    for _, rows in board[board["role"] == "row"].groupby(CONDITIONS, sort=False):
+    for _, rows in board[board["role"] == "row"].groupby([*GROUP], sort=False):
         leaders = []
         for name in _BEST:
             known = rows.dropna(subset=[name])
@@ -94,15 +96,15 @@ def best(board: pd.DataFrame) -> list[tuple[str, list[Best]]]:
 
 def against(found: Results, baseline: str | None) -> list[Table]:
     """Return a table per group of how every row compares with the baseline, by
-    `statistics.paired`; the largest gains in PSNR first."""
+    `comparison.paired`; the largest gains in PSNR first."""
     if baseline is None:
         return []
     compared = paired(tables.cells(found.records), baseline)
     compared = compared[(compared["n"] > 0) & compared["mean"].notna()]
-    measures = [name for name in MEASURES if name in set(compared["measure"])]
-    headings = [MEASURES[name] for name in measures]
+    measures = [name for name in SHOWN if name in set(compared["measure"])]
+    headings = [MEASURES[name].short for name in measures]
     made = []
-    for _, group in compared.groupby(CONDITIONS, sort=False):
+    for _, group in compared.groupby([*GROUP], sort=False):
         rows = []
         for (method, variant), own in group.groupby(["method", "variant"], sort=False):
             by_measure = {row["measure"]: row for row in own.to_dict("records")}
@@ -144,9 +146,9 @@ def tested(found: Results) -> list[Tested]:
 
 
 def _claims(chosen: Paper, found: Results) -> list[Tested]:
-    frame = verdict.verdict(chosen, *verdict.load(found.folders))
+    frame = verdict.verdict(chosen, *results.comparable(found.folders))
     made = []
-    for _, rows in frame.groupby(CONDITIONS, sort=False):
+    for _, rows in frame.groupby([*GROUP], sort=False):
         headings, cells = verdict_text.table(chosen, rows)
         said = verdict_text.said(chosen, rows)
         claims = [(_plain(claim), list(map(_plain, lines))) for claim, lines in said]
@@ -155,29 +157,28 @@ def _claims(chosen: Paper, found: Results) -> list[Tested]:
 
 
 def _beside(chosen: Paper, found: Results) -> list[Tested]:
-    frame = side_by_side.beside(chosen, found.records)
+    frame = papers.beside(chosen, found.records)
     notes = [("Of the paper’s figures:", [note.text for note in chosen.notes])]
     return [
         Tested(chosen.title, title(rows, frame), *side_by_side.table(chosen, rows), notes)
-        for _, rows in frame.groupby(CONDITIONS, sort=False)
+        for _, rows in frame.groupby([*GROUP], sort=False)
     ]
 
 
 def judge(measure: str, low: float, high: float) -> Verdict:
-    """Return what the 95 % interval of a measure of `statistics.PAIRED` says."""
+    """Return what the 95 % interval of a measure of `measures.PAIRED` says."""
     if math.isnan(low) or math.isnan(high):
         return "unknown"
-    about = PAIRED[measure]
-    neutral = 1.0 if about.kind == "ratio" else 0.0
-    if low <= neutral <= high:
+    about = MEASURES[measure]
+    if low <= about.neutral <= high:
         return "same"
-    return "better" if (low > neutral) == (about.better == "higher") else "worse"
+    return "better" if (low > about.neutral) == (about.better == "higher") else "worse"
 
 
 def _against(measure: str, row: dict[Any, Any] | None) -> Against:
     if row is None:
         return Against()
-    form = "{:.2f}×" if PAIRED[measure].kind == "ratio" else "{:+.2f} dB"
+    form = "{:.2f}×" if MEASURES[measure].kind == "ratio" else "{:+.2f} dB"
     low, high = row["low"], row["high"]
     interval = "" if pd.isna(low) else _minus(f"{low:.2f} to {high:.2f}")
     return Against(_minus(form.format(row["mean"])), interval, judge(measure, low, high))

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from effbench.analysis.figures import FIGURES
+from effbench.analysis.identity import GROUP
 from effbench.report.page import data
-from effbench.report.plots.style import CONDITIONS
 
 _NO_LEAD = ("train_s", "setup_s", "prepare_s")  # the budget, and costs that no method is after
 
@@ -31,7 +31,7 @@ def table(board: pd.DataFrame) -> tuple[list[Column], list[list[tuple[str, str]]
     """Return the columns of the leaderboard, and rows of (text, class)."""
     columns = _text_columns(board)
     for name in data.shown_columns(board):
-        about, minor = FIGURES[name], name in data.MINOR
+        about, minor = FIGURES[name], FIGURES[name].minor
         heading = about.heading.removesuffix(f" {about.unit}") if about.unit else about.heading
         columns.append(Column(name, heading, about.unit, about.how, "figure", about.better, minor))
     leads = {c.name: _leads(board, c) for c in columns if c.better and c.name not in _NO_LEAD}
@@ -72,7 +72,7 @@ def _text_columns(board: pd.DataFrame) -> list[Column]:
 def _leads(board: pd.DataFrame, column: Column) -> pd.Series[bool]:
     """Return which rows have the best figure of their group, where rows differ."""
     values = board[column.name].where(board["role"] == "row").astype(float)
-    grouped = values.groupby([board[name] for name in CONDITIONS])
+    grouped = values.groupby([board[name] for name in GROUP])
     best = grouped.transform("max" if column.better == "higher" else "min")
     return (values == best) & (grouped.transform("nunique") > 1)
 

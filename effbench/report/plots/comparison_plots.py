@@ -11,13 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from effbench.analysis import reference, statistics
+from effbench.analysis import comparison
 from effbench.analysis.figures import axis_label
+from effbench.analysis.identity import GROUP
+from effbench.analysis.measures import MEASURES, SHOWN
+from effbench.analysis.pareto import pareto as on_front
 from effbench.analysis.sweeps import Sweep, sweeps
-from effbench.records import tables
+from effbench.records import results, tables
 from effbench.records.results import Results
 from effbench.report.plots.labels import Label, entry_label
-from effbench.report.plots.style import CONDITIONS, Entry, Looks, lattice, panels, title
+from effbench.report.plots.style import Entry, Looks, lattice, panels, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,13 +31,6 @@ COSTS = {  # file name to the figure against which PSNR is drawn
     "pareto-memory": "peak_mem_mb",
     "pareto-rendering-time": "render_ms",
     "pareto-latency": "latency_ms",
-}
-MEASURES = {  # of `statistics.PAIRED`, with their axes' labels
-    "psnr_gain": "ΔPSNR (dB)",
-    "iter_ratio": "iteration time (×)",
-    "memory_ratio": "peak memory (×)",
-    "size_ratio": "model size (×)",
-    "render_ratio": "rendering time (×)",
 }
 SWEPT = ("psnr", "model_mb", "iter_ms", "render_ms", "latency_ms")
 _POINT: dict[str, Any] = {
@@ -59,10 +55,10 @@ def figures(
 ) -> dict[str, Figure | None]:
     """Return the pictures by name, None where there is nothing to draw."""
     rows = board[board["role"] == "row"]
-    name = reference.choose(found, baseline)
+    name = results.baseline(found, baseline)
     drawn = {file: pareto(rows, looks, cost) for file, cost in COSTS.items()}
     if name is not None:
-        paired = statistics.paired(tables.cells(found.records), name)
+        paired = comparison.paired(tables.cells(found.records), name)
         drawn["ratios"] = ratios(paired, looks, name)
     for swept in sweeps(rows):
         drawn[f"sweep-{_slug(swept.method)}-{_slug(swept.parameter)}"] = sweep(swept, looks)
@@ -74,7 +70,7 @@ def pareto(board: pd.DataFrame, looks: Looks, cost: str) -> Figure | None:
     is the front: nothing above it was measured at that cost or less."""
 
     def draw(axes: Axes, rows: pd.DataFrame, looks: Looks) -> list[Label]:
-        front = rows[statistics.pareto(rows, cost)].sort_values(cost)
+        front = rows[on_front(rows, cost)].sort_values(cost)
         axes.plot([*front[cost], rows[cost].max() * 3], _extended(front["psnr"]), **_FRONT)
         return _draw_points(axes, rows, looks, cost)
 
@@ -83,14 +79,14 @@ def pareto(board: pd.DataFrame, looks: Looks, cost: str) -> Figure | None:
 
 
 def ratios(paired: pd.DataFrame, looks: Looks, baseline: str) -> Figure | None:
-    """Draw `statistics.paired`: a line of panels per scene, one per measure, a bar per row with the
+    """Draw `comparison.paired`: a line of panels per scene, one per measure, a bar per row with the
     95 % interval over pairs of seeds."""
-    done = paired[(paired["n"] > 0) & paired["measure"].isin(list(MEASURES))]
+    done = paired[(paired["n"] > 0) & paired["measure"].isin(SHOWN)]
     done = done.dropna(subset=["mean"])
-    measures = [name for name in MEASURES if name in set(done["measure"])]
+    measures = [name for name in SHOWN if name in set(done["measure"])]
     if not measures:
         return None
-    groups = [group for _, group in done.groupby(CONDITIONS)]
+    groups = [group for _, group in done.groupby([*GROUP])]
     most = max(group.groupby(["method", "variant"]).ngroups for group in groups)
     size = (2.1, 0.32 * most + 1.0)
     figure, grid = lattice(len(groups), len(measures), panel=size, names=2.6)
@@ -98,7 +94,7 @@ def ratios(paired: pd.DataFrame, looks: Looks, baseline: str) -> Figure | None:
         entries = _ranked(group)
         for measure, axes in zip(measures, line, strict=True):
             _draw_bars(axes, group[group["measure"] == measure], entries, looks)
-            axes.set_xlabel(MEASURES[measure])
+            axes.set_xlabel(MEASURES[measure].short)
             axes.tick_params(labelleft=axes is line[0])
         line[0].set_title(f"{title(group, done)}, against {baseline}")
     return figure
@@ -113,7 +109,7 @@ def sweep(swept: Sweep, looks: Looks) -> Figure | None:
         Line2D([], [], color=colour, marker=marker, label=entry_label("", setting or "default", 36))
         for setting, (colour, marker) in colours.items()
     ]
-    groups = [group for _, group in swept.rows.groupby(CONDITIONS)]
+    groups = [group for _, group in swept.rows.groupby([*GROUP])]
     if not measured or not groups:
         return None
     figure, grid = lattice(len(groups), len(measured), handles, panel=(2.7, 2.6))
@@ -160,7 +156,7 @@ def _draw_points(axes: Axes, rows: pd.DataFrame, looks: Looks, cost: str) -> lis
 def _draw_bars(axes: Axes, rows: pd.DataFrame, entries: list[Entry], looks: Looks) -> None:
     """Draw bars from "no difference" to the mean, in the entries' order from the top."""
     measure = str(rows["measure"].iloc[0]) if len(rows) else ""
-    neutral = 0.0 if measure == "psnr_gain" else 1.0
+    neutral = MEASURES[measure].neutral if measure else 1.0
     for method, variant, mean, low, high in rows[
         ["method", "variant", "mean", "low", "high"]
     ].itertuples(index=False):

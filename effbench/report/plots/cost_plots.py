@@ -10,11 +10,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from effbench.analysis.identity import GROUP
 from effbench.errors import RecordError
 from effbench.records import record
 from effbench.records.results import Results
 from effbench.report.plots.labels import entry_label
-from effbench.report.plots.style import CONDITIONS, Entry, Looks, lattice, title
+from effbench.report.plots.style import Entry, Looks, lattice, title
 
 _PARTS = {  # of a cell's time: column, colour, name
     "prepare_s": ("#949494", "preparing (parents, teachers)"),
@@ -36,21 +37,21 @@ def figures(found: Results, looks: Looks, bench: Path | None) -> dict[str, Figur
 
 
 def times(found: Results) -> pd.DataFrame:
-    """Return a row per finished cell: CONDITIONS, method, variant, the parts of its time in s, and
+    """Return a row per finished cell: GROUP, method, variant, the parts of its time in s, and
     iter_ms, iter_ms_p95. rest_s: what is in total_s but in none of the others, which leaves out
     prepare_s, spent in the parents' cells."""
     rows: list[dict[str, Any]] = []
     for cell in found.records:
         if cell.status != "ok":
             continue
-        known: dict[str, Any] = {name: getattr(cell, name) for name in CONDITIONS}
+        known: dict[str, Any] = {name: getattr(cell, name) for name in GROUP}
         spent = {name: cell.time.get(name) or 0.0 for name in _PARTS}
         inside = spent["setup_s"] + spent["train_s"] + spent["eval_s"]
         spent["rest_s"] = max((cell.time.get("total_s") or 0.0) - inside, 0.0)
         steps = {name: cell.time.get(name) for name in ("iter_ms", "iter_ms_p95")}
         known |= {"scene": record.scene_label(cell), "method": cell.method}
         rows.append({**known, "variant": cell.variant, **spent, **steps})
-    columns = [*CONDITIONS, "method", "variant", *_PARTS, "iter_ms", "iter_ms_p95"]
+    columns = [*GROUP, "method", "variant", *_PARTS, "iter_ms", "iter_ms_p95"]
     return pd.DataFrame(rows, columns=columns).astype({"iter_ms": float, "iter_ms_p95": float})
 
 
@@ -125,7 +126,7 @@ def iteration_parts(parts_ms: pd.Series[float]) -> Figure:
 
 def _bar_panels(spent: pd.DataFrame) -> tuple[Figure, list[tuple[pd.DataFrame, Any]]]:
     """Return a figure with a panel of bars per scene, and the panels with their rows."""
-    groups = [group for _, group in spent.groupby(CONDITIONS)]
+    groups = [group for _, group in spent.groupby([*GROUP])]
     most = max(len(_means(group)) for group in groups)
     figure, grid = lattice(len(groups), 1, panel=(5.2, 0.32 * most + 1.1), names=2.6)
     for group, (axes,) in zip(groups, grid, strict=True):

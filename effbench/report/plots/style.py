@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from effbench import files
+from effbench.analysis.identity import GROUP
 from effbench.report.plots.labels import Label, entry_label, place_labels
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
 }
 
-CONDITIONS = ["suite", "scene", "budget", "device"]  # what the rows of a panel have in common
 Entry = tuple[str, str]  # method and variant
 Line = Literal["-", ""]
 Colour = tuple[float, float, float]
@@ -97,7 +97,7 @@ def panels(
     """
     if frame.empty:
         return None
-    groups = [group for _, group in frame.groupby([*CONDITIONS, *by], sort=True, observed=True)]
+    groups = [group for _, group in frame.groupby([*GROUP, *by], sort=True, observed=True)]
     columns = min(per_row, len(groups))
     rows = math.ceil(len(groups) / columns)
     handles = handles or legend(frame, looks, line)
@@ -117,8 +117,8 @@ def panels(
 
 
 def title(group: pd.DataFrame, frame: pd.DataFrame) -> str:
-    """Return a group's scene, and those of its other CONDITIONS that differ within the frame."""
-    telling = [name for name in CONDITIONS if name == "scene" or frame[name].nunique() > 1]
+    """Return a group's scene, and those of its other GROUP that differ within the frame."""
+    telling = [name for name in GROUP if name == "scene" or frame[name].nunique() > 1]
     return ", ".join(str(group[name].iloc[0]) for name in telling)
 
 

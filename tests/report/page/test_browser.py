@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from effbench.analysis import statistics
+from effbench.analysis.pareto import pareto
 from effbench.records import record, tables
 from effbench.report.page import page as report
 from tests.browser import chromium
@@ -222,7 +222,7 @@ class TestCharts:
         blocks = frame[frame["scene"] == "procedural/blocks"]
         for cost in ("model_mb", "iter_ms"):
             page.select_option("#trade-x", cost)
-            front = blocks[statistics.pareto(blocks, cost)].drop_duplicates([cost, "psnr"])
+            front = blocks[pareto(blocks, cost)].drop_duplicates([cost, "psnr"])
             staircase = self.traces(page, "trade-plot")[0]
             assert staircase["x"] == pytest.approx(sorted(front[cost]))
             assert staircase["y"] == pytest.approx(sorted(front["psnr"]))

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from matplotlib.text import Annotation
 
-from effbench.analysis import statistics
+from effbench.analysis import comparison
+from effbench.analysis.measures import MEASURES, SHOWN
+from effbench.analysis.pareto import pareto
 from effbench.analysis.sweeps import sweeps
 from effbench.records import results, tables
 from effbench.records.results import Results
@@ -47,7 +49,7 @@ class TestPareto:
         figure = comparison_plots.pareto(board, LOOKS, "model_mb")
         assert figure is not None
         staircase = figure.axes[0].get_lines()[0]
-        front = board[statistics.pareto(board, "model_mb")].sort_values("model_mb")
+        front = board[pareto(board, "model_mb")].sort_values("model_mb")
         xs, ys = np.asarray(staircase.get_xdata()), np.asarray(staircase.get_ydata())
         np.testing.assert_allclose(xs[:-1], front["model_mb"])
         np.testing.assert_allclose(ys[:-1], front["psnr"])
@@ -67,12 +69,12 @@ class TestPareto:
 
 class TestRatios:
     def test_bars_reach_from_no_difference_to_the_mean(self, found: Results) -> None:
-        paired = statistics.paired(tables.cells(found.records), "nerf")
+        paired = comparison.paired(tables.cells(found.records), "nerf")
         figure = comparison_plots.ratios(paired, LOOKS, "nerf")
         assert figure is not None
-        assert [axes.get_xlabel() for axes in figure.axes] == list(
-            comparison_plots.MEASURES.values()
-        )
+        assert [axes.get_xlabel() for axes in figure.axes] == [
+            MEASURES[name].short for name in SHOWN
+        ]
         gains, times = figure.axes[:2]
         names = [label.get_text() for label in gains.get_yticklabels()]
         assert names[0] == "instant-ngp"  # the largest gain first
@@ -87,7 +89,7 @@ class TestRatios:
 
     def test_rows_of_one_name_share_a_bar(self, found: Results) -> None:
         """Cells from before and after a default changed differ in nothing that a name shows."""
-        paired = statistics.paired(tables.cells(found.records), "nerf")
+        paired = comparison.paired(tables.cells(found.records), "nerf")
         twice = pd.concat(
             [
                 paired,
@@ -99,7 +101,7 @@ class TestRatios:
         assert len(figure.axes[0].get_yticklabels()) == len(PRUNING) - 1
 
     def test_without_pairs_there_is_no_picture(self, found: Results) -> None:
-        paired = statistics.paired(tables.cells(found.records), "nerf").assign(n=0)
+        paired = comparison.paired(tables.cells(found.records), "nerf").assign(n=0)
         assert comparison_plots.ratios(paired, LOOKS, "nerf") is None
 
 

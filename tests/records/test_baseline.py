@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from effbench.analysis import reference
 from effbench.errors import ConfigError
 from effbench.records import results
 from effbench.records.results import Results
@@ -26,11 +25,26 @@ def without_parents(found: Results) -> Results:
 
 
 def test_the_row_from_which_most_others_start(found: Results) -> None:
-    assert reference.choose(found) == "nerf"
+    assert results.baseline(found) == "nerf"
 
 
-def test_else_a_row_without_settings_by_name(found: Results) -> None:
-    assert reference.choose(without_parents(found)) == "instant-ngp"
+def test_else_the_row_without_settings_that_was_run_first(found: Results) -> None:
+    alone = without_parents(found)
+    assert results.baseline(alone) == "instant-ngp"
+    started = {"nerf": "2025-01-01", "instant-ngp": "2025-01-02"}
+    earlier = {
+        path: replace(r, provenance={**r.provenance, "started": started.get(r.method, "2026")})
+        for path, r in alone.cells.items()
+    }
+    assert results.baseline(replace(alone, cells=earlier)) == "nerf", "whatever the alphabet says"
+
+
+def test_what_the_suite_declares_comes_first(found: Results) -> None:
+    plan = found.folders[0] / "plan.json"
+    plan.write_text('{"paper": "hsm", "baseline": "instant-ngp"}')
+    assert results.baseline(found) == "instant-ngp"
+    plan.write_text('{"baseline": "mip-nerf"}')
+    assert results.baseline(found) == "nerf", "a row that is not there is none to compare with"
 
 
 def test_a_papers_own_baseline_comes_first(found: Results) -> None:
@@ -40,15 +54,15 @@ def test_a_papers_own_baseline_comes_first(found: Results) -> None:
         path: replace(cell, **changes) if cell.method == "instant-ngp" else cell
         for path, cell in found.cells.items()
     }
-    assert reference.choose(replace(found, cells=cells)) == "instant-ngp compaction=none"
+    assert results.baseline(replace(found, cells=cells)) == "instant-ngp compaction=none"
 
 
 def test_a_name_is_checked(found: Results) -> None:
-    assert reference.choose(found, "instant-ngp") == "instant-ngp"
+    assert results.baseline(found, "instant-ngp") == "instant-ngp"
     with pytest.raises(ConfigError, match="unknown baseline 'nerfs'"):
-        reference.choose(found, "nerfs")
+        results.baseline(found, "nerfs")
 
 
 def test_nothing_to_choose_from(found: Results) -> None:
-    assert reference.choose(replace(found, cells={})) is None
-    assert reference.choose(replace(found, cells={}), "nerf") == "nerf"
+    assert results.baseline(replace(found, cells={})) is None
+    assert results.baseline(replace(found, cells={}), "nerf") == "nerf"
