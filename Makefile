@@ -22,9 +22,10 @@ demo: setup  ## run the pruning suite on a procedural scene (5 minutes on 2 core
 test: setup-dev  ## run the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: setup-dev  ## check style and formatting
+lint: setup-dev  ## check style, formatting and that imports point down
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+	$(BIN)/lint-imports --no-logo --cache-dir .ruff_cache/imports
 
 type: setup-dev  ## check types
 	$(BIN)/python -m mypy

@@ -35,7 +35,7 @@ _ANY_PATH = click.Path(path_type=Path)
     default="",
     metavar="METHOD",
     help="Method that durations are divided by, as tables show it, with its variant.  "
-    "[default: the first that was run under all conditions]",
+    "[default: the baseline of the suite or its paper]",
 )
 @click.option(
     "--test",

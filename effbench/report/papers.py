@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -38,12 +37,13 @@ def beside(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
 
 def to_markdown(paper: Paper, frame: pd.DataFrame, problems: Sequence[str] = ()) -> str:
     """Return the page of `table`; `problems` are listed at its end."""
-    return _pages(paper).to_markdown(paper, frame, problems)
+    write = side_by_side.to_markdown if paper.figures else verdict_text.to_markdown
+    return write(paper, frame, problems)
 
 
 def own_table(paper: Paper) -> str:
     """Return the paper's own table as a page, without any results."""
-    return _pages(paper).own_table(paper)
+    return side_by_side.own_table(paper) if paper.figures else verdict_text.own_table(paper)
 
 
 def write(out: Path, paper: Paper) -> tuple[pd.DataFrame, list[Path]]:
@@ -62,7 +62,3 @@ def write(out: Path, paper: Paper) -> tuple[pd.DataFrame, list[Path]]:
     for name, text in contents.items():
         files.write_text(out / name, text)
     return frame, [out / name for name in contents]
-
-
-def _pages(paper: Paper) -> Any:
-    return side_by_side if paper.figures else verdict_text

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from effbench.records import diagnostics, record, results
 from effbench.records.record import Record
+from effbench.report.palette import Palette
 from effbench.report.plots import diagnostic_plots, pictures
-from effbench.report.plots.style import Looks
 
 ENTRIES = [("hsm", "exponent=2"), ("instant-ngp", "")]
 
@@ -72,7 +72,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def drawn(run: Path) -> dict[str, Figure | None]:
-    return diagnostic_plots.figures(results.load([run]), Looks(ENTRIES))
+    return diagnostic_plots.figures(results.load([run]), Palette(ENTRIES))
 
 
 def lines(figure: Figure | None, panel: int = 0) -> list[tuple[list[float], list[float]]]:
@@ -131,7 +131,7 @@ class TestPictures:
         about = dict.fromkeys(diagnostics._CELL, "x")
         about |= {"method": "hsm", "variant": "exponent=2", "budget": "10s"}
         steps = pd.DataFrame([{**about, "iteration": i, "loss": i % 2 + 1} for i in range(6000)])
-        ((_, losses),) = lines(diagnostic_plots.loss(steps, Looks(ENTRIES)))
+        ((_, losses),) = lines(diagnostic_plots.loss(steps, Palette(ENTRIES)))
         assert len(losses) == 60
         assert losses == pytest.approx([1.5] * 60, abs=0.01)
 

@@ -82,7 +82,9 @@ def check(candidate: Snapshot, baseline: Snapshot, options: Options) -> Report:
     notes = rows.check_hardware(candidate, baseline, options.allow_hardware)
     row = [name for name in CHECKED if name != "device" or not options.allow_hardware]
     new, old = (rows.split(s, row) for s in (candidate, baseline))
-    reference = options.reference or rows.choose_reference(new, old)
+    reference = options.reference or rows.choose_reference(
+        new, old, [candidate.reference, baseline.reference]
+    )
     options = replace(options, reference=reference)
     rows.divide(new, reference)
     rows.divide(old, reference)

@@ -103,9 +103,12 @@ def split(snapshot: Snapshot, by: Sequence[str]) -> dict[Key, Row]:
     return rows
 
 
-def choose_reference(new: Mapping[Key, Row], old: Mapping[Key, Row]) -> str:
-    """Return the method with results wherever there are any, on both sides; of several one
-    without a variant, then the first by name. "" if there is none."""
+def choose_reference(
+    new: Mapping[Key, Row], old: Mapping[Key, Row], preferred: Sequence[str]
+) -> str:
+    """Return the row that durations are divided by: the first of `preferred` with results wherever
+    there are any, on both sides; else the only such row, or the only one without a variant; "" if
+    there is none that nobody would have to guess."""
     complete = []
     for side in (new, old):
         finished = [row for row in side.values() if len(row.done)]
@@ -114,7 +117,14 @@ def choose_reference(new: Mapping[Key, Row], old: Mapping[Key, Row]) -> str:
             had.setdefault(row.method, set()).add(row.condition)
         wanted = {row.condition for row in finished}
         complete.append({method for method, found in had.items() if found == wanted})
-    return min(complete[0] & complete[1], key=lambda method: (" " in method, method), default="")
+    both = complete[0] & complete[1]
+    for name in preferred:
+        if name in both:
+            return name
+    for choice in (both, {method for method in both if " " not in method}):
+        if len(choice) == 1:
+            return next(iter(choice))
+    return ""
 
 
 def divide(rows: Mapping[Key, Row], reference: str) -> None:

@@ -2,7 +2,8 @@
 
 A baseline file is JSON, a line per row and a line per cell, so that a change of it reads well:
 
-    {"format": "effbench baseline", "schema_version": 1, "provenance": {…}, "rows": [
+    {"format": "effbench baseline", "schema_version": 1, "reference": …, "provenance": {…},
+     "rows": [
       {"suite": …, "method": …, …, "params": {…}, "cells": [
         {"repetition": 0, "status": "ok", "psnr": 27.15, …},
 
@@ -22,7 +23,7 @@ import pandas as pd
 from effbench import files
 from effbench.analysis.figures import FIGURES
 from effbench.errors import ConfigError, RecordError
-from effbench.records import record, tables
+from effbench.records import results, tables
 from effbench.records.record import Record
 
 FORMAT, SCHEMA_VERSION = "effbench baseline", 1
@@ -45,13 +46,15 @@ class Snapshot:
     """Cells to be compared, from a folder or a baseline file.
 
     cells: a row per cell, columns ABOUT, "settings" (all parameters, as JSON), CELL, FIGURES.
-    provenance: what made them, a list where cells differ. unreadable: records left out.
+    provenance: what made them, a list where cells differ. unreadable: records left out. reference:
+    the row that the others are compared with, by `results.baseline`; "" where that is not known.
     """
 
     source: str
     cells: pd.DataFrame
     provenance: dict[str, Any]
     unreadable: list[RecordError] = field(default_factory=list)
+    reference: str = ""
 
 
 def load(path: str | Path) -> Snapshot:
@@ -69,9 +72,9 @@ def of_folder(folder: str | Path) -> Snapshot:
 
     Raises RecordError if there are none.
     """
-    unreadable: list[RecordError] = []
-    records = record.load([folder], errors="skip", skipped=unreadable)
-    rows = [r for r in tables.latest(records) if r.role == "row"]
+    found = results.load([folder])
+    unreadable = found.problems
+    rows = [r for r in found.records if r.role == "row"]
     if not rows and unreadable:
         raise RecordError(
             f"{folder}: none of its {len(unreadable)} records can be read; first: {unreadable[0]}"
@@ -80,7 +83,8 @@ def of_folder(folder: str | Path) -> Snapshot:
         raise RecordError(
             f"{folder}: holds no records: name a run's output folder, one with cells/"
         )
-    return Snapshot(str(folder), _cells(rows), _provenance(rows), unreadable)
+    reference = results.baseline(found) or ""
+    return Snapshot(str(folder), _cells(rows), _provenance(rows), unreadable, reference)
 
 
 def read(path: str | Path) -> Snapshot:
@@ -115,7 +119,7 @@ def read(path: str | Path) -> Snapshot:
         raise RecordError(f"{path}: is damaged ({error!r}): {_REMEDY}") from error
     if not cells:
         raise RecordError(f"{path}: holds no cells: {_REMEDY}")
-    return Snapshot(str(path), _frame(cells), provenance)
+    return Snapshot(str(path), _frame(cells), provenance, reference=str(data.get("reference", "")))
 
 
 def write(path: str | Path, snapshot: Snapshot) -> None:
@@ -136,7 +140,8 @@ def to_text(snapshot: Snapshot) -> str:
         ]
         lines = ",\n    ".join(cells)
         rows.append(f'{_dump(head)[:-1]}, "cells": [\n    {lines}\n  ]}}')
-    top = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "provenance": snapshot.provenance}
+    top = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "reference": snapshot.reference}
+    top["provenance"] = snapshot.provenance
     body = ",\n  ".join(rows)
     return f'{json.dumps(top, indent=1, ensure_ascii=False)[:-2]},\n "rows": [\n  {body}\n ]\n}}\n'
 

@@ -114,7 +114,8 @@ def about(report: Report) -> str:
         f"durations are ratios to {options.reference} in the same run; its own are compared with "
         f"a tolerance of {_tolerance(DRIFT, options.tolerances.get(DRIFT, math.nan)) or 'nothing'}"
         if options.reference
-        else "no method was run under all conditions on both sides: durations are compared as such"
+        else "no baseline was run under all conditions on both sides: durations are compared as "
+        "they are (--reference names a row to divide them by)"
     )
     return (
         f"{options.test} test corrected for the number of rows and figures, p ≤ {options.alpha:g}; "

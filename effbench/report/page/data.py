@@ -20,7 +20,7 @@ from effbench.errors import ConfigError
 from effbench.method.budget import Budget
 from effbench.records import tables
 from effbench.records.results import Results
-from effbench.report.plots.style import Colour, Looks, title
+from effbench.report.palette import Colour, Palette, title
 
 _SYMBOLS = {  # matplotlib's markers as Plotly calls them
     **{"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down"},
@@ -77,15 +77,15 @@ def _entries(board: pd.DataFrame) -> list[tuple[str, str]]:
 def _looks(
     found: Results, board: pd.DataFrame, entries: Sequence[tuple[str, str]]
 ) -> list[dict[str, Any]]:
-    looks = Looks((r.method, r.variant) for r in found.records)
+    palette = Palette((r.method, r.variant) for r in found.records)
     measured = board.dropna(subset=["psnr"])
     have = set(zip(measured["method"], measured["variant"], strict=True))
     return [
         {
             "label": f"{method} {variant.replace(',', ', ')}".strip(),
-            "colour": to_hex(looks.colour[method, variant]),
-            "dark": to_hex(on_dark(looks.colour[method, variant])),
-            "symbol": _SYMBOLS[looks.marker[method, variant]],
+            "colour": to_hex(palette.colour[method, variant]),
+            "dark": to_hex(on_dark(palette.colour[method, variant])),
+            "symbol": _SYMBOLS[palette.marker[method, variant]],
             "measured": (method, variant) in have,
             "shown": place < _MOST_ENTRIES,
         }

@@ -19,7 +19,7 @@ from effbench.errors import ConfigError
 from effbench.records import results, tables
 from effbench.records.results import Results
 from effbench.report import papers
-from effbench.report.plots.style import title
+from effbench.report.palette import title
 
 _BEST = ("psnr", "iter_ms", "peak_mem_mb", "model_mb", "render_ms")
 MOST_ROWS = 40  # of a table against the baseline

@@ -19,8 +19,9 @@ from effbench.analysis.pareto import pareto as on_front
 from effbench.analysis.sweeps import Sweep, sweeps
 from effbench.records import results, tables
 from effbench.records.results import Results
+from effbench.report.palette import Entry, Palette, title
 from effbench.report.plots.labels import Label, entry_label
-from effbench.report.plots.style import Entry, Looks, lattice, panels, title
+from effbench.report.plots.style import lattice, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,34 +52,34 @@ _GREY = "#555555"
 
 
 def figures(
-    found: Results, board: pd.DataFrame, looks: Looks, baseline: str | None
+    found: Results, board: pd.DataFrame, palette: Palette, baseline: str | None
 ) -> dict[str, Figure | None]:
     """Return the pictures by name, None where there is nothing to draw."""
     rows = board[board["role"] == "row"]
     name = results.baseline(found, baseline)
-    drawn = {file: pareto(rows, looks, cost) for file, cost in COSTS.items()}
+    drawn = {file: pareto(rows, palette, cost) for file, cost in COSTS.items()}
     if name is not None:
         paired = comparison.paired(tables.cells(found.records), name)
-        drawn["ratios"] = ratios(paired, looks, name)
+        drawn["ratios"] = ratios(paired, palette, name)
     for swept in sweeps(rows):
-        drawn[f"sweep-{_slug(swept.method)}-{_slug(swept.parameter)}"] = sweep(swept, looks)
+        drawn[f"sweep-{_slug(swept.method)}-{_slug(swept.parameter)}"] = sweep(swept, palette)
     return drawn
 
 
-def pareto(board: pd.DataFrame, looks: Looks, cost: str) -> Figure | None:
+def pareto(board: pd.DataFrame, palette: Palette, cost: str) -> Figure | None:
     """Draw `tables.leaderboard`: a panel per scene, `cost` (log) against PSNR; the grey staircase
     is the front: nothing above it was measured at that cost or less."""
 
-    def draw(axes: Axes, rows: pd.DataFrame, looks: Looks) -> list[Label]:
+    def draw(axes: Axes, rows: pd.DataFrame, palette: Palette) -> list[Label]:
         front = rows[on_front(rows, cost)].sort_values(cost)
         axes.plot([*front[cost], rows[cost].max() * 3], _extended(front["psnr"]), **_FRONT)
-        return _draw_points(axes, rows, looks, cost)
+        return _draw_points(axes, rows, palette, cost)
 
     done = board.dropna(subset=["psnr", cost])
-    return panels(done[done[cost] > 0], draw, looks, line="", ylabel="PSNR (dB)")
+    return panels(done[done[cost] > 0], draw, palette, line="", ylabel="PSNR (dB)")
 
 
-def ratios(paired: pd.DataFrame, looks: Looks, baseline: str) -> Figure | None:
+def ratios(paired: pd.DataFrame, palette: Palette, baseline: str) -> Figure | None:
     """Draw `comparison.paired`: a line of panels per scene, one per measure, a bar per row with the
     95 % interval over pairs of seeds."""
     done = paired[(paired["n"] > 0) & paired["measure"].isin(SHOWN)]
@@ -93,18 +94,18 @@ def ratios(paired: pd.DataFrame, looks: Looks, baseline: str) -> Figure | None:
     for group, line in zip(groups, grid, strict=True):
         entries = _ranked(group)
         for measure, axes in zip(measures, line, strict=True):
-            _draw_bars(axes, group[group["measure"] == measure], entries, looks)
+            _draw_bars(axes, group[group["measure"] == measure], entries, palette)
             axes.set_xlabel(MEASURES[measure].short)
             axes.tick_params(labelleft=axes is line[0])
         line[0].set_title(f"{title(group, done)}, against {baseline}")
     return figure
 
 
-def sweep(swept: Sweep, looks: Looks) -> Figure | None:
+def sweep(swept: Sweep, palette: Palette) -> Figure | None:
     """Draw what a numeric parameter does: a line of panels per scene, one per figure; a line per
     setting of the other parameters, ± one deviation over seeds for the PSNR."""
     measured = [name for name in SWEPT if swept.rows[name].notna().any()]
-    colours = looks.series(swept.settings)
+    colours = palette.series(swept.settings)
     handles = [
         Line2D([], [], color=colour, marker=marker, label=entry_label("", setting or "default", 36))
         for setting, (colour, marker) in colours.items()
@@ -129,7 +130,7 @@ def sweep(swept: Sweep, looks: Looks) -> Figure | None:
     return figure
 
 
-def _draw_points(axes: Axes, rows: pd.DataFrame, looks: Looks, cost: str) -> list[Label]:
+def _draw_points(axes: Axes, rows: pd.DataFrame, palette: Palette, cost: str) -> list[Label]:
     axes.set_xscale("log")
     axes.set_xlabel(axis_label(cost))
     for method, variant, x, y, std in rows[
@@ -139,8 +140,8 @@ def _draw_points(axes: Axes, rows: pd.DataFrame, looks: Looks, cost: str) -> lis
             x,
             y,
             yerr=None if pd.isna(std) else std,
-            color=looks.colour[method, variant],
-            marker=looks.marker[method, variant],
+            color=palette.colour[method, variant],
+            marker=palette.marker[method, variant],
             **_POINT,
         )
     costs = rows[cost]
@@ -153,14 +154,14 @@ def _draw_points(axes: Axes, rows: pd.DataFrame, looks: Looks, cost: str) -> lis
     return list(zip(costs, rows["psnr"], names, strict=True))
 
 
-def _draw_bars(axes: Axes, rows: pd.DataFrame, entries: list[Entry], looks: Looks) -> None:
+def _draw_bars(axes: Axes, rows: pd.DataFrame, entries: list[Entry], palette: Palette) -> None:
     """Draw bars from "no difference" to the mean, in the entries' order from the top."""
     measure = str(rows["measure"].iloc[0]) if len(rows) else ""
     neutral = MEASURES[measure].neutral if measure else 1.0
     for method, variant, mean, low, high in rows[
         ["method", "variant", "mean", "low", "high"]
     ].itertuples(index=False):
-        place, colour = entries.index((method, variant)), looks.colour[method, variant]
+        place, colour = entries.index((method, variant)), palette.colour[method, variant]
         axes.barh(place, mean - neutral, 0.62, neutral, color=colour, alpha=0.85)
         if not np.isnan(low):
             axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], color="#222222",

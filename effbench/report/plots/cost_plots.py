@@ -14,8 +14,9 @@ from effbench.analysis.identity import GROUP
 from effbench.errors import RecordError
 from effbench.records import record
 from effbench.records.results import Results
+from effbench.report.palette import Entry, Palette, title
 from effbench.report.plots.labels import entry_label
-from effbench.report.plots.style import Entry, Looks, lattice, title
+from effbench.report.plots.style import lattice
 
 _PARTS = {  # of a cell's time: column, colour, name
     "prepare_s": ("#949494", "preparing (parents, teachers)"),
@@ -26,12 +27,12 @@ _PARTS = {  # of a cell's time: column, colour, name
 }
 
 
-def figures(found: Results, looks: Looks, bench: Path | None) -> dict[str, Figure | None]:
+def figures(found: Results, palette: Palette, bench: Path | None) -> dict[str, Figure | None]:
     """Return the pictures by name, None where there is nothing to draw."""
     spent = times(found)
     return {
         "time-per-cell": time_per_cell(spent),
-        "iteration-time": iteration_time(spent, looks),
+        "iteration-time": iteration_time(spent, palette),
         "iteration-parts": iteration_parts(parts(bench)) if bench else None,
     }
 
@@ -73,7 +74,7 @@ def time_per_cell(spent: pd.DataFrame) -> Figure | None:
     return figure
 
 
-def iteration_time(spent: pd.DataFrame, looks: Looks) -> Figure | None:
+def iteration_time(spent: pd.DataFrame, palette: Palette) -> Figure | None:
     """Draw the median of iteration times, mean over seeds, with a line to the 95th percentile."""
     done = spent.dropna(subset=["iter_ms"])
     if done.empty:
@@ -82,7 +83,7 @@ def iteration_time(spent: pd.DataFrame, looks: Looks) -> Figure | None:
     for group, axes in panels:
         means = _means(group)
         for place, (entry, row) in enumerate(means.iterrows()):
-            colour = looks.colour[_entry(entry)]
+            colour = palette.colour[_entry(entry)]
             axes.barh(place, row["iter_ms"], 0.66, color=colour, alpha=0.85)
             axes.plot([row["iter_ms"], row["iter_ms_p95"]], [place] * 2, "-|", color="#222222")
         _name_rows(axes, list(means.index))

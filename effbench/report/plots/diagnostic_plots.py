@@ -17,8 +17,9 @@ from matplotlib.lines import Line2D
 from effbench.records import diagnostics, results
 from effbench.records.layout import TABLES
 from effbench.records.results import Results
+from effbench.report.palette import Entry, Palette
 from effbench.report.plots.labels import Label, entry_label
-from effbench.report.plots.style import PANEL, Entry, Looks, panels
+from effbench.report.plots.style import PANEL, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,72 +42,72 @@ _GRADIENT = "#cc3311"
 _MOST_RAYS, _RAYS_PER_ROW, _RAY = 12, 3, (3.6, 2.4)  # panels; inches
 
 
-def figures(found: Results, looks: Looks) -> dict[str, Figure | None]:
+def figures(found: Results, palette: Palette) -> dict[str, Figure | None]:
     """Return the pictures by name, None where there is nothing to draw."""
     steps = diagnostics.steps(found)
     spread = results.join(found, f"{TABLES}/distributions.csv")
     along = results.join(found, f"{TABLES}/ray.csv")
     return {
-        "mining": mining(diagnostics.learner_figures(steps), looks),
-        "loss": loss(steps, looks),
-        "distributions": distributions(spread, looks),
-        "memory": memory(diagnostics.phases(found.records), looks),
+        "mining": mining(diagnostics.learner_figures(steps), palette),
+        "loss": loss(steps, palette),
+        "distributions": distributions(spread, palette),
+        "memory": memory(diagnostics.phases(found.records), palette),
         "ray": rays(along),
     }
 
 
-def mining(figures: pd.DataFrame, looks: Looks) -> Figure | None:
+def mining(figures: pd.DataFrame, palette: Palette) -> Figure | None:
     """Draw `diagnostics.learner_figures` over training time, the skewness over iterations."""
 
-    def draw(axes: Axes, group: pd.DataFrame, looks: Looks) -> list[Label]:
+    def draw(axes: Axes, group: pd.DataFrame, palette: Palette) -> list[Label]:
         name = str(group["figure"].iloc[0])
         skewness = name == "skewness"
-        _draw_over(axes, group, "value", looks, "iteration" if skewness else _abscissa(group))
+        _draw_over(axes, group, "value", palette, "iteration" if skewness else _abscissa(group))
         axes.set_ylabel(_FIGURES[name])
         if not skewness:
             axes.set_ylim(0, 1.03)
         return []
 
-    return panels(figures, draw, looks, by=["figure"], per_row=2)
+    return panels(figures, draw, palette, by=["figure"], per_row=2)
 
 
-def loss(steps: pd.DataFrame, looks: Looks) -> Figure | None:
+def loss(steps: pd.DataFrame, palette: Palette) -> Figure | None:
     """Draw the loss of `diagnostics.steps` over iterations, smoothed."""
 
-    def draw(axes: Axes, group: pd.DataFrame, looks: Looks) -> list[Label]:
-        _draw_over(axes, group, "loss", looks, "iteration")
+    def draw(axes: Axes, group: pd.DataFrame, palette: Palette) -> list[Label]:
+        _draw_over(axes, group, "loss", palette, "iteration")
         axes.set_yscale("log")
         return []
 
-    return panels(steps, draw, looks, ylabel="training loss")
+    return panels(steps, draw, palette, ylabel="training loss")
 
 
-def distributions(spread: pd.DataFrame, looks: Looks) -> Figure | None:
+def distributions(spread: pd.DataFrame, palette: Palette) -> Figure | None:
     """Draw the densities of pixel losses and sample weights half-way, the seeds' mean.
 
     Both axes are logarithmic, so the first bin, which begins at 0, is not shown.
     """
 
-    def draw(axes: Axes, group: pd.DataFrame, looks: Looks) -> list[Label]:
+    def draw(axes: Axes, group: pd.DataFrame, palette: Palette) -> list[Label]:
         for (method, variant), own in group.groupby(["method", "variant"]):
             entry = (str(method), str(variant))
             density = own.groupby(["bin_left", "bin_right"])["density"].mean().reset_index()
             centre = np.sqrt(density["bin_left"] * density["bin_right"])
             shown = density["density"].where((density["density"] > 0) & (centre > 0))
-            _plot(axes, centre, shown, looks, entry)
+            _plot(axes, centre, shown, palette, entry)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel(_QUANTITIES[str(group["quantity"].iloc[0])])
         return []
 
     mid = diagnostics.mid_training(spread)
-    return panels(mid, draw, looks, ylabel="density", by=["quantity"], per_row=2)
+    return panels(mid, draw, palette, ylabel="density", by=["quantity"], per_row=2)
 
 
-def memory(phases: pd.DataFrame, looks: Looks) -> Figure | None:
+def memory(phases: pd.DataFrame, palette: Palette) -> Figure | None:
     """Draw the peak memory of each phase per method and variant, mean over seeds."""
 
-    def draw(axes: Axes, group: pd.DataFrame, _: Looks) -> list[Label]:
+    def draw(axes: Axes, group: pd.DataFrame, _: Palette) -> list[Label]:
         means = group.groupby(["method", "variant", "phase"])["mb"].mean().unstack("phase")
         for phase, (marker, colour, _name) in _PHASES.items():
             if phase in means:
@@ -125,7 +126,7 @@ def memory(phases: pd.DataFrame, looks: Looks) -> Figure | None:
     shown = phases[phases["phase"].isin(_PHASES)]
     entries = len(shown.groupby(["method", "variant"]))
     size = (PANEL[0] + 2, 0.36 * entries + 0.9)  # room for names, and a line of text for each
-    return panels(shown, draw, looks, per_row=1, handles=handles, panel=size)
+    return panels(shown, draw, palette, per_row=1, handles=handles, panel=size)
 
 
 def rays(along: pd.DataFrame) -> Figure | None:
@@ -174,17 +175,19 @@ def _abscissa(group: pd.DataFrame) -> str:
     return "iteration" if str(group["budget"].iloc[0]).endswith("it") else "train_s"
 
 
-def _draw_over(axes: Axes, group: pd.DataFrame, y: str, looks: Looks, x: str) -> None:
+def _draw_over(axes: Axes, group: pd.DataFrame, y: str, palette: Palette, x: str) -> None:
     """Draw means over bins of x, and over seeds, of each method and variant."""
     axes.set_xlabel("training iterations" if x == "iteration" else "training time (s)")
     for (method, variant), own in group.groupby(["method", "variant"]):
         bins = np.minimum((own[x] / own[x].max() * _BINS).astype(int), _BINS - 1)
         means = own.groupby(bins)[[x, y]].mean()
-        _plot(axes, means[x], means[y], looks, (str(method), str(variant)))
+        _plot(axes, means[x], means[y], palette, (str(method), str(variant)))
     axes.set_xlim(left=0)
 
 
-def _plot(axes: Axes, x: Any, y: Any, looks: Looks, entry: Entry) -> None:
+def _plot(axes: Axes, x: Any, y: Any, palette: Palette, entry: Entry) -> None:
     """Draw a line with a few markers, which tell variants apart without their colours."""
     every = (0.03, 0.12)  # of the axes' diagonal
-    axes.plot(x, y, color=looks.colour[entry], marker=looks.marker[entry], markevery=every, **_LINE)
+    axes.plot(
+        x, y, color=palette.colour[entry], marker=palette.marker[entry], markevery=every, **_LINE
+    )

@@ -14,9 +14,10 @@ from effbench.errors import RecordError
 from effbench.method.budget import Budget
 from effbench.records import results, tables
 from effbench.records.results import Results
+from effbench.report.palette import Palette
 from effbench.report.plots import comparison_plots, cost_plots, diagnostic_plots, renders
 from effbench.report.plots.labels import Label
-from effbench.report.plots.style import STYLE, Looks, panels, save
+from effbench.report.plots.style import STYLE, panels, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,29 +70,29 @@ def figures(
     found: Results, baseline: str | None = None, bench: Path | None = None
 ) -> Iterator[tuple[str, Figure]]:
     """Yield every picture that there is something to draw in, by its file's name without suffix."""
-    looks = Looks((r.method, r.variant) for r in found.records)
+    palette = Palette((r.method, r.variant) for r in found.records)
     board = tables.leaderboard(found.records)
     drawn: dict[str, Figure | None] = {
-        "psnr-over-time": psnr_over_time(results.curves(found), looks),
-        **comparison_plots.figures(found, board, looks, baseline),
-        **cost_plots.figures(found, looks, bench),
-        **diagnostic_plots.figures(found, looks),
+        "psnr-over-time": psnr_over_time(results.curves(found), palette),
+        **comparison_plots.figures(found, board, palette, baseline),
+        **cost_plots.figures(found, palette, bench),
+        **diagnostic_plots.figures(found, palette),
         "renders": renders.renders(found),
     }
     yield from ((name, figure) for name, figure in drawn.items() if figure is not None)
 
 
-def psnr_over_time(curves: pd.DataFrame, looks: Looks) -> Figure | None:
+def psnr_over_time(curves: pd.DataFrame, palette: Palette) -> Figure | None:
     """Draw `results.curves`: a panel per scene, the seeds' mean with a ± one deviation band.
 
     The x axis is counted training time, or iterations for scenes whose budgets are iterations.
     Dashed lines mark the budget, and 2, 5 and 8 minutes where they are within it.
     """
     drawn = curves[curves["iteration"] > 0].dropna(subset=["psnr"])  # a conversion has no curve
-    return panels(drawn, _draw_curves, looks, ylabel="PSNR (dB)")
+    return panels(drawn, _draw_curves, palette, ylabel="PSNR (dB)")
 
 
-def _draw_curves(axes: Axes, curves: pd.DataFrame, looks: Looks) -> list[Label]:
+def _draw_curves(axes: Axes, curves: pd.DataFrame, palette: Palette) -> list[Label]:
     budget = Budget.parse(str(curves["budget"].iloc[0]))
     x = "iteration" if budget.seconds is None else "train_s"
     axes.set_xlabel("training iterations" if budget.seconds is None else "training time (s)")
@@ -101,7 +102,7 @@ def _draw_curves(axes: Axes, curves: pd.DataFrame, looks: Looks) -> list[Label]:
             x=(x, "mean"), mean=("psnr", "mean"), std=("psnr", "std")
         )
         entry = (str(method), str(variant))
-        colour, marker = looks.colour[entry], looks.marker[entry]
+        colour, marker = palette.colour[entry], palette.marker[entry]
         axes.plot(points["x"], points["mean"], color=colour, marker=marker, **_CURVE)
         low, high = points["mean"] - points["std"], points["mean"] + points["std"]
         axes.fill_between(points["x"], low, high, color=colour, alpha=0.18, linewidth=0)

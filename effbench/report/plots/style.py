@@ -1,31 +1,28 @@
-"""What pictures share: colours and markers of a run, panels per scene, legends, files.
+"""What pictures share: panels per scene, legends, files.
 
-A method has one colour in every picture (shades of it for its variants) and a variant one marker;
-colours are seaborn's colour-blind-safe palette. Figures are made without pyplot, so that nothing
-global changes.
+Figures are made without pyplot, so that nothing global changes.
 """
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from effbench import files
 from effbench.analysis.identity import GROUP
+from effbench.report.palette import Palette, title
 from effbench.report.plots.labels import Label, entry_label, place_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MARKERS = "os^DvPX<>phd*"
 PANEL = (4.3, 3.5)  # inches
 _LEGEND_WIDTH = 2.6  # inches
 STYLE: dict[Any, Any] = {
@@ -48,39 +45,14 @@ STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
 }
 
-Entry = tuple[str, str]  # method and variant
 Line = Literal["-", ""]
-Colour = tuple[float, float, float]
-Draw = Callable[["Axes", pd.DataFrame, "Looks"], list[Label]]
-
-
-class Looks:
-    """Colour and marker of each (method, variant), the same in every picture of a run."""
-
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        entries = sorted(set(entries))
-        methods = sorted({method for method, _ in entries})
-        variants = sorted({variant for _, variant in entries})
-        palette = sns.color_palette("colorblind", max(len(methods), 1))
-        self.colour: dict[Entry, Colour] = {}
-        for method, base in zip(methods, palette, strict=False):
-            own = [entry for entry in entries if entry[0] == method]
-            self.colour |= zip(own, _shades(base, len(own)), strict=True)
-        self.marker = {e: _MARKERS[variants.index(e[1]) % len(_MARKERS)] for e in entries}
-
-    def series(self, names: Sequence[str]) -> dict[str, tuple[Colour, str]]:
-        """Return a colour and marker for each of a few things that are not methods."""
-        palette = sns.color_palette("colorblind", max(len(names), 1))
-        return {
-            name: (colour, _MARKERS[i % len(_MARKERS)])
-            for i, (name, colour) in enumerate(zip(names, palette, strict=True))
-        }
+Draw = Callable[["Axes", pd.DataFrame, "Palette"], list[Label]]
 
 
 def panels(
     frame: pd.DataFrame,
     draw: Draw,
-    looks: Looks,
+    palette: Palette,
     *,
     line: Line = "-",
     ylabel: str = "",
@@ -100,7 +72,7 @@ def panels(
     groups = [group for _, group in frame.groupby([*GROUP, *by], sort=True, observed=True)]
     columns = min(per_row, len(groups))
     rows = math.ceil(len(groups) / columns)
-    handles = handles or legend(frame, looks, line)
+    handles = handles or legend(frame, palette, line)
     size = (columns * panel[0] + _LEGEND_WIDTH, max(rows * panel[1], 0.3 * len(handles) + 0.6))
     figure = Figure(figsize=size)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -108,7 +80,7 @@ def panels(
     for axes, group in zip(grid, groups, strict=False):
         axes.set_title(title(group, frame))
         axes.set_ylabel(ylabel)
-        labels.append((axes, draw(axes, group, looks)))
+        labels.append((axes, draw(axes, group, palette)))
     for axes in grid[len(groups) :]:
         axes.remove()
     figure.legend(handles=handles, loc="outside right upper")
@@ -116,13 +88,7 @@ def panels(
     return figure
 
 
-def title(group: pd.DataFrame, frame: pd.DataFrame) -> str:
-    """Return a group's scene, and those of its other GROUP that differ within the frame."""
-    telling = [name for name in GROUP if name == "scene" or frame[name].nunique() > 1]
-    return ", ".join(str(group[name].iloc[0]) for name in telling)
-
-
-def legend(frame: pd.DataFrame, looks: Looks, line: Line) -> list[Line2D]:
+def legend(frame: pd.DataFrame, palette: Palette, line: Line) -> list[Line2D]:
     """Return a handle per method and variant: by name, or, where there is a PSNR, the method with
     the best one first, its variants together, the best one first."""
     entries = frame[["method", "variant"]].assign(psnr=frame.get("psnr", 0.0))
@@ -134,21 +100,12 @@ def legend(frame: pd.DataFrame, looks: Looks, line: Line) -> list[Line2D]:
             [],
             [],
             linestyle=line,
-            marker=looks.marker[method, variant],
-            color=looks.colour[method, variant],
+            marker=palette.marker[method, variant],
+            color=palette.colour[method, variant],
             label=entry_label(method, variant, 36),
         )
         for method, variant in zip(best["method"], best["variant"], strict=True)
     ]
-
-
-def _shades(base: Colour, count: int) -> list[Colour]:
-    """Return `count` shades of a colour from dark to light; the colour itself for one."""
-    if count == 1:
-        return [base]
-    dark = tuple(0.6 * c for c in base)
-    light = tuple(0.45 * c + 0.55 for c in base)
-    return list(sns.blend_palette([dark, base, light], count))
 
 
 def lattice(

@@ -13,8 +13,8 @@ from effbench.analysis.pareto import pareto
 from effbench.analysis.sweeps import sweeps
 from effbench.records import results, tables
 from effbench.records.results import Results
+from effbench.report.palette import Palette
 from effbench.report.plots import comparison_plots
-from effbench.report.plots.style import Looks
 from tests.results_folder import PRUNING, write_results
 
 
@@ -30,12 +30,12 @@ def board(found: Results) -> pd.DataFrame:
     return tables.leaderboard(found.records)
 
 
-LOOKS = Looks(PRUNING)
+PALETTE = Palette(PRUNING)
 
 
 class TestPareto:
     def test_points_on_a_logarithmic_axis_with_labels(self, board: pd.DataFrame) -> None:
-        figure = comparison_plots.pareto(board, LOOKS, "model_mb")
+        figure = comparison_plots.pareto(board, PALETTE, "model_mb")
         assert figure is not None
         (axes,) = figure.axes
         assert axes.get_xscale() == "log"
@@ -46,7 +46,7 @@ class TestPareto:
         assert len(notes) == len(PRUNING)
 
     def test_the_staircase_goes_through_the_front(self, board: pd.DataFrame) -> None:
-        figure = comparison_plots.pareto(board, LOOKS, "model_mb")
+        figure = comparison_plots.pareto(board, PALETTE, "model_mb")
         assert figure is not None
         staircase = figure.axes[0].get_lines()[0]
         front = board[pareto(board, "model_mb")].sort_values("model_mb")
@@ -58,19 +58,19 @@ class TestPareto:
 
     def test_error_bars_only_where_there_are_several_seeds(self, board: pd.DataFrame) -> None:
         single = board.assign(psnr_std=board["psnr_std"].where(board["method"] != "nerf"))
-        figure = comparison_plots.pareto(single, LOOKS, "model_mb")
+        figure = comparison_plots.pareto(single, PALETTE, "model_mb")
         assert figure is not None
         bars = [c.has_yerr for c in figure.axes[0].containers]  # type: ignore[attr-defined]
         assert sorted(bars) == [False] + [True] * (len(PRUNING) - 1)
 
     def test_nothing_measured_nothing_drawn(self, board: pd.DataFrame) -> None:
-        assert comparison_plots.pareto(board, LOOKS, "energy_j") is None
+        assert comparison_plots.pareto(board, PALETTE, "energy_j") is None
 
 
 class TestRatios:
     def test_bars_reach_from_no_difference_to_the_mean(self, found: Results) -> None:
         paired = comparison.paired(tables.cells(found.records), "nerf")
-        figure = comparison_plots.ratios(paired, LOOKS, "nerf")
+        figure = comparison_plots.ratios(paired, PALETTE, "nerf")
         assert figure is not None
         assert [axes.get_xlabel() for axes in figure.axes] == [
             MEASURES[name].short for name in SHOWN
@@ -96,13 +96,13 @@ class TestRatios:
                 paired.assign(**{name: paired[name] + 0.1 for name in ("mean", "low", "high")}),
             ]
         )
-        figure = comparison_plots.ratios(twice, LOOKS, "nerf")
+        figure = comparison_plots.ratios(twice, PALETTE, "nerf")
         assert figure is not None
         assert len(figure.axes[0].get_yticklabels()) == len(PRUNING) - 1
 
     def test_without_pairs_there_is_no_picture(self, found: Results) -> None:
         paired = comparison.paired(tables.cells(found.records), "nerf").assign(n=0)
-        assert comparison_plots.ratios(paired, LOOKS, "nerf") is None
+        assert comparison_plots.ratios(paired, PALETTE, "nerf") is None
 
 
 class TestSweep:
@@ -110,7 +110,7 @@ class TestSweep:
         (swept,) = sweeps(board)
         assert (swept.method, swept.parameter) == ("nerf-pruned", "width")
         assert swept.settings == ["selection=coreset", "selection=uniform", "selection=w_out"]
-        figure = comparison_plots.sweep(swept, LOOKS)
+        figure = comparison_plots.sweep(swept, PALETTE)
         assert figure is not None
         labels = [axes.get_ylabel() for axes in figure.axes]
         assert labels == [
@@ -133,7 +133,7 @@ class TestSweep:
 
 def test_every_picture_has_a_name_of_its_own(found: Results) -> None:
     board = tables.leaderboard(found.records)
-    drawn = comparison_plots.figures(found, board, LOOKS, None)
+    drawn = comparison_plots.figures(found, board, PALETTE, None)
     assert set(drawn) == {
         *("pareto-size", "pareto-iteration-time", "pareto-memory", "pareto-rendering-time"),
         *("pareto-latency", "ratios", "sweep-nerf-pruned-width"),

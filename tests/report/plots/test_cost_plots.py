@@ -10,8 +10,8 @@ import pytest
 from effbench.errors import RecordError
 from effbench.records import results
 from effbench.records.results import Results
+from effbench.report.palette import Palette
 from effbench.report.plots import cost_plots
-from effbench.report.plots.style import Looks
 from tests.results_folder import PRUNING, write_results
 
 
@@ -40,7 +40,7 @@ def test_bars_end_where_the_times_end(found: Results) -> None:
 
 
 def test_iterations_reach_from_median_to_the_95th_percentile(found: Results) -> None:
-    figure = cost_plots.iteration_time(cost_plots.times(found), Looks(PRUNING))
+    figure = cost_plots.iteration_time(cost_plots.times(found), Palette(PRUNING))
     assert figure is not None
     (axes,) = figure.axes
     assert [bar.get_width() for bar in axes.patches][:2] == [44, 105]  # type: ignore[attr-defined]
@@ -50,15 +50,15 @@ def test_iterations_reach_from_median_to_the_95th_percentile(found: Results) -> 
 def test_without_times_nothing_is_drawn(tmp_path: Path) -> None:
     spent = cost_plots.times(Results((tmp_path,), {}))
     assert cost_plots.time_per_cell(spent) is None
-    assert cost_plots.iteration_time(spent, Looks([])) is None
+    assert cost_plots.iteration_time(spent, Palette([])) is None
 
 
 def test_parts_of_an_iteration_come_from_a_benchmark(found: Results, tmp_path: Path) -> None:
-    looks, bench = Looks(PRUNING), tmp_path / "bench.json"
-    assert cost_plots.figures(found, looks, None)["iteration-parts"] is None
+    palette, bench = Palette(PRUNING), tmp_path / "bench.json"
+    assert cost_plots.figures(found, palette, None)["iteration-parts"] is None
     bench.write_text(json.dumps({"iteration": {"march": 1.0, "optimiser": 3.0, "total": 4.0}}))
     assert dict(cost_plots.parts(bench)) == {"optimiser": 3.0, "march": 1.0}
-    figure = cost_plots.figures(found, looks, bench)["iteration-parts"]
+    figure = cost_plots.figures(found, palette, bench)["iteration-parts"]
     assert figure is not None
     assert [text.get_text().strip() for text in figure.axes[0].texts] == [
         "3.0 ms, 75%",

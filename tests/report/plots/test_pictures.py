@@ -18,9 +18,9 @@ from PIL import Image
 from effbench.errors import ConfigError, RecordError
 from effbench.records import record, results, tables
 from effbench.records.record import Record
+from effbench.report.palette import Palette
 from effbench.report.plots import labels, renders
 from effbench.report.plots import pictures as plots
-from effbench.report.plots.style import Looks
 
 VARIANTS = {
     ("instant-ngp", ""): 28.0,
@@ -70,8 +70,8 @@ def run(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def looks() -> Looks:
-    return Looks(VARIANTS)
+def palette() -> Palette:
+    return Palette(VARIANTS)
 
 
 def test_pictures_are_written_for_screens_and_for_paper(run: Path) -> None:
@@ -129,21 +129,21 @@ def test_without_anything_to_show_nothing_is_written(tmp_path: Path) -> None:
 
 def test_a_method_has_one_family_of_colours_and_a_variant_one_marker() -> None:
     entries = [("a", ""), ("b", ""), ("a", "w=64"), ("b", "w=64")]
-    chosen = Looks(entries)
+    chosen = Palette(entries)
     assert len(set(chosen.colour.values())) == 4
     assert chosen.marker["a", "w=64"] == chosen.marker["b", "w=64"] != chosen.marker["a", ""]
-    assert Looks(reversed(entries)).colour == chosen.colour
+    assert Palette(reversed(entries)).colour == chosen.colour
 
 
 class TestPsnrOverTime:
     def test_the_mean_over_seeds_with_a_band_of_one_deviation(self, run: Path) -> None:
-        figure = plots.psnr_over_time(tables.curves(run, record.load([run])), looks())
+        figure = plots.psnr_over_time(tables.curves(run, record.load([run])), palette())
         assert figure is not None
         (axes,) = figure.axes
         assert axes.get_xlabel() == "training time (s)"
         assert axes.get_title() == "procedural/blocks"
         lines = {line.get_color(): line for line in axes.get_lines()}
-        ngp = lines[looks().colour["instant-ngp", ""]]
+        ngp = lines[palette().colour["instant-ngp", ""]]
         # seeds at 5 and 6 s with 28.5 and 29.5 dB, then at 10 and 11 s with 29 and 30 dB
         np.testing.assert_allclose(np.asarray(ngp.get_xdata(), float), [5.5, 10.5])
         np.testing.assert_allclose(np.asarray(ngp.get_ydata(), float), [29.0, 29.5])
@@ -154,7 +154,7 @@ class TestPsnrOverTime:
 
     def test_budgets_in_iterations_are_drawn_over_iterations(self, run: Path) -> None:
         curves = tables.curves(run, record.load([run])).assign(budget="100it")
-        figure = plots.psnr_over_time(curves, looks())
+        figure = plots.psnr_over_time(curves, palette())
         assert figure is not None
         (axes,) = figure.axes
         assert axes.get_xlabel() == "training iterations"
@@ -162,7 +162,7 @@ class TestPsnrOverTime:
 
     def test_the_budget_and_the_minutes_of_papers_are_marked(self, run: Path) -> None:
         curves = tables.curves(run, record.load([run])).assign(budget="6m")
-        figure = plots.psnr_over_time(curves, looks())
+        figure = plots.psnr_over_time(curves, palette())
         assert figure is not None
         marks = {
             text.get_text(): text.xy[0]
@@ -174,7 +174,7 @@ class TestPsnrOverTime:
     def test_one_panel_per_scene_and_budget(self, run: Path) -> None:
         curves = tables.curves(run, record.load([run]))
         both = pd.concat([curves, curves.assign(scene="spheres"), curves.assign(budget="5s")])
-        figure = plots.psnr_over_time(both, looks())
+        figure = plots.psnr_over_time(both, palette())
         assert figure is not None
         titles = [axes.get_title() for axes in figure.axes]
         assert titles == ["procedural/blocks, 10s", "procedural/blocks, 5s", "spheres, 10s"]
@@ -182,7 +182,7 @@ class TestPsnrOverTime:
     def test_the_legend_has_the_best_method_first_and_its_variants_together(
         self, run: Path
     ) -> None:
-        figure = plots.psnr_over_time(tables.curves(run, record.load([run])), looks())
+        figure = plots.psnr_over_time(tables.curves(run, record.load([run])), palette())
         assert figure is not None
         (legend,) = figure.legends
         assert [text.get_text() for text in legend.get_texts()] == [
