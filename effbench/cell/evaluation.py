@@ -6,6 +6,7 @@ import io
 import math
 import re
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from effbench import files
-from effbench.cell import measure
+from effbench.cell import quality as scoring
 from effbench.cell.clock import Clock
+from effbench.cell.task import Task
 from effbench.errors import EffbenchError
 from effbench.machine import devices
 from effbench.method import Method
+from effbench.planning.plan import scene_key
+from effbench.records.layout import RENDERS, truth_folder
 from effbench.scene import Scene, Views
+from effbench.scene.cameras import evenly_spaced
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,30 @@ class Evaluation:
 
     quality: dict[str, Any]
     render_s: list[float]
+
+
+def evaluate_cell(task: Task, method: Method) -> None:
+    """Render and score the cell's test views; measures quality, and time per frame."""
+    scene = method.context.scene
+    views = evenly_spaced(len(scene.test), task.cell.eval_views)
+    began = time.perf_counter()
+    task.memory.begin("render")
+    evaluation = evaluate(
+        method,
+        scene,
+        views,
+        renders=task.folder / RENDERS,
+        truths=truth_folder(task.out, scene_key(task.cell.scene)),
+        on_view=lambda done: task.report("evaluate", done / len(views), ""),
+    )
+    task.memory.end()
+    render_s = float(np.median(evaluation.render_s))
+    task.measured.quality = evaluation.quality
+    task.measured.time |= {
+        "render_ms": render_s * 1e3,
+        "fps": 1 / render_s if render_s else None,
+        "eval_s": time.perf_counter() - began,
+    }
 
 
 def file_names(views: Views) -> list[str]:
@@ -43,7 +72,7 @@ def file_names(views: Views) -> list[str]:
 
 def truth(scene: Scene, view: int) -> NDArray[np.uint8]:
     """Return a test view over the scene's background as uint8 [H, W, 3]."""
-    return measure.quantise(scene.test.composite(view, scene.background))
+    return scoring.quantise(scene.test.composite(view, scene.background))
 
 
 def render(method: Method, scene: Scene, view: int) -> torch.Tensor:
@@ -63,7 +92,7 @@ def render(method: Method, scene: Scene, view: int) -> torch.Tensor:
 def mean_psnr(method: Method, scene: Scene, views: Sequence[int]) -> float:
     """Return the mean PSNR in dB over some test views; NaN for none."""
     scores = [
-        measure.psnr(measure.quantise(render(method, scene, view)), truth(scene, view))
+        scoring.psnr(scoring.quantise(render(method, scene, view)), truth(scene, view))
         for view in views
     ]
     return statistics.fmean(scores) if scores else math.nan
@@ -94,7 +123,7 @@ def evaluate(
         image = render(method, scene, view)
         clock.pause()
         render_s.append(clock.read())
-        prediction, reference = measure.quantise(image), truth(scene, view)
+        prediction, reference = scoring.quantise(image), truth(scene, view)
         Image.fromarray(prediction).save(renders / f"{names[view]}.png")
         _save_once(truths / f"{names[view]}.png", reference)
         scores = {key: score(prediction, reference) for key, score in scorers.items()}
@@ -102,21 +131,21 @@ def evaluate(
         on_view(done)
     means = {key: statistics.fmean(v[key] for v in per_view) for key in scorers}
     if math.isnan(means["ssim"]):
-        missing["ssim"] = f"the images have a side below {measure.SSIM_WINDOW} pixels"
+        missing["ssim"] = f"the images have a side below {scoring.SSIM_WINDOW} pixels"
     quality = {**means, "eval_views": len(views), "missing": missing, "per_view": per_view}
     return Evaluation(quality, render_s)
 
 
-def _scorers(device: torch.device) -> tuple[dict[str, measure.Scorer], dict[str, str]]:
+def _scorers(device: torch.device) -> tuple[dict[str, scoring.Scorer], dict[str, str]]:
     """Return what scores images here, by column, and why the other columns stay empty."""
-    scorers: dict[str, measure.Scorer] = {
-        "psnr": measure.psnr,
-        "ssim": measure.ssim,
-        "flip": measure.flip,
+    scorers: dict[str, scoring.Scorer] = {
+        "psnr": scoring.psnr,
+        "ssim": scoring.ssim,
+        "flip": scoring.flip,
     }
     missing = {}
     for net in ("vgg", "alex"):
-        scorer, reason = measure.lpips_scorer(net, device)
+        scorer, reason = scoring.lpips_scorer(net, device)
         if scorer:
             scorers[f"lpips_{net}"] = scorer
         else:

@@ -8,7 +8,7 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
-from effbench.cell.run import load_parents
+from effbench.cell.parents import load_parents
 from effbench.errors import EffbenchError, RecordError
 from effbench.method import Context, Method, config
 from effbench.method.budget import Budget

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 import effbench
-from effbench.cell import measure
+from effbench.cell import quality
 from effbench.errors import EffbenchError
 from effbench.kernels import backends
 from effbench.machine import libraries, provenance
@@ -99,7 +99,7 @@ def _libraries() -> Iterator[tuple[str, bool, str]]:
 def _quality() -> Iterator[tuple[str, bool, str]]:
     yield "PSNR, SSIM, FLIP", True, ""
     for net in ("vgg", "alex"):
-        scorer, reason = measure.lpips_scorer(net, "cpu")
+        scorer, reason = quality.lpips_scorer(net, "cpu")
         yield f"LPIPS {net}", scorer is not None, reason
 
 

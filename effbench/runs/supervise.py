@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 import effbench
-from effbench.cell.run import Report
+from effbench.cell.reporting import Report
 from effbench.machine import environment
 
 _GRACE_S = (5.0, 3.0)  # after an interrupt, after a request to terminate

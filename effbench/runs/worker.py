@@ -13,7 +13,8 @@ import sys
 import threading
 from pathlib import Path
 
-from effbench.cell.run import Report, run_cell, silent
+from effbench.cell.reporting import Report, silent
+from effbench.cell.run import run_cell
 from effbench.planning import plan
 from effbench.planning import registry as plugins
 from effbench.planning.plan import Cell, Plan

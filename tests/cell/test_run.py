@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from effbench.api import run_cell
-from effbench.cell import evaluation, measure
+from effbench.cell import evaluation, quality
 from effbench.cell.loop import CURVE_FRACTIONS
 from effbench.cell.run import diagnose
 from effbench.errors import Diverged, SceneError
@@ -88,7 +88,7 @@ def test_quality_is_that_of_the_saved_images(folder: Path, out: Path, done: Reco
     for name, view in zip(names, done.quality["per_view"], strict=True):
         render = np.asarray(Image.open(folder / "renders" / f"{name}.png"))
         truth = np.asarray(Image.open(out / "truth/toy-grey" / f"{name}.png"))
-        assert view["psnr"] == measure.psnr(render, truth)
+        assert view["psnr"] == quality.psnr(render, truth)
         scores.append(view["psnr"])
     assert done.quality["psnr"] == pytest.approx(np.mean(scores))
     assert done.quality["eval_views"] == 4

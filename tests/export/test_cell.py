@@ -116,13 +116,13 @@ def test_other_cells_are_exported_on_demand(trained: Path) -> None:
 def test_a_cell_opened_again_renders_what_it_saved(trained: Path) -> None:
     from PIL import Image
 
-    from effbench.cell import measure
+    from effbench.cell import quality
 
     method = reopen(trained, plugin_folders=[FAKES])
     scene = method.context.scene
     again = method.render(torch.from_numpy(scene.test.poses[0]), scene.test.intrinsics)
     saved = np.asarray(Image.open(trained / "renders" / "r_0.png"))
-    np.testing.assert_array_equal(measure.quantise(again), saved)
+    np.testing.assert_array_equal(quality.quantise(again), saved)
 
 
 def test_the_command_exports_and_another_profiles(trained: Path, tmp_path: Path) -> None:

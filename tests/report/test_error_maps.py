@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from effbench.cell.measure import flip as mean_flip
+from effbench.cell.quality import flip as mean_flip
 from effbench.report import error_maps
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effbench.cell.measure import saved_bytes
+from effbench.cell.memory import saved_bytes
 from effbench.errors import ConfigError
 from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.samples import Samples

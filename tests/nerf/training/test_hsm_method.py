@@ -11,7 +11,7 @@ import torch
 
 from effbench.cell.clock import Clock
 from effbench.cell.loop import train
-from effbench.cell.measure import saved_bytes
+from effbench.cell.memory import saved_bytes
 from effbench.errors import ConfigError, Diverged
 from effbench.method import Method
 from effbench.method.budget import Budget

@@ -1,7 +1,6 @@
-"""Image quality, memory and size: pure functions and one probe. Conventions of measurement.
+"""Image quality: pure functions on 8-bit sRGB images, uint8 [H, W, 3], as they were saved.
 
-Images are 8-bit sRGB, uint8 [H, W, 3]: quality is computed from what was saved, after rounding.
-1 MB is 1e6 bytes. Libraries that are slow to import are imported where they are used.
+Libraries that are slow to import are imported where they are used.
 """
 
 from __future__ import annotations
@@ -9,9 +8,8 @@ from __future__ import annotations
 import math
 import socket
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -19,13 +17,11 @@ import torch
 from numpy.typing import NDArray
 
 from effbench.errors import Diverged, EffbenchError
-from effbench.machine import rss
 
 Image = NDArray[np.uint8]
 Scorer = Callable[[Image, Image], float]
 
 SSIM_WINDOW = 11  # px: scikit-image truncates σ = 1.5 at 3.5 σ, a radius of 5
-_ZSTD_LEVEL = 10  # near the best ratio on floats; higher levels only cost time
 
 
 def quantise(image: torch.Tensor | NDArray[np.floating[Any]]) -> Image:
@@ -111,93 +107,6 @@ def lpips_scorer(
             return float(network(as_input(prediction), as_input(truth)))
 
     return score, ""
-
-
-def saved_bytes(run: Callable[[], object]) -> int:
-    """Return the bytes that `run` (a forward pass or a whole training step) keeps for backward.
-
-    Each storage is counted once and whole, since a view keeps all of its storage alive; what
-    several passes of one step keep is added up. Not counted are storages of leaf tensors that
-    require grad: the parameters, which are there with or without a backward pass.
-    """
-    kept: dict[int, torch.Tensor] = {}  # keeps them alive, so that no address is used twice
-    leaves: set[int] = set()
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        address = tensor.untyped_storage().data_ptr()
-        kept[address] = tensor.detach()
-        base = tensor._base if tensor._base is not None else tensor
-        if base.is_leaf and base.requires_grad:
-            leaves.add(address)
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        result = run()
-    del result
-    return sum(t.untyped_storage().nbytes() for a, t in kept.items() if a not in leaves)
-
-
-def count_parameters(tensors: Iterable[torch.Tensor]) -> tuple[int, int]:
-    """Return how many numbers the tensors hold, and how many of them are not zero."""
-    tensors = list(tensors)
-    nonzero = sum(int(torch.count_nonzero(t.detach())) for t in tensors)
-    return sum(t.numel() for t in tensors), nonzero
-
-
-def file_size(path: str | Path) -> tuple[int, int]:
-    """Return a file's bytes, and its bytes after zstandard at level 10.
-
-    Raises EffbenchError when it cannot be read.
-    """
-    import zstandard
-
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise EffbenchError(f"{path}: cannot be read ({error.strerror}): check the path") from error
-    return len(data), len(zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(data))
-
-
-class PeakMemory:
-    """Peak memory of the own process or of a GPU, by named phase.
-
-    phases: phase to its peak in MB. On a CPU the peak resident set size (`VmHWM`), reset when a
-    phase begins; where the system cannot reset it, `resettable` is False and a phase's figure is
-    the peak since the process started. On CUDA the peak allocated bytes, and under
-    `<phase>_reserved` the peak that the caching allocator held. A phase entered again keeps the
-    larger figure.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._phase: str | None = None
-        self.phases: dict[str, float] = {}
-        self.resettable = device.type == "cuda" or rss.reset_peak()
-
-    def begin(self, phase: str) -> None:
-        """Start `phase`, ending the one before it."""
-        self.end()
-        self._phase = phase
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-            torch.cuda.reset_peak_memory_stats(self._device)
-        elif self.resettable:
-            rss.reset_peak()
-
-    def end(self) -> None:
-        """End the running phase, if there is one, and enter its peak into `phases`."""
-        if self._phase is None:
-            return
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-            self._enter(self._phase, torch.cuda.max_memory_allocated(self._device))
-            self._enter(f"{self._phase}_reserved", torch.cuda.max_memory_reserved(self._device))
-        else:
-            self._enter(self._phase, rss.peak())
-        self._phase = None
-
-    def _enter(self, phase: str, peak: int) -> None:
-        self.phases[phase] = max(peak / 1e6, self.phases.get(phase, 0.0))
 
 
 @contextmanager

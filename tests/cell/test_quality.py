@@ -1,23 +1,20 @@
-"""Quality, memory and size against values worked out by hand or by a slow, plain formula."""
+"""Quality against values worked out by hand or by a slow, plain formula."""
 
 from __future__ import annotations
 
 import math
 import types
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import zstandard
 from numpy.typing import NDArray
 from torch import nn
 
-from effbench.cell import measure
+from effbench.cell import quality
 from effbench.errors import Diverged, EffbenchError
-from effbench.machine import rss
 
 Image = NDArray[np.uint8]
 
@@ -29,12 +26,12 @@ def noise(height: int, width: int, seed: int = 0) -> Image:
 class TestQuantise:
     def test_halves_are_rounded_up_and_the_rest_is_clipped(self) -> None:
         levels = np.array([[[0.49, 0.5, 1.5], [2.5, 254.49, 254.5], [-9, 255, 300]]]) / 255
-        assert measure.quantise(levels).tolist() == [[[0, 1, 2], [3, 254, 255], [0, 255, 255]]]
+        assert quality.quantise(levels).tolist() == [[[0, 1, 2], [3, 254, 255], [0, 255, 255]]]
 
     def test_every_8_bit_level_comes_back(self) -> None:
         levels = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
         image = torch.from_numpy(levels.astype(np.float32) / 255)
-        quantised = measure.quantise(image)
+        quantised = quality.quantise(image)
         assert quantised.dtype == np.uint8
         assert (quantised == levels).all()
 
@@ -43,7 +40,7 @@ class TestQuantise:
         image = torch.zeros(2, 2, 3)
         image[1, 1, 2] = bad
         with pytest.raises(Diverged, match="not finite"):
-            measure.quantise(image)
+            quality.quantise(image)
 
 
 class TestPsnr:
@@ -51,33 +48,33 @@ class TestPsnr:
     def test_a_constant_difference(self, step: int, expected: float) -> None:
         truth = np.full((4, 5, 3), 100, np.uint8)
         # 20·log10(255 / step), whichever of the two is brighter
-        assert measure.psnr(truth + np.uint8(step), truth) == pytest.approx(expected, abs=1e-4)
-        assert measure.psnr(truth, truth + np.uint8(step)) == pytest.approx(expected, abs=1e-4)
+        assert quality.psnr(truth + np.uint8(step), truth) == pytest.approx(expected, abs=1e-4)
+        assert quality.psnr(truth, truth + np.uint8(step)) == pytest.approx(expected, abs=1e-4)
 
     def test_one_black_channel_of_white_is_a_third_of_the_error(self) -> None:
         truth = np.full((2, 2, 3), 255, np.uint8)
         prediction = truth.copy()
         prediction[..., 1] = 0
-        assert measure.psnr(prediction, truth) == pytest.approx(10 * math.log10(3))
+        assert quality.psnr(prediction, truth) == pytest.approx(10 * math.log10(3))
 
     def test_equal_images_have_no_error(self) -> None:
-        assert measure.psnr(noise(3, 4), noise(3, 4)) == math.inf
+        assert quality.psnr(noise(3, 4), noise(3, 4)) == math.inf
 
 
 class TestSsim:
     def test_equal_images(self) -> None:
-        assert measure.ssim(noise(16, 12), noise(16, 12)) == pytest.approx(1)
+        assert quality.ssim(noise(16, 12), noise(16, 12)) == pytest.approx(1)
 
     def test_against_the_definition_window_by_window(self) -> None:
         truth = noise(14, 13)
         prediction = (truth * 0.7 + noise(14, 13, seed=1) * 0.3).astype(np.uint8)
         expected = slow_ssim(prediction / 255, truth / 255)
         assert 0.3 < expected < 0.99
-        assert measure.ssim(prediction, truth) == pytest.approx(expected, abs=1e-9)
+        assert quality.ssim(prediction, truth) == pytest.approx(expected, abs=1e-9)
 
     def test_an_image_smaller_than_the_window_has_none(self) -> None:
-        assert math.isnan(measure.ssim(noise(10, 40), noise(10, 40)))
-        assert not math.isnan(measure.ssim(noise(11, 11), noise(11, 11)))
+        assert math.isnan(quality.ssim(noise(10, 40), noise(10, 40)))
+        assert not math.isnan(quality.ssim(noise(11, 11), noise(11, 11)))
 
 
 def slow_ssim(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
@@ -103,15 +100,15 @@ def slow_ssim(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 class TestFlip:
     def test_equal_images(self) -> None:
-        assert measure.flip(noise(16, 16), noise(16, 16)) == 0
+        assert quality.flip(noise(16, 16), noise(16, 16)) == 0
 
     def test_a_larger_error_scores_worse_within_the_unit_interval(self) -> None:
         truth = np.full((24, 24, 3), 200, np.uint8)
         near, far = truth - np.uint8(10), truth - np.uint8(150)
-        assert 0 < measure.flip(near, truth) < measure.flip(far, truth) <= 1
+        assert 0 < quality.flip(near, truth) < quality.flip(far, truth) <= 1
 
 
-@pytest.mark.parametrize("score", [measure.psnr, measure.ssim, measure.flip])
+@pytest.mark.parametrize("score", [quality.psnr, quality.ssim, quality.flip])
 def test_images_that_cannot_be_compared_are_refused(score: Callable[..., float]) -> None:
     with pytest.raises(EffbenchError, match="12×16 pixels cannot be compared with a view of 16×12"):
         score(noise(16, 12), noise(12, 16))
@@ -143,7 +140,7 @@ class TestLpips:
                 return (one - other).mean().reshape(1, 1, 1, 1)
 
         self.stand_in(monkeypatch, Network)
-        score, reason = measure.lpips_scorer("vgg", "cpu")
+        score, reason = quality.lpips_scorer("vgg", "cpu")
         assert score is not None
         assert reason == ""
         truth = np.zeros((5, 7, 3), np.uint8)
@@ -156,7 +153,7 @@ class TestLpips:
 
     def test_without_the_package_the_reason_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(__import__("sys").modules, "lpips", None)  # import fails
-        score, reason = measure.lpips_scorer("alex", "cpu")
+        score, reason = quality.lpips_scorer("alex", "cpu")
         assert score is None
         assert "lpips cannot be imported" in reason
         assert "pip install lpips" in reason
@@ -166,90 +163,6 @@ class TestLpips:
             raise OSError("<urlopen error timed out>\nmore")
 
         self.stand_in(monkeypatch, network)
-        score, reason = measure.lpips_scorer("alex", "cpu")
+        score, reason = quality.lpips_scorer("alex", "cpu")
         assert score is None
         assert reason == "weights of LPIPS alex cannot be had (OSError: <urlopen error timed out>)"
-
-
-class TestSavedBytes:
-    def test_a_small_mlp_by_hand(self) -> None:
-        layers = nn.Sequential(nn.Linear(3, 8, bias=False), nn.ReLU(), nn.Linear(8, 2, bias=False))
-        x = torch.ones(5, 3)
-        # Kept are x [5, 3], the ReLU's output [5, 8] (once, for ReLU and second layer) and the
-        # squared [5, 2]; the weights are parameters and the first layer's output is not needed.
-        expected = 4 * (5 * 3 + 5 * 8 + 5 * 2)
-        assert measure.saved_bytes(lambda: layers(x).square().sum()) == expected
-        assert measure.saved_bytes(lambda: layers(x).square().sum().backward()) == expected
-
-    def test_a_view_counts_its_whole_storage_once(self) -> None:
-        weight = torch.ones(10, requires_grad=True)
-        data = torch.ones(4, 10)
-        run = lambda: (weight * data[0]).sum() + (weight * data[1]).sum()  # noqa: E731
-        assert measure.saved_bytes(run) == 4 * 4 * 10
-
-    def test_without_grad_nothing_is_kept(self) -> None:
-        weight = torch.ones(10, requires_grad=True)
-        with torch.no_grad():
-            assert measure.saved_bytes(lambda: (weight * 2).square()) == 0
-
-
-def test_parameters_and_those_that_are_not_zero() -> None:
-    dense = torch.ones(3, 4, requires_grad=True)
-    sparse = torch.tensor([0.0, 1.0, 0.0, -2.0])
-    assert measure.count_parameters(iter([dense, sparse])) == (16, 14)
-    assert measure.count_parameters([]) == (0, 0)
-
-
-class TestFileSize:
-    def test_bytes_before_and_after_zstandard(self, tmp_path: Path) -> None:
-        path = tmp_path / "model.safetensors"
-        path.write_bytes(bytes(10_000))
-        size, compressed = measure.file_size(path)
-        assert size == 10_000
-        assert compressed == len(zstandard.ZstdCompressor(level=10).compress(bytes(10_000))) < 100
-
-    def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(EffbenchError, match=r"gone\.bin: cannot be read"):
-            measure.file_size(tmp_path / "gone.bin")
-
-
-class TestPeakMemory:
-    def test_a_phase_sees_what_is_allocated_in_it_and_freed(self) -> None:
-        memory = measure.PeakMemory(torch.device("cpu"))
-        memory.begin("small")
-        memory.begin("large")
-        del_me = np.ones(25_000_000)  # 200 MB
-        del del_me
-        memory.begin("after")
-        memory.end()
-        memory.end()  # nothing runs: nothing happens
-        assert list(memory.phases) == ["small", "large", "after"]
-        assert memory.phases["large"] - memory.phases["small"] > 190
-        if memory.resettable:
-            assert memory.phases["large"] - memory.phases["after"] > 190
-        else:
-            assert memory.phases["after"] >= memory.phases["large"]
-
-    def test_a_phase_entered_again_keeps_the_larger_figure(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        peaks = iter([3_000_000, 5_000_000, 4_000_000])
-        monkeypatch.setattr(rss, "peak", lambda: next(peaks))
-        memory = measure.PeakMemory(torch.device("cpu"))
-        for phase in ("train", "train", "train"):
-            memory.begin(phase)
-        memory.end()
-        assert memory.phases == {"train": 5.0}
-
-    @pytest.mark.gpu
-    def test_on_a_gpu_allocated_and_reserved_are_told_apart(self) -> None:
-        device = torch.device("cuda")
-        memory = measure.PeakMemory(device)
-        memory.begin("train")
-        del_me = torch.ones(25_000_000, device=device)
-        del del_me
-        memory.begin("after")
-        memory.end()
-        assert memory.phases["train"] >= 100
-        assert memory.phases["train_reserved"] >= memory.phases["train"]
-        assert memory.phases["after"] < 100

@@ -1,0 +1,69 @@
+"""Set-up: everything compiled and warmed up on a throw-away copy, then the method to be trained."""
+
+from __future__ import annotations
+
+import gc
+import random
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from effbench.cell.clock import Clock
+from effbench.cell.task import Task
+from effbench.method import Method
+from effbench.scene import Intrinsics
+
+_WARM_UP_STEPS = 4
+_WARM_UP_PIXELS = 16  # side of the image that warm-up renders
+
+
+def set_up(task: Task, build: Callable[[], Method]) -> Method:
+    """Compile and warm up on a throw-away copy, then build the method that is trained.
+
+    What does not train is the same after warming up, and built once. Measures `setup_s`.
+    """
+    task.report("setup", 0.0, "")
+    task.memory.begin("setup")
+    clock = Clock(task.synchronize)
+    clock.start()
+    seed_everything(task.cell.seed)
+    method = build()
+    _warm_up(method)
+    if method.trains:
+        del method
+        gc.collect()
+        if task.device.type == "cuda":
+            torch.cuda.empty_cache()
+        seed_everything(task.cell.seed)
+        method = build()
+    clock.pause()
+    task.measured.time["setup_s"] = clock.read()
+    return method
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators too, for methods that use libraries which draw from them."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _warm_up(method: Method) -> None:
+    """Train a few steps and render a tiny image, so that everything is compiled and loaded.
+
+    What does not train may be made for one image size: it renders a view of that.
+    """
+    scene = method.context.scene
+    pose = torch.from_numpy(scene.train.poses[0]).to(method.context.device)
+    if not method.trains:
+        with torch.no_grad():
+            method.render(pose, scene.test.intrinsics)
+        return
+    for _ in range(_WARM_UP_STEPS):
+        method.step(0.0)
+    side = _WARM_UP_PIXELS
+    scale = side / scene.train.intrinsics.width
+    focal = scene.train.intrinsics.fx * scale
+    with torch.no_grad():
+        method.render(pose, Intrinsics(side, side, focal, focal, side / 2, side / 2))

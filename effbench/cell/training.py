@@ -1,0 +1,92 @@
+"""Training of a cell under its budget: curve, tables, energy and peak memory beside the loop."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from effbench.cell import resume
+from effbench.cell.clock import Clock
+from effbench.cell.csv_log import GrowingTables
+from effbench.cell.curve import Curve
+from effbench.cell.evaluation import mean_psnr
+from effbench.cell.loop import Point, TrainLog, point_fractions, train
+from effbench.cell.task import Task
+from effbench.method import Method
+from effbench.method.budget import Budget
+from effbench.records.layout import CURVE, RESUME, TABLES
+from effbench.scene.cameras import evenly_spaced
+
+
+def train_cell(task: Task, method: Method) -> float:
+    """Train a method, from where an interrupted run of its cell left it.
+
+    Measures step times, energy and peak memory, and writes the curve and tables. Returns how many
+    seconds of training were there already. Raises Diverged or whatever the method raises.
+    """
+    budget = Budget.parse(task.cell.budget)
+    log = _resumed(task, method)
+    spent = log.train_s if log else 0.0
+    kept = budget.progress(spent, log.iterations) if log else None
+    on_point = _observer(task, method, kept)
+    task.report("train", 0.0, "")
+    task.memory.begin("warmup")  # until the first point of the curve
+    keep = functools.partial(resume.write, task.folder / RESUME)
+    clock = Clock(task.synchronize, meter=task.meter, spent=spent)
+    log = train(method, budget, clock, on_point, point_fractions(budget), keep=keep, log=log)
+    task.memory.end()
+    task.measured.energy = task.meter.energy()
+    if spent:
+        reason = f"the first {spent:.1f} s were trained before an interruption"
+        task.measured.energy = {"energy_j": None, "reason": reason}
+    task.measured.time |= _step_times(log)
+    phases = task.memory.phases
+    if method.trains:
+        task.measured.memory["peak_mem_mb"] = max(phases["warmup"], phases["steady"])
+    return spent
+
+
+def _resumed(task: Task, method: Method) -> TrainLog | None:
+    """Let a method go on from what an interrupted run left; return the log of that, if any."""
+    interrupted = resume.read(task.folder / RESUME)
+    if interrupted is None:
+        return None
+    snapshot, log = interrupted
+    method.resume(snapshot)
+    return log
+
+
+def _observer(task: Task, method: Method, kept: float | None) -> Callable[[Point], None]:
+    """Return what is done at each point of the curve, the clock paused: a look at a few test views
+    and at the method's own figures, written down. kept: as `Curve` takes it."""
+    scene = method.context.scene
+    views = evenly_spaced(len(scene.test), task.cell.curve_views)
+    curve = Curve(task.folder / CURVE, kept)
+    tables = GrowingTables(task.folder / TABLES, kept)
+
+    def on_point(point: Point) -> None:
+        task.memory.begin("render")  # evaluation must not count as memory of training
+        psnr = mean_psnr(method, scene, views)
+        task.memory.begin("diagnostics")
+        curve.add(point, psnr, method.diagnostics())
+        tables.add(point.fraction, method.tables())
+        task.report("train", point.fraction, f"{psnr:.2f} dB" if views else "")
+        task.memory.begin("steady")
+
+    return on_point
+
+
+def _step_times(log: TrainLog) -> dict[str, Any]:
+    times: dict[str, Any] = {"train_s": log.train_s, "iterations": log.iterations}
+    if not log.step_s:  # there was nothing to train
+        return times
+    steps_ms = np.asarray(log.step_s) * 1e3
+    return times | {
+        "iter_ms": float(np.median(steps_ms)),
+        "iter_ms_p95": float(np.percentile(steps_ms, 95)),
+        "overshoot_s": log.overshoot_s,
+        "overhead_s": log.overhead_s,
+    }
