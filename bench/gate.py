@@ -13,8 +13,10 @@ import numpy as np
 
 from effbench.analysis.significance import Array, Test
 from effbench.analysis.statistics import summarise
-from effbench.report.gate import check, tolerances
-from effbench.report.gate.check import Line, Options
+from effbench.report.gate import tolerances
+from effbench.report.gate.lines import Line
+from effbench.report.gate.options import Options
+from effbench.report.gate.verdict import judge
 
 LOSS_DB = 0.3
 MEANS = {"psnr": 30.0, "iter_ms": 1.0, "peak_mem_mb": 500.0}
@@ -87,7 +89,7 @@ def _check(rng: np.random.Generator, setting: Setting, worse: int) -> list[Line]
             if figure == "psnr" and row < worse:
                 new = new - LOSS_DB
             lines.append(Line((str(row),), figure, tolerance=allowed[figure], old=old, new=new))
-    check.judge(lines, Options(allowed, test=setting.test))
+    judge(lines, Options(allowed, test=setting.test))
     return lines
 
 

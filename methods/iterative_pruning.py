@@ -14,8 +14,10 @@ from torch import Tensor
 from effbench.errors import ConfigError
 from effbench.method import Context, Method, Requirement
 from effbench.nerf.compression.channel_pruning import Cost, prune
-from effbench.nerf.lightfield.distillation import DistillConfig, NeLFMethod, latency_ms, network_of
-from effbench.nerf.lightfield.network import NeLFNetwork
+from effbench.nerf.lightfield.config import DistillConfig
+from effbench.nerf.lightfield.distillation import NeLFMethod
+from effbench.nerf.lightfield.latency import latency_ms
+from effbench.nerf.lightfield.network import NeLFNetwork, network_of
 
 _STEP = "pruning.step"  # in a snapshot, beside the network's tensors
 _ITERATION = "pruning.iteration"
@@ -76,7 +78,7 @@ class IterativePruning(NeLFMethod):
         self.dense = Cost.of(self.network.shape, self.size)
 
     def start(self) -> NeLFNetwork:
-        return network_of(self.context.parents["student"].state, self.config)
+        return network_of(self.context.parents["student"].state, self.config.shape())
 
     def step(self, progress: float) -> Tensor:
         while self.pruned_steps < self._due(progress):

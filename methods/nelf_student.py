@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from effbench.nerf.lightfield.distillation import DistillConfig, NeLFMethod
+from effbench.nerf.lightfield.config import DistillConfig
+from effbench.nerf.lightfield.distillation import NeLFMethod
 
 
 class NeLFStudent(NeLFMethod):

@@ -80,8 +80,9 @@ def check(
     from effbench.report.gate import check as gate
     from effbench.report.gate import snapshot as baselines
     from effbench.report.gate import text, tolerances
+    from effbench.report.gate.options import Options
 
-    options = gate.Options(tolerances.tolerances(settings), **choices)
+    options = Options(tolerances.tolerances(settings), **choices)
     report = gate.check(baselines.load(candidate), baselines.load(baseline), options)
     click.echo(text.WRITERS[form](report), nl=False)
     if os.environ.get("GITHUB_ACTIONS") == "true":

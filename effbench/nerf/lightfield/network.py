@@ -166,3 +166,11 @@ def build(shape: NeLFShape, seed: int) -> NeLFNetwork:
         if isinstance(block, ResidualBlock):
             nn.init.zeros_(block.leave_norm.weight)
     return network
+
+
+def network_of(state: Mapping[str, Tensor], unpruned: NeLFShape) -> NeLFNetwork:
+    """Return the network, pruned or not, that a method shipped as `state`; unpruned: the shape it
+    started with."""
+    network = NeLFNetwork(shape_of(state, unpruned))
+    network.load_state_dict({name: state[name] for name in network.state_dict()})
+    return network

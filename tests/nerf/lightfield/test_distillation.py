@@ -14,8 +14,9 @@ from effbench.errors import ConfigError
 from effbench.method import Checkpoint, Context, Method
 from effbench.method.budget import Budget
 from effbench.method.config import to_dict
-from effbench.nerf.lightfield.distillation import NeLFMethod, real_images
+from effbench.nerf.lightfield.distillation import NeLFMethod
 from effbench.nerf.lightfield.network import D60_SR3, NeLFStage
+from effbench.nerf.lightfield.view_pool import real_images
 from effbench.planning import registry as plugins
 from effbench.planning.planner import resolve
 from effbench.planning.registry import Registry

@@ -18,7 +18,8 @@ from effbench.records import record
 from effbench.records.record import Record
 from effbench.report.gate import check as gate
 from effbench.report.gate import snapshot, text, tolerances
-from effbench.report.gate.check import Options, Report
+from effbench.report.gate.check import Report
+from effbench.report.gate.options import Options
 
 # Three seeds per row: psnr in dB, iteration times in ms, peak memory in MB.
 ROWS = {

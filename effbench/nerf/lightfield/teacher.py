@@ -1,0 +1,50 @@
+"""What a light field takes from its teacher: pseudo views, and which space is empty."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import Tensor
+
+from effbench.errors import ConfigError
+from effbench.method import Context
+from effbench.nerf.lightfield.config import DistillConfig
+from effbench.nerf.lightfield.pseudo_views import PseudoViews, ViewRequest, views_of
+
+CELLS = "occupancy.bits"  # of a teacher's state, and of a student's
+_UNPLANNED_VIEWS = 8  # outside of the harness, where no budget says how many are worth it
+
+
+def occupancy_bits(context: Context) -> Tensor:
+    """Return the bits of the teacher's occupancy grid, uint8 [G³ / 8], which a child shares.
+
+    Raises ConfigError for a teacher without one.
+    """
+    teacher = context.parents["teacher"]
+    if CELLS not in teacher.state:
+        raise ConfigError(
+            f"teacher={teacher.method} has no occupancy grid, which bounds=occupied needs: write "
+            "bounds=box"
+        )
+    return teacher.state[CELLS].cpu()
+
+
+def view_request(config: DistillConfig, context: Context) -> ViewRequest:
+    """Return how many views the budget is worth: `pseudo_share` of its seconds, or as many as its
+    iterations will see."""
+    budget = context.budget
+    count, seconds = _UNPLANNED_VIEWS, None
+    if budget is not None and budget.seconds is not None:
+        count, seconds = config.pseudo_views, config.pseudo_share * budget.seconds
+    elif budget is not None and budget.iterations is not None:
+        count = min(config.pseudo_views, config.views * budget.iterations)
+    return ViewRequest(count, seconds, context.scene.train.intrinsics)
+
+
+def pseudo_views(config: DistillConfig, context: Context) -> PseudoViews:
+    """Return the teacher's views, rendered if nobody has done so before."""
+    teacher = context.parents["teacher"]
+    request = view_request(config, context)
+    # a seed of its own: the teacher is the same, whichever of its descendants asks
+    own = replace(context, seed=0)
+    return views_of(teacher, context.scene, request, lambda: teacher.restore(own).render)

@@ -1,0 +1,68 @@
+"""The views that a light field is trained on: a teacher's, and the scene's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from effbench.method import Context
+from effbench.nerf.lightfield.pseudo_views import PseudoViews
+from effbench.scene import Views
+
+
+class ViewPool:
+    """Pseudo views, then real ones, on the device; drawn without replacement until all were seen.
+
+    poses: float32 [V, 3, 4]; images: uint8 [V, H, W, 3]; pseudo: how many are pseudo views;
+    render_s: seconds that those took.
+    """
+
+    def __init__(self, views: PseudoViews, context: Context) -> None:
+        scene, device = context.scene, context.device
+        self.pseudo, self.render_s = len(views), views.render_s
+        images = torch.cat([views.images, real_images(scene.train, scene.background)])
+        self.images = images.to(device)
+        self.poses = torch.cat([views.poses, torch.from_numpy(scene.train.poses)]).to(device)
+        self._pixels = self.images.flatten(1, 2)
+        self._generator = torch.Generator().manual_seed(context.seed)
+        self._left: dict[bool, list[int]] = {True: [], False: []}
+
+    def draw(self, count: int, real_share: float) -> list[int]:
+        """Return the indices of `count` views, each a real one with probability `real_share`."""
+        real = torch.rand(count, generator=self._generator) < real_share
+        return [self._next(bool(each)) for each in real]
+
+    def views(self, index: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return the poses [V, 3, 4] and images uint8 [V, H, W, 3] of views."""
+        at = torch.tensor(index, device=self.poses.device)
+        return self.poses[at], self.images[at]
+
+    def pixels(self, count: int, real_share: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw pixels of all views, each of a real one with probability `real_share`.
+
+        Returns the poses [R, 3, 4] of their cameras, their places in an image, row by row (int64
+        [R]), and their colours (uint8 [R, 3]).
+        """
+        random = torch.rand(3, count, generator=self._generator)
+        real = random[0] < real_share
+        number = torch.where(real, len(self.images) - self.pseudo, self.pseudo)
+        view = (random[1] * number).long() + torch.where(real, self.pseudo, 0)
+        pixel = (random[2] * self._pixels.shape[1]).long()
+        view, pixel = view.to(self.poses.device), pixel.to(self.poses.device)
+        return self.poses[view], pixel, self._pixels[view, pixel]
+
+    def _next(self, real: bool) -> int:
+        if not self._left[real]:
+            count = len(self.images) - self.pseudo if real else self.pseudo
+            order = torch.randperm(count, generator=self._generator)
+            self._left[real] = (order + (self.pseudo if real else 0)).tolist()
+        return self._left[real].pop()
+
+
+def real_images(views: Views, background: tuple[float, float, float]) -> Tensor:
+    """Return the images of a split over the background, uint8 [V, H, W, 3]."""
+    images = [views.composite(view, background) for view in range(len(views))]
+    return torch.from_numpy((np.stack(images) * 255 + 0.5).astype(np.uint8))
