@@ -103,24 +103,24 @@ def _networks(fields: dict[str, Any], device: torch.device, rounds: int, samples
 
 def _rendering(device: torch.device, rounds: int, samples: int) -> Times:
     rays = samples // PER_RAY
-    thickness = torch.rand(samples, device=device, requires_grad=True)
+    optical_depth = torch.rand(samples, device=device, requires_grad=True)
     colors = torch.rand(samples, 3, device=device, requires_grad=True)
     offsets = offsets_of(torch.full((rays,), PER_RAY, device=device))
     black = torch.zeros(rays, 3, device=device)
     backend = backends.resolve("auto", device)
     forward: dict[str, Callable[[], Tensor]] = {
-        f"effbench {backend}": lambda: composite(thickness, colors, offsets, black, backend)[0],
-        "torch": lambda: composite(thickness, colors, offsets, black, "reference")[0],
+        f"effbench {backend}": lambda: composite(optical_depth, colors, offsets, black, backend)[0],
+        "torch": lambda: composite(optical_depth, colors, offsets, black, "reference")[0],
     }
     if not libraries.missing("nerfacc"):
         nerfacc = importlib.import_module("nerfacc")
         assert len(ray_of_slot(offsets, samples)) == samples
         forward["nerfacc"] = lambda: nerfacc_sampler.composite(
-            thickness, colors, offsets, black, library=nerfacc
+            optical_depth, colors, offsets, black, library=nerfacc
         )[0]
     _agree({name: run() for name, run in forward.items()}, "volume rendering", 1e-3)
     upstream = torch.randn(rays, 3, device=device)
-    leaves = [thickness, colors]
+    leaves = [optical_depth, colors]
     backward = {name: _backward(run(), leaves, upstream) for name, run in forward.items()}
     return {
         "volume rendering, forward": alternate(forward, rounds),

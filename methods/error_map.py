@@ -22,4 +22,4 @@ class ErrorMap(HashMethod):
 
     def build_pixels(self) -> ErrorMapPixels:
         views = self.context.scene.train
-        return ErrorMapPixels(self.config, views, self.cube, self.device, self.backend)
+        return ErrorMapPixels(self.config, views, self.aabb, self.device, self.backend)

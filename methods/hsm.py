@@ -81,7 +81,7 @@ class HSMOnProposal(HashMethod):
 
     def build_sampler(self) -> Sampler:
         seed = self.context.seed
-        return ProposalSampler(self.config, self.cube, self.device, self.backend, seed)
+        return ProposalSampler(self.config, self.aabb, self.device, self.backend, seed)
 
     def build_learner(self) -> HardSampleLearner:
         return learner(self)

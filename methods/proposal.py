@@ -40,4 +40,4 @@ class Proposal(HashMethod):
 
     def build_sampler(self) -> Sampler:
         seed = self.context.seed
-        return ProposalSampler(self.config, self.cube, self.device, self.backend, seed)
+        return ProposalSampler(self.config, self.aabb, self.device, self.backend, seed)

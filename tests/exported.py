@@ -28,7 +28,7 @@ SMALL = HashConfig(
     march_steps=64,
     render_steps=64,
     grid_resolution=16,
-    early_stop=1e-3,
+    early_stop_eps=1e-3,
     lr=0.05,
     precision="fp32",
 )

@@ -55,7 +55,8 @@ def build(cls: type[Any], values: Mapping[str, Any], owner: str) -> Any:
     hints = typing.get_type_hints(cls)
     names = [f.name for f in dataclasses.fields(cls)]
     converted = {}
-    for key, value in values.items():
+    for given, value in values.items():
+        key = current_name(cls, given)
         if key not in names:
             raise unknown(f"parameter of {owner}", key, names)
         converted[key] = convert(value, hints[key], f"{owner}.{key}")
@@ -63,6 +64,15 @@ def build(cls: type[Any], values: Mapping[str, Any], owner: str) -> Any:
         return cls(**converted)
     except (TypeError, ValueError) as error:  # the config's own __post_init__
         raise ConfigError(f"{owner}: {error}") from error
+
+
+def current_name(cls: type[Any], name: str) -> str:
+    """Return what a parameter is called today: earlier records and commands have earlier names.
+
+    cls: a config class; its `former_names`, if it has any, maps former to current names.
+    """
+    former: Mapping[str, str] = getattr(cls, "former_names", {})
+    return former.get(name, name)
 
 
 def to_dict(config: Any) -> dict[str, Any]:

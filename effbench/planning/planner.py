@@ -93,7 +93,10 @@ class _Planner:
         return self._registry.method(name)
 
     def parameters(self, method: str) -> list[str]:
-        return [f.name for f in fields(self.method(method).Config)]
+        """Return the names of a method's parameters, former ones last."""
+        config_class = self.method(method).Config
+        former = getattr(config_class, "former_names", {})
+        return [*(f.name for f in fields(config_class)), *former]
 
     def resolve(self, method: str, params: Mapping[str, Any]) -> tuple[Any, Any]:
         """Return the method's config with `params`, and its defaults on the run's device."""
@@ -181,8 +184,9 @@ def _rows(
     axes |= entry.grid
     for setting in settings:
         owners = {entry.method, planner.method(entry.method).preset_of}
-        if setting.owner in owners or (setting.owner is None and setting.key in known):
-            axes[setting.key] = setting.values
+        key = config.current_name(planner.method(entry.method).Config, setting.key)
+        if setting.owner in owners or (setting.owner is None and key in known):
+            axes[key] = setting.values
     for params in config.grid(axes):
         planner.resolve(entry.method, params)  # a mistake is told before anything is planned
         yield entry.method, params

@@ -53,7 +53,7 @@ def test_a_file_renders_what_the_method_renders(method: HashMethod, exported: Pa
     image = model.render(pose)
     assert image.shape == (16, 16, 3)
     expected = method.render(torch.from_numpy(pose), CAMERA).numpy()
-    assert np.abs(image - expected).max() < SMALL.early_stop
+    assert np.abs(image - expected).max() < SMALL.early_stop_eps
     assert image.std() > 0.05
 
 
@@ -82,7 +82,7 @@ def test_a_file_says_what_it_renders(exported: Path) -> None:
     assert (info.method, info.scene, info.takes) == ("instant-ngp", "test/ball", "rays")
     assert info.intrinsics == CAMERA
     assert info.params["levels"] == SMALL.levels
-    assert 0 < info.check["mean_error"] <= info.check["max_error"] < SMALL.early_stop
+    assert 0 < info.check["mean_error"] <= info.check["max_error"] < SMALL.early_stop_eps
     assert info.check["views"] == 4
 
 

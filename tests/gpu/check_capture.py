@@ -76,8 +76,10 @@ class Step:
         samples, _ = keep_selected(samples, samples.t > 0, CAPACITY, backend)
         encoded = hash_encode(samples.positions, self.table, LAYOUT, backend)
         output = mlp(encoded, self.parameters[1:], "bf16", backend).float()
-        thickness = output[:, 3].exp() * samples.deltas
-        color, _ = composite(thickness, output[:, :3], samples.offsets, self.background, backend)
+        optical_depth = output[:, 3].exp() * samples.deltas
+        color, _ = composite(
+            optical_depth, output[:, :3], samples.offsets, self.background, backend
+        )
         expected = inclusion_probabilities(samples.deltas, self.total, backend)
         systematic(expected, self.shift, backend, capacity=CAPACITY)
         loss = color.square().mean()

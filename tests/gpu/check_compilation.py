@@ -94,11 +94,11 @@ def test_hash_encoding(compiled: Compiled, kind: torch.dtype) -> None:
 
 
 def test_volume_rendering(compiled: Compiled) -> None:
-    thickness = torch.zeros(10, requires_grad=True)
+    optical_depth = torch.zeros(10, requires_grad=True)
     offsets = torch.tensor([0, 4, 10])
-    color, _ = composite(thickness, torch.zeros(10, 3), offsets, torch.zeros(2, 3), "triton")
+    color, _ = composite(optical_depth, torch.zeros(10, 3), offsets, torch.zeros(2, 3), "triton")
     color.sum().backward()
-    visible_counts(thickness.detach(), offsets, 1e-4, "triton")
+    visible_counts(optical_depth.detach(), offsets, 1e-4, "triton")
     assert set(compiled) == {"forward", "backward", "visible_counts"}
 
 

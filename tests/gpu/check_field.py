@@ -8,11 +8,11 @@ import torch
 from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
-from effbench.nerf.sampling.rays import Rays, UnitCube
+from effbench.nerf.sampling.rays import Aabb, Rays
 from effbench.nerf.training.learning import Batch, FullLearner
 
 OPTIONS = OccupancyOptions(
-    resolution=16, steps=40, render_steps=40, compaction="low-weight", early_stop=0.05
+    resolution=16, steps=40, render_steps=40, compaction="low-weight", early_stop_eps=0.05
 )
 
 
@@ -27,7 +27,7 @@ def test_a_step_and_a_rendering(
     device: torch.device, scale: int, precision: str, tolerance: float
 ) -> None:
     layout = HashLayout(levels=4, log2_table=10, base=4, finest=60)
-    cube = UnitCube(torch.zeros(3, device=device), 1.0, 0.0, 4.0)
+    aabb = Aabb(torch.zeros(3, device=device), 1.0, 0.0, 4.0)
     found = []
     for backend in ("triton", "reference"):
         generator = torch.Generator(device).manual_seed(0)
@@ -37,7 +37,7 @@ def test_a_step_and_a_rendering(
         with torch.no_grad():
             field.table.mul_(1e4)
             field.density_layers[-1].mul_(4)
-        sampler = OccupancySampler(OPTIONS, cube, device, backend)
+        sampler = OccupancySampler(OPTIONS, aabb, device, backend)
         sampler.update(field, OPTIONS.every, generator)
         placed = sampler.place(rays, field, generator)
         background = torch.ones(len(rays), 3, device=device)

@@ -15,21 +15,21 @@ def packed(
     counts = torch.tensor([0, 3, 1, 0, 32, 33, 70, 0], device=device).repeat(repeats)
     offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
     slots = int(offsets[-1]) + 3
-    thickness = torch.rand(slots, generator=generator, device=device).pow(8) * thickest
+    optical_depth = torch.rand(slots, generator=generator, device=device).pow(8) * thickest
     colors = torch.rand(slots, 3, generator=generator, device=device)
     background = torch.rand(len(counts), 3, generator=generator, device=device)
-    return thickness.requires_grad_(), colors.requires_grad_(), offsets, background
+    return optical_depth.requires_grad_(), colors.requires_grad_(), offsets, background
 
 
 @pytest.mark.parametrize("thickest", [0.3, 500.0])  # rays that end before and at transmittance 0
 def test_colours_and_gradients(
     device: torch.device, generator: torch.Generator, scale: int, thickest: float
 ) -> None:
-    thickness, colors, offsets, background = packed(device, generator, scale, thickest)
+    optical_depth, colors, offsets, background = packed(device, generator, scale, thickest)
     upstream = torch.randn(background.shape, generator=generator, device=device)
-    color, opacity = composite(thickness, colors, offsets, background, "triton")
-    gradients = torch.autograd.grad(color, (thickness, colors), upstream)
-    exact = (x.detach().double().requires_grad_() for x in (thickness, colors))
+    color, opacity = composite(optical_depth, colors, offsets, background, "triton")
+    gradients = torch.autograd.grad(color, (optical_depth, colors), upstream)
+    exact = (x.detach().double().requires_grad_() for x in (optical_depth, colors))
     t, c = exact
     expected, covered = composite(t, c, offsets, background.double(), "reference")
     slopes = torch.autograd.grad(expected, (t, c), upstream.double())
@@ -41,24 +41,24 @@ def test_colours_and_gradients(
 
 
 def test_a_faint_sample_before_a_solid_one_keeps_its_weight(device: torch.device) -> None:
-    thickness = torch.tensor([0.4321, 1e7], device=device)
+    optical_depth = torch.tensor([0.4321, 1e7], device=device)
     colors = torch.eye(2, 3, device=device)
     offsets = torch.tensor([0, 2], device=device)
-    color, _ = composite(thickness, colors, offsets, torch.zeros(1, 3, device=device), "triton")
+    color, _ = composite(optical_depth, colors, offsets, torch.zeros(1, 3, device=device), "triton")
     seen = float(torch.exp(torch.tensor(-0.4321)))
     assert color[0].tolist() == pytest.approx([1 - seen, seen, 0], abs=1e-6)
 
 
-@pytest.mark.parametrize("early_stop", [0.0, 1e-4, 0.3])
+@pytest.mark.parametrize("early_stop_eps", [0.0, 1e-4, 0.3])
 def test_counts_of_visible_samples(
-    device: torch.device, generator: torch.Generator, scale: int, early_stop: float
+    device: torch.device, generator: torch.Generator, scale: int, early_stop_eps: float
 ) -> None:
-    thickness, _, offsets, _ = packed(device, generator, scale, 3.0)
-    thickness = thickness.detach()
-    counts = visible_counts(thickness, offsets, early_stop, "triton")
-    expected = visible_counts(thickness, offsets, early_stop, "reference")
+    optical_depth, _, offsets, _ = packed(device, generator, scale, 3.0)
+    optical_depth = optical_depth.detach()
+    counts = visible_counts(optical_depth, offsets, early_stop_eps, "triton")
+    expected = visible_counts(optical_depth, offsets, early_stop_eps, "reference")
     assert torch.equal(counts, expected)
-    if early_stop:
+    if early_stop_eps:
         assert (counts < offsets.diff()).any()
 
 

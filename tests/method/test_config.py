@@ -137,3 +137,15 @@ def test_a_config_survives_json_form() -> None:
     changed = Example(pair=(0.1, 0.2), limit=3)
     assert config.to_dict(changed)["pair"] == [0.1, 0.2]
     assert config.build(Example, config.to_dict(changed), "example") == changed
+
+
+@dataclass(frozen=True)
+class Renamed:
+    early_stop_eps: float = 1e-4
+
+    former_names = {"early_stop": "early_stop_eps"}  # noqa: RUF012
+
+
+def test_a_parameter_is_still_read_by_its_former_name() -> None:
+    assert build(Renamed, {"early_stop": "0.01"}, "m") == Renamed(0.01)
+    assert to_dict(Renamed()) == {"early_stop_eps": 1e-4}, "and written by its own alone"

@@ -17,7 +17,7 @@ _OPAQUE = tl.constexpr(104.0)  # exp(−104) is below the smallest number of flo
 
 
 def forward(
-    thickness: Tensor,
+    optical_depth: Tensor,
     colors: Tensor,
     offsets: Tensor,
     background: Tensor,
@@ -25,42 +25,42 @@ def forward(
     opacity: Tensor,
 ) -> None:
     """Write `color` [R, 3] and `opacity` [R]; see `effbench.kernels.volume_rendering`."""
-    arguments = (thickness, colors, offsets, background, color, opacity)
+    arguments = (optical_depth, colors, offsets, background, color, opacity)
     launch(_forward, (len(opacity),), *arguments, CHUNK=_CHUNK, num_warps=1)
 
 
 def backward(
-    thickness: Tensor,
+    optical_depth: Tensor,
     colors: Tensor,
     offsets: Tensor,
     color: Tensor,
     grad: Tensor,
-    d_thickness: Tensor,
+    d_optical_depth: Tensor,
     d_colors: Tensor,
 ) -> None:
     """Write the gradients of a loss with ∂L/∂color = `grad` [R, 3]; they must be zeros before."""
-    arguments = (thickness, colors, offsets, color, grad, d_thickness, d_colors)
+    arguments = (optical_depth, colors, offsets, color, grad, d_optical_depth, d_colors)
     launch(_backward, (len(color),), *arguments, CHUNK=_CHUNK, num_warps=1)
 
 
-def visible_counts(thickness: Tensor, offsets: Tensor, limit: float, counts: Tensor) -> None:
-    """Write how many samples of each ray have at most `limit` optical thickness before them."""
-    arguments = (thickness, offsets, float(limit), counts)
+def visible_counts(optical_depth: Tensor, offsets: Tensor, limit: float, counts: Tensor) -> None:
+    """Write how many samples of each ray have at most `limit` optical depth before them."""
+    arguments = (optical_depth, offsets, float(limit), counts)
     launch(_visible_counts, (len(counts),), *arguments, CHUNK=_CHUNK, num_warps=1)
 
 
 @jit
-def _chunk(thickness, start, stop, before, CHUNK: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Return indices, which of them are on the ray, τ, and the thickness before each sample.
+def _chunk(optical_depth, start, stop, before, CHUNK: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Return indices, which of them are on the ray, τ, and the optical_depth before each sample.
 
     The sum before a sample is that of the samples before it, not a difference: behind a sample of
-    thickness 10⁶ a difference of float32 sums has lost the digits that tell the transmittance.
+    optical_depth 10⁶ a difference of float32 sums has lost the digits that tell the transmittance.
     """
     lane = tl.arange(0, CHUNK)
     i = start + lane
     inside = i < stop
-    tau = tl.load(thickness + i, mask=inside, other=0.0)
-    previous = tl.load(thickness + i - 1, mask=inside & (lane > 0), other=0.0)
+    tau = tl.load(optical_depth + i, mask=inside, other=0.0)
+    previous = tl.load(optical_depth + i - 1, mask=inside & (lane > 0), other=0.0)
     return i, inside, tau, before + tl.cumsum(previous, 0)
 
 
@@ -73,7 +73,7 @@ def _absorbed(tau):  # type: ignore[no-untyped-def]
 
 @jit
 def _forward(  # type: ignore[no-untyped-def]
-    thickness, colors, offsets, background, color, opacity, CHUNK: tl.constexpr
+    optical_depth, colors, offsets, background, color, opacity, CHUNK: tl.constexpr
 ):
     ray = tl.program_id(0)
     start, stop = tl.load(offsets + ray), tl.load(offsets + ray + 1)
@@ -82,7 +82,7 @@ def _forward(  # type: ignore[no-untyped-def]
     before = 0.0
     total = tl.zeros([4], tl.float32)
     while (start < stop) & (before < _OPAQUE):
-        i, inside, tau, ahead = _chunk(thickness, start, stop, before, CHUNK)
+        i, inside, tau, ahead = _chunk(optical_depth, start, stop, before, CHUNK)
         weight = tl.exp(-ahead) * _absorbed(tau)
         shown = inside[:, None] & rgb[None, :]
         c = tl.load(colors + i[:, None] * 3 + channel[None, :], mask=shown, other=0.0)
@@ -97,7 +97,7 @@ def _forward(  # type: ignore[no-untyped-def]
 
 @jit
 def _backward(  # type: ignore[no-untyped-def]
-    thickness, colors, offsets, color, grad, d_thickness, d_colors, CHUNK: tl.constexpr
+    optical_depth, colors, offsets, color, grad, d_optical_depth, d_colors, CHUNK: tl.constexpr
 ):
     """With q_i = c_i·g and `behind` = what the ray collects behind sample i (background included),
     dotted with g: ∂/∂τ_i = T_{i+1}·q_i − behind, ∂/∂c_i = w_i·g."""
@@ -109,14 +109,14 @@ def _backward(  # type: ignore[no-untyped-def]
     behind = tl.sum(tl.load(color + ray * 3 + channel, mask=rgb, other=0.0) * g, 0)
     before = 0.0
     while (start < stop) & (before < _OPAQUE):
-        i, inside, tau, ahead = _chunk(thickness, start, stop, before, CHUNK)
+        i, inside, tau, ahead = _chunk(optical_depth, start, stop, before, CHUNK)
         weight = tl.exp(-ahead) * _absorbed(tau)
         shown = inside[:, None] & rgb[None, :]
         at = i[:, None] * 3 + channel[None, :]
         q = tl.sum(tl.load(colors + at, mask=shown, other=0.0) * g[None, :], 1)
         collected = weight * q
         rest = behind - tl.cumsum(collected, 0)
-        tl.store(d_thickness + i, tl.exp(-ahead - tau) * q - rest, mask=inside)
+        tl.store(d_optical_depth + i, tl.exp(-ahead - tau) * q - rest, mask=inside)
         tl.store(d_colors + at, weight[:, None] * g[None, :], mask=shown)
         behind -= tl.sum(collected, 0)
         before += tl.sum(tau, 0)
@@ -124,13 +124,13 @@ def _backward(  # type: ignore[no-untyped-def]
 
 
 @jit
-def _visible_counts(thickness, offsets, limit, counts, CHUNK: tl.constexpr):  # type: ignore[no-untyped-def]
+def _visible_counts(optical_depth, offsets, limit, counts, CHUNK: tl.constexpr):  # type: ignore[no-untyped-def]
     ray = tl.program_id(0)
     start, stop = tl.load(offsets + ray), tl.load(offsets + ray + 1)
     before = 0.0
     count = 0
     while (start < stop) & (before <= limit):
-        _, inside, tau, ahead = _chunk(thickness, start, stop, before, CHUNK)
+        _, inside, tau, ahead = _chunk(optical_depth, start, stop, before, CHUNK)
         count += tl.sum((inside & (ahead <= limit)).to(tl.int32), 0)
         before += tl.sum(tau, 0)
         start += CHUNK

@@ -1,5 +1,10 @@
 """Rays, and where along them a field is evaluated."""
 
-from effbench.nerf.sampling.sampler import OccupancyOptions, OccupancySampler, Placed, Sampler
+from effbench.nerf.sampling.sampler import (
+    EncodedSamples,
+    OccupancyOptions,
+    OccupancySampler,
+    Sampler,
+)
 
-__all__ = ["OccupancyOptions", "OccupancySampler", "Placed", "Sampler"]
+__all__ = ["EncodedSamples", "OccupancyOptions", "OccupancySampler", "Sampler"]

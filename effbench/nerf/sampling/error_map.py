@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from effbench.errors import ConfigError
-from effbench.nerf.sampling.rays import Rays, TrainingPixels, UnitCube
+from effbench.nerf.sampling.rays import Aabb, Rays, TrainingPixels
 from effbench.scene import Views
 
 _LEAST = 1e-12  # error of a cell at least: a map of zeros would be no distribution
@@ -44,11 +44,11 @@ class ErrorMapPixels(TrainingPixels):
         self,
         options: ErrorMapOptions,
         views: Views,
-        cube: UnitCube,
+        aabb: Aabb,
         device: torch.device,
         backend: str,
     ) -> None:
-        super().__init__(views, cube, device, backend)
+        super().__init__(views, aabb, device, backend)
         self.options = options
         self._rows = _cell_edges(self._images.shape[1], options.map_size, device)
         self._columns = _cell_edges(self._images.shape[2], options.map_size, device)

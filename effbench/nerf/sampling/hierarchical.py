@@ -9,8 +9,8 @@ from effbench.kernels.inverse_cdf import sample_pdf
 from effbench.kernels.samples import Samples
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling.histograms import Chords, edges_between, rendering_weights, shade
-from effbench.nerf.sampling.rays import Rays, UnitCube
-from effbench.nerf.sampling.sampler import Placed, Sampler
+from effbench.nerf.sampling.rays import Aabb, Rays
+from effbench.nerf.sampling.sampler import EncodedSamples, Sampler
 
 
 class HierarchicalSampler(Sampler):
@@ -19,11 +19,11 @@ class HierarchicalSampler(Sampler):
     The union of both is trained on and rendered; the coarse pass carries no gradient.
     """
 
-    def __init__(self, coarse: int, fine: int, cube: UnitCube, backend: str) -> None:
-        self.coarse, self.fine, self.cube, self.backend = coarse, fine, cube, backend
+    def __init__(self, coarse: int, fine: int, aabb: Aabb, backend: str) -> None:
+        self.coarse, self.fine, self.aabb, self.backend = coarse, fine, aabb, backend
 
-    def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> Placed:
-        return Placed(self._place(rays, field, generator))
+    def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
+        return EncodedSamples(self._place(rays, field, generator))
 
     @torch.no_grad()
     def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ class HierarchicalSampler(Sampler):
         self, rays: Rays, field: RadianceField, generator: torch.Generator | None
     ) -> Samples:
         """Return the samples of `rays`; jittered with a generator, else at bin centres."""
-        chords = Chords.of(rays, self.cube)
+        chords = Chords.of(rays, self.aabb)
         enter, leave = chords.enter, chords.leave
         spread = _strata(len(chords), self.coarse, generator, enter.device)
         t = enter + (leave - enter) * spread

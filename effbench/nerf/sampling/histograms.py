@@ -14,7 +14,7 @@ from effbench.kernels.marching import cube_interval
 from effbench.kernels.samples import Samples
 from effbench.kernels.volume_rendering import composite
 from effbench.nerf.fields import RadianceField
-from effbench.nerf.sampling.rays import Rays, UnitCube
+from effbench.nerf.sampling.rays import Aabb, Rays
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Chords:
     total: int
 
     @classmethod
-    def of(cls, rays: Rays, cube: UnitCube) -> Chords:
+    def of(cls, rays: Rays, aabb: Aabb) -> Chords:
         enter, leave = cube_interval(rays.origins, rays.directions)
-        enter, leave = enter.clamp_min(cube.near), leave.clamp_max(cube.far)
+        enter, leave = enter.clamp_min(aabb.near), leave.clamp_max(aabb.far)
         index = (leave > enter).nonzero()[:, 0]
         return cls(rays.select(index), index, enter[index, None], leave[index, None], len(rays))
 
@@ -67,10 +67,10 @@ def edges_between(t: Tensor, first: Tensor, last: Tensor) -> Tensor:
     return torch.cat([first, (t[:, 1:] + t[:, :-1]) / 2, last], 1)
 
 
-def rendering_weights(thickness: Tensor) -> Tensor:
+def rendering_weights(optical_depth: Tensor) -> Tensor:
     """Return T_i·(1 − exp(−τ_i)) of all samples of each ray, τ: [H, K]; differentiable."""
-    before = torch.cat([torch.zeros_like(thickness[:, :1]), thickness[:, :-1].cumsum(1)], 1)
-    return torch.exp(-before) * -torch.expm1(-thickness)
+    before = torch.cat([torch.zeros_like(optical_depth[:, :1]), optical_depth[:, :-1].cumsum(1)], 1)
+    return torch.exp(-before) * -torch.expm1(-optical_depth)
 
 
 def shade(

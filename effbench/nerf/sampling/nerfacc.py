@@ -11,7 +11,7 @@ from torch import Tensor
 from effbench.kernels.compaction import keep_prefix
 from effbench.kernels.marching import cube_interval
 from effbench.kernels.samples import Samples, offsets_of, ray_of_slot
-from effbench.nerf.sampling.rays import Rays, UnitCube
+from effbench.nerf.sampling.rays import Aabb, Rays
 from effbench.nerf.sampling.sampler import OccupancyOptions, OccupancySampler
 
 
@@ -25,13 +25,13 @@ class NerfaccSampler(OccupancySampler):
     def __init__(
         self,
         options: OccupancyOptions,
-        cube: UnitCube,
+        aabb: Aabb,
         device: torch.device,
         backend: str,
         library: Any = None,
     ) -> None:
         """library: the module `nerfacc`, imported unless given."""
-        super().__init__(options, cube, device, backend)
+        super().__init__(options, aabb, device, backend)
         nerfacc = library or importlib.import_module("nerfacc")
         box = torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0, 1.0], device=device)
         self._estimator = nerfacc.OccGridEstimator(box, options.resolution, levels=1).to(device)
@@ -53,7 +53,7 @@ class NerfaccSampler(OccupancySampler):
             rays.origins,
             rays.directions,
             t_min=begin,
-            far_plane=min(self.cube.far, 1e10),
+            far_plane=min(self.aabb.far, 1e10),
             render_step_size=step,
             early_stop_eps=0.0,
         )
@@ -73,7 +73,7 @@ class NerfaccSampler(OccupancySampler):
 
 
 def composite(
-    thickness: Tensor,
+    optical_depth: Tensor,
     colors: Tensor,
     offsets: Tensor,
     background: Tensor,
@@ -82,10 +82,10 @@ def composite(
 ) -> tuple[Tensor, Tensor]:
     """Do as `effbench.kernels.volume_rendering.composite` does, on NerfAcc's kernels."""
     nerfacc = library or importlib.import_module("nerfacc")
-    rays, count = ray_of_slot(offsets, len(thickness)), len(offsets) - 1
-    begin, end = torch.zeros_like(thickness), torch.ones_like(thickness)
+    rays, count = ray_of_slot(offsets, len(optical_depth)), len(offsets) - 1
+    begin, end = torch.zeros_like(optical_depth), torch.ones_like(optical_depth)
     weights = nerfacc.render_weight_from_density(
-        begin, end, thickness, ray_indices=rays, n_rays=count
+        begin, end, optical_depth, ray_indices=rays, n_rays=count
     )[0]
     color = nerfacc.accumulate_along_rays(weights, colors, ray_indices=rays, n_rays=count)
     opacity = nerfacc.accumulate_along_rays(weights, None, ray_indices=rays, n_rays=count)

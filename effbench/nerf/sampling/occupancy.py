@@ -10,15 +10,15 @@ from torch import Tensor
 from effbench.kernels.occupancy import pack_bits, raise_to
 
 _DECAY = 0.95
-_THRESHOLD = 0.01  # optical thickness of one step
+_THRESHOLD = 0.01  # optical depth of one step
 _BATCH = 1 << 17  # cells evaluated at once, which bounds memory
 
 
 class OccupancyGrid:
-    """G³ cells with a decaying maximum of the optical thickness of one step in each.
+    """G³ cells with a decaying maximum of the optical depth of one step in each.
 
     Cell (x, y, z) has index (z·G + y)·G + x. `bits`: uint8 [G³ / 8], lowest bit first, 1 where a
-    cell is to be sampled: thickness > min(0.01, mean thickness). All cells start occupied.
+    cell is to be sampled: optical_depth > min(0.01, mean optical_depth). All cells start occupied.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class OccupancyGrid:
     ) -> None:
         self.resolution, self.step, self.backend = resolution, step, backend
         cells = resolution**3
-        self.thickness = torch.zeros(cells, device=device)
+        self.optical_depth = torch.zeros(cells, device=device)
         self.bits = torch.full((cells // 8,), 255, dtype=torch.uint8, device=device)
 
     def update(
@@ -40,15 +40,15 @@ class OccupancyGrid:
         Visits all cells, or a quarter of the grid at random plus a quarter drawn among the
         occupied cells.
         """
-        cells = len(self.thickness)
+        cells = len(self.optical_depth)
         if everywhere:
-            visited = torch.arange(cells, device=self.thickness.device)
+            visited = torch.arange(cells, device=self.optical_depth.device)
         else:
             visited = self._visit(cells // 4, generator)
-        self.thickness *= _DECAY
+        self.optical_depth *= _DECAY
         for part in torch.split(visited, _BATCH):
-            thickness = density(self._point_in(part, generator)) * self.step
-            raise_to(self.thickness, part, thickness, self.backend)
+            optical_depth = density(self._point_in(part, generator)) * self.step
+            raise_to(self.optical_depth, part, optical_depth, self.backend)
         self._refresh()
 
     def occupied(self) -> Tensor:
@@ -56,8 +56,10 @@ class OccupancyGrid:
         return unpack(self.bits)
 
     def _visit(self, count: int, generator: torch.Generator) -> Tensor:
-        device = self.thickness.device
-        anywhere = torch.randint(len(self.thickness), (count,), generator=generator, device=device)
+        device = self.optical_depth.device
+        anywhere = torch.randint(
+            len(self.optical_depth), (count,), generator=generator, device=device
+        )
         occupied = self.occupied().nonzero()[:, 0]
         if not len(occupied):
             return anywhere
@@ -71,8 +73,10 @@ class OccupancyGrid:
         return (corner + jitter) / size
 
     def _refresh(self) -> None:
-        threshold = self.thickness.mean().clamp_max(_THRESHOLD)
-        self.bits.copy_(pack_bits(self.thickness, threshold, self.backend))  # kept by CUDA graphs
+        threshold = self.optical_depth.mean().clamp_max(_THRESHOLD)
+        self.bits.copy_(
+            pack_bits(self.optical_depth, threshold, self.backend)
+        )  # kept by CUDA graphs
 
     def state(self) -> dict[str, Tensor]:
         """Return what rendering needs: the bits."""

@@ -27,8 +27,8 @@ from effbench.nerf.sampling.histograms import (
     rendering_weights,
     shade,
 )
-from effbench.nerf.sampling.rays import Rays, UnitCube
-from effbench.nerf.sampling.sampler import Placed, Sampler
+from effbench.nerf.sampling.rays import Aabb, Rays
+from effbench.nerf.sampling.sampler import EncodedSamples, Sampler
 
 _BASE = 16  # lattice of the networks' coarsest hash level
 
@@ -78,7 +78,7 @@ class ProposalNetwork(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProposalPlaced(Placed):
+class ProposalPlaced(EncodedSamples):
     """The field's samples, M on each of the H rays, with their bins' edges [H, M + 1], and the
     histograms that are to learn from them, with their graphs (none: not in this step)."""
 
@@ -93,12 +93,12 @@ class ProposalSampler(Sampler):
     def __init__(
         self,
         options: ProposalOptions,
-        cube: UnitCube,
+        aabb: Aabb,
         device: torch.device,
         backend: str,
         seed: int,
     ) -> None:
-        self.options, self.cube, self.backend = options, cube, backend
+        self.options, self.aabb, self.backend = options, aabb, backend
         generator = torch.Generator().manual_seed(seed)  # on the CPU: same on every device
         layout = HashLayout(
             options.proposal_levels,
@@ -118,8 +118,8 @@ class ProposalSampler(Sampler):
         self._power = annealed(iteration / warmup) if iteration < warmup else 1.0
         self._learning = iteration < warmup or iteration % every == 0
 
-    def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> Placed:
-        chords = Chords.of(rays, self.cube)
+    def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
+        chords = Chords.of(rays, self.aabb)
         with torch.set_grad_enabled(self._learning):
             t, histograms = self._resample(chords, generator)
         edges = _own_edges(t, chords)
@@ -127,17 +127,17 @@ class ProposalSampler(Sampler):
         learning = histograms if self._learning else ()
         return ProposalPlaced(samples=samples, edges=edges, histograms=learning)
 
-    def loss(self, placed: Placed, thickness: Tensor) -> Tensor | None:
+    def loss(self, placed: EncodedSamples, optical_depth: Tensor) -> Tensor | None:
         placed = cast(ProposalPlaced, placed)
         if not placed.histograms:
             return None
-        weights = rendering_weights(thickness.view(-1, self.options.field_samples))
+        weights = rendering_weights(optical_depth.view(-1, self.options.field_samples))
         losses = [interlevel_loss(placed.edges, weights, h) for h in placed.histograms]
         return torch.stack(losses).sum()
 
     @torch.no_grad()
     def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
-        chords = Chords.of(rays, self.cube)
+        chords = Chords.of(rays, self.aabb)
         t, _ = self._resample(chords, None)
         samples = chords.pack(t, _own_edges(t, chords).diff(dim=1))
         return shade(samples, rays, field, background, self.backend)

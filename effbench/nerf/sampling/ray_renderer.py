@@ -95,14 +95,14 @@ class RayRenderer(nn.Module):
         self.density_layers = nn.ParameterList([w.detach() for w in field.density_layers])
         self.color_layers = nn.ParameterList([w.detach() for w in field.color_layers])
         self.step = sampler.render_step
-        self.early_stop = sampler.options.early_stop
+        self.early_stop_eps = sampler.options.early_stop_eps
         self.resolution = sampler.grid.resolution
-        cube = sampler.cube
-        self.near, self.far, self.side = cube.near, cube.far, cube.side
+        aabb = sampler.aabb
+        self.near, self.far, self.side = aabb.near, aabb.far, aabb.side
         most = math.ceil(math.sqrt(3) / self.step) + 1
         self.register_buffer("lattice", (torch.arange(most) + 0.5) * self.step)
         self.register_buffer("occupied", sampler.grid.occupied())
-        self.register_buffer("corner", cube.corner)
+        self.register_buffer("corner", aabb.corner)
         self.register_buffer("background", background)
 
     def forward(self, origins: Tensor, directions: Tensor) -> Tensor:
@@ -112,10 +112,10 @@ class RayRenderer(nn.Module):
         points = start[:, None] + t[..., None] * directions[:, None]  # [R, K, 3]
         kept = (t < leave.clamp_max(self.far)[:, None]) & self._occupied(points)
         ray, k = kept.nonzero().unbind(-1)
-        thickness, color = self._shade(points[ray, k].clamp(0, 1), directions[ray])
-        dense = torch.zeros_like(t).index_put((ray, k), thickness)
+        optical_depth, color = self._shade(points[ray, k].clamp(0, 1), directions[ray])
+        dense = torch.zeros_like(t).index_put((ray, k), optical_depth)
         left = torch.exp(dense - dense.cumsum(1))  # transmittance in front of each point
-        left = torch.where(left >= self.early_stop, left, 0)
+        left = torch.where(left >= self.early_stop_eps, left, 0)
         weight = left * -torch.expm1(-dense)
         shares = weight[ray, k, None] * color
         total = torch.zeros_like(origins).index_add(0, ray, shares)
@@ -127,11 +127,11 @@ class RayRenderer(nn.Module):
         return self.occupied[(z * self.resolution + y) * self.resolution + x]
 
     def _shade(self, positions: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        """Return optical thickness [M] and colour [M, 3] of samples."""
+        """Return optical depth [M] and colour [M, 3] of samples."""
         output = _mlp(self.encoder(positions), self.density_layers)
-        thickness = torch.exp(output[:, 0]) * self.step
+        optical_depth = torch.exp(output[:, 0]) * self.step
         features = torch.cat([spherical_harmonics(directions, "reference"), output[:, 1:]], 1)
-        return thickness, torch.sigmoid(_mlp(features, self.color_layers))
+        return optical_depth, torch.sigmoid(_mlp(features, self.color_layers))
 
 
 def _mlp(x: Tensor, layers: nn.ParameterList) -> Tensor:

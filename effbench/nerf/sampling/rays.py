@@ -26,7 +26,7 @@ class Rays:
 
 
 @dataclass(frozen=True)
-class UnitCube:
+class Aabb:
     """The map from world to unit cube: (x − corner) / side; near and far in cube units."""
 
     corner: Tensor
@@ -35,7 +35,7 @@ class UnitCube:
     far: float
 
     @classmethod
-    def of(cls, scene: Scene, device: torch.device) -> UnitCube:
+    def of(cls, scene: Scene, device: torch.device) -> Aabb:
         """Enclose the scene's box in a cube with the same centre."""
         low, high = torch.tensor(scene.box, dtype=torch.float32).unbind(0)
         side = float((high - low).max())
@@ -50,11 +50,11 @@ class UnitCube:
 class TrainingPixels:
     """Random pixels of all training views with their rays, on `device`."""
 
-    def __init__(self, views: Views, cube: UnitCube, device: torch.device, backend: str) -> None:
+    def __init__(self, views: Views, aabb: Aabb, device: torch.device, backend: str) -> None:
         self._images = torch.from_numpy(views.images).to(device)
         self._poses = torch.from_numpy(views.poses).to(device)
         self._intrinsics = views.intrinsics
-        self._cube = cube
+        self._aabb = aabb
         self._backend = backend
 
     @property
@@ -78,7 +78,7 @@ class TrainingPixels:
         _, height, width, _ = self._images.shape
         pixel = (view * height + y) * width + x
         colors = self._images.flatten(0, 2).index_select(0, pixel).float() / 255
-        return self._cube.rays(*world), colors
+        return self._aabb.rays(*world), colors
 
     def refresh(self) -> None:
         """Adapt to what was learnt; on the host, before every step. Default: nothing to adapt."""
@@ -92,9 +92,9 @@ class TrainingPixels:
         """Count an observation; on the host, after every step. Default: nothing to count."""
 
 
-def camera_rays(pose: Tensor, intrinsics: Intrinsics, cube: UnitCube, backend: str) -> Rays:
+def camera_rays(pose: Tensor, intrinsics: Intrinsics, aabb: Aabb, backend: str) -> Rays:
     """Return the rays of all pixels of a camera, row by row. pose: [3, 4] camera to world."""
     pixel = torch.arange(intrinsics.height * intrinsics.width, device=pose.device)
     x, y = pixel % intrinsics.width, pixel // intrinsics.width
     world = generate_rays(pose[None], intrinsics, torch.zeros_like(x), x, y, backend)
-    return cube.rays(*world)
+    return aabb.rays(*world)

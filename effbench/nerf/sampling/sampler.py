@@ -17,13 +17,13 @@ from effbench.kernels.volume_rendering import composite, visible_counts
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling.capacity import Capacity
 from effbench.nerf.sampling.occupancy import OccupancyGrid
-from effbench.nerf.sampling.rays import Rays, UnitCube
+from effbench.nerf.sampling.rays import Aabb, Rays
 
 _NOWHERE = 1e9  # behind everything: where an inactive ray would begin
 
 
 @dataclass(frozen=True)
-class Placed:
+class EncodedSamples:
     """Samples for one training step; `encoded` holds their encoding where it is known already."""
 
     samples: Samples
@@ -31,11 +31,11 @@ class Placed:
 
 
 @dataclass(frozen=True)
-class Filled:
+class PaddedSamples:
     """A placement in buffers of fixed size. complete: bool [R], the rays that count: active, and
     all of their samples found room; marched: int64 [R + 1], offsets before compaction."""
 
-    placed: Placed
+    placed: EncodedSamples
     complete: Tensor
     marched: Tensor
 
@@ -44,7 +44,7 @@ class Sampler(ABC):
     """Places samples on rays. `update` runs before every training step."""
 
     @abstractmethod
-    def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> Placed:
+    def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
         """Place training samples on `rays`, with random jitter."""
 
     @abstractmethod
@@ -58,8 +58,8 @@ class Sampler(ABC):
         """Yield what the sampler itself trains, with `loss`. Default: nothing."""
         return ()
 
-    def loss(self, placed: Placed, thickness: Tensor) -> Tensor | None:
-        """Return the sampler's own loss (0-d), given the optical thickness [N] that the field
+    def loss(self, placed: EncodedSamples, optical_depth: Tensor) -> Tensor | None:
+        """Return the sampler's own loss (0-d), given the optical depth [N] that the field
         found at the samples it placed (detached). Default: none."""
         return None
 
@@ -75,7 +75,7 @@ class Sampler(ABC):
 class OccupancyOptions:
     """resolution: cells per axis; steps, render_steps: steps along the cube's diagonal in training
     and in rendering; compaction: what is dropped before training on the rest, "none",
-    "transmittance" (samples behind transmittance `early_stop`, the original instant-ngp) or
+    "transmittance" (samples behind transmittance `early_stop_eps`, the original instant-ngp) or
     "low-weight" (those and every sample whose alpha is below both `alpha_threshold` and the grid's
     mean, NerfAcc's visibility pruning); every: iterations between updates; everywhere_until:
     iteration up to which an update visits all cells."""
@@ -84,7 +84,7 @@ class OccupancyOptions:
     steps: int = 1024
     render_steps: int = 1024
     compaction: str = "transmittance"
-    early_stop: float = 1e-4
+    early_stop_eps: float = 1e-4
     alpha_threshold: float = 1e-2
     every: int = 16
     everywhere_until: int = 256
@@ -96,9 +96,9 @@ class OccupancySampler(Sampler):
     _WAVE = 8  # samples per ray in the first wave of rendering; doubled with every wave
 
     def __init__(
-        self, options: OccupancyOptions, cube: UnitCube, device: torch.device, backend: str
+        self, options: OccupancyOptions, aabb: Aabb, device: torch.device, backend: str
     ) -> None:
-        self.options, self.cube, self.backend = options, cube, backend
+        self.options, self.aabb, self.backend = options, aabb, backend
         self.step = math.sqrt(3) / options.steps
         self.render_step = math.sqrt(3) / options.render_steps
         self.grid = OccupancyGrid(options.resolution, self.step, device, backend)
@@ -114,13 +114,13 @@ class OccupancySampler(Sampler):
         everywhere = iteration <= self.options.everywhere_until
         self.grid.update(density, generator, everywhere)
 
-    def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> Placed:
+    def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
         device = rays.origins.device
         jitter = torch.rand(len(rays), generator=generator, device=device)
-        near = torch.full((len(rays),), self.cube.near, device=device)
+        near = torch.full((len(rays),), self.aabb.near, device=device)
         samples = self._march(rays, near, jitter, self.options.steps, self.step)
         if not self.compacts or not len(samples):
-            return Placed(samples)
+            return EncodedSamples(samples)
         return self._compacted(samples, field)
 
     @property
@@ -134,44 +134,46 @@ class OccupancySampler(Sampler):
         field: RadianceField,
         generator: torch.Generator,
         capacity: Capacity,
-    ) -> Filled:
+    ) -> PaddedSamples:
         """Place as `place` does on the first `count` (0-d) of `capacity.rays` rays, in buffers of
         fixed size, without reading anything from the device. Rays from the first on whose samples
         find no room are not complete."""
         jitter = torch.rand(len(rays), generator=generator, device=count.device)
         active = torch.arange(len(rays), device=count.device) < count
-        near = torch.full((len(rays),), self.cube.near, device=count.device)
+        near = torch.full((len(rays),), self.aabb.near, device=count.device)
         near = near.masked_fill(~active, _NOWHERE)
         room = capacity.marched if self.compacts else capacity.kept
         samples = self._march(rays, near, jitter, self.options.steps, self.step, room)
         complete = active & (samples.offsets[1:] < room)
-        placed = Placed(samples)
+        placed = EncodedSamples(samples)
         if self.compacts:
             placed = self._compacted(samples, field, capacity.kept)
             complete &= placed.samples.offsets[1:] < capacity.kept
-        return Filled(placed, complete, samples.offsets)
+        return PaddedSamples(placed, complete, samples.offsets)
 
     def _compacted(
         self, samples: Samples, field: RadianceField, capacity: int | None = None
-    ) -> Placed:
+    ) -> EncodedSamples:
         with torch.no_grad():
             encoded = field.encode(samples.positions)
-            thickness = field.density(encoded)[0] * samples.deltas
-        samples, kept = self._compact(samples, thickness, capacity)
-        return Placed(samples, encoded.index_select(0, kept))
+            optical_depth = field.density(encoded)[0] * samples.deltas
+        samples, kept = self._compact(samples, optical_depth, capacity)
+        return EncodedSamples(samples, encoded.index_select(0, kept))
 
     def _compact(
-        self, samples: Samples, thickness: Tensor, capacity: int | None = None
+        self, samples: Samples, optical_depth: Tensor, capacity: int | None = None
     ) -> tuple[Samples, Tensor]:
         """Return the samples worth training on and their indices."""
         options = self.options
-        counts = visible_counts(thickness, samples.offsets, options.early_stop, self.backend)
+        counts = visible_counts(
+            optical_depth, samples.offsets, options.early_stop_eps, self.backend
+        )
         if options.compaction == "transmittance":
             return keep_prefix(samples, counts, capacity, self.backend)
         end = (samples.offsets[:-1] + counts).index_select(0, samples.rays)
         visible = torch.arange(len(samples), device=end.device) < end
-        least = self.grid.thickness.mean().clamp_max(options.alpha_threshold)
-        opaque = -torch.expm1(-thickness) >= least
+        least = self.grid.optical_depth.mean().clamp_max(options.alpha_threshold)
+        opaque = -torch.expm1(-optical_depth) >= least
         return keep_selected(samples, visible & opaque, capacity, self.backend)
 
     @torch.no_grad()
@@ -181,7 +183,7 @@ class OccupancySampler(Sampler):
         color = torch.zeros(len(rays), 3, device=device)
         left = torch.ones(len(rays), device=device)
         alive = torch.arange(len(rays), device=device)
-        near = torch.full((len(rays),), self.cube.near, device=device)
+        near = torch.full((len(rays),), self.aabb.near, device=device)
         encoded_directions = field.encode_directions(rays.directions)
         wave = self._WAVE
         while len(alive):
@@ -194,7 +196,7 @@ class OccupancySampler(Sampler):
             added, opacity = self._shade(samples, encoded_directions[alive], left[alive], field)
             color[alive] += left[alive, None] * added
             left[alive] *= 1 - opacity
-            going = full & (left[alive] >= self.options.early_stop)
+            going = full & (left[alive] >= self.options.early_stop_eps)
             near = (last + self.render_step / 2)[going[full]]
             alive = alive[going]
             wave *= 2
@@ -205,12 +207,14 @@ class OccupancySampler(Sampler):
     ) -> tuple[Tensor, Tensor]:
         """Return colour and opacity of a wave; only samples that are seen get a colour."""
         density, geometry = field.density(field.encode(samples.positions))
-        thickness = density * samples.deltas
-        counts = visible_counts(thickness, samples.offsets, self.options.early_stop, self.backend)
+        optical_depth = density * samples.deltas
+        counts = visible_counts(
+            optical_depth, samples.offsets, self.options.early_stop_eps, self.backend
+        )
         seen, kept = keep_prefix(samples, counts, backend=self.backend)
         colors = field.color(geometry[kept], directions.index_select(0, seen.rays))
         black = torch.zeros(len(left), 3, device=left.device)
-        return composite(thickness[kept], colors, seen.offsets, black, self.backend)
+        return composite(optical_depth[kept], colors, seen.offsets, black, self.backend)
 
     def _march(
         self,
@@ -230,7 +234,7 @@ class OccupancySampler(Sampler):
             step,
             jitter,
             limit,
-            self.cube.far,
+            self.aabb.far,
             self.backend,
             capacity,
         )

@@ -1,6 +1,6 @@
 """What training looks like inside: how losses and weights are distributed, and one ray.
 
-Notation as in `effbench.kernels.volume_rendering`: N samples of R rays, optical thickness τ_i,
+Notation as in `effbench.kernels.volume_rendering`: N samples of R rays, optical depth τ_i,
 weights w_i, colours c_i.
 """
 
@@ -50,13 +50,13 @@ def distributions(
     """Return histograms of the batch's pixel losses and rendering weights: quantity, then as
     `histogram`. loss: per ray, from colours and targets [R, 3] to [R]."""
     with torch.no_grad():
-        thickness, color = _evaluate(field, batch)
+        optical_depth, color = _evaluate(field, batch)
         offsets = batch.placed.samples.offsets
-        pixels = composite(thickness, color, offsets, batch.background, backend)[0]
+        pixels = composite(optical_depth, color, offsets, batch.background, backend)[0]
         losses = loss(pixels, batch.target)
     quantities = {
         "pixel_loss": losses,
-        "sample_weight": rendering_weights(thickness, offsets, backend),
+        "sample_weight": rendering_weights(optical_depth, offsets, backend),
     }
     return [
         {"quantity": name, **row}
@@ -76,41 +76,43 @@ def ray_profile(field: RadianceField, batch: Batch, loss: Loss, backend: str) ->
     if not len(samples):
         return []
     with torch.no_grad():
-        thickness, color = _evaluate(field, batch)
-    weights = rendering_weights(thickness, samples.offsets, backend)
-    norms = gradient_norms(thickness, color, batch, loss, backend)
+        optical_depth, color = _evaluate(field, batch)
+    weights = rendering_weights(optical_depth, samples.offsets, backend)
+    norms = gradient_norms(optical_depth, color, batch, loss, backend)
     columns = torch.column_stack([samples.t, weights, norms, color]).tolist()
     names = ("t", "weight", "gradient_norm", "red", "green", "blue")
     return [dict(zip(names, row, strict=True)) for row in columns]
 
 
-def rendering_weights(thickness: Tensor, offsets: Tensor, backend: str) -> Tensor:
-    """Return w_i [N] of thickness [N]: what the pixel's colour changes by with the sample's."""
-    colors = thickness.new_zeros(len(thickness), 3).requires_grad_()
-    black = thickness.new_zeros(len(offsets) - 1, 3)
-    red = composite(thickness, colors, offsets, black, backend)[0][:, 0]
+def rendering_weights(optical_depth: Tensor, offsets: Tensor, backend: str) -> Tensor:
+    """Return w_i [N] of optical_depth [N]: what the pixel's colour changes by with the sample's."""
+    colors = optical_depth.new_zeros(len(optical_depth), 3).requires_grad_()
+    black = optical_depth.new_zeros(len(offsets) - 1, 3)
+    red = composite(optical_depth, colors, offsets, black, backend)[0][:, 0]
     return torch.autograd.grad(red.sum(), colors)[0][:, 0].contiguous()
 
 
 def gradient_norms(
-    thickness: Tensor, color: Tensor, batch: Batch, loss: Loss, backend: str
+    optical_depth: Tensor, color: Tensor, batch: Batch, loss: Loss, backend: str
 ) -> Tensor:
     """Return ‖∂L/∂(logit c_i, log σ_i)‖₂ [N] through rendering alone.
 
     An exponential and a sigmoid, which the built-in fields have for density and colour, have
     these as their inputs: ∂L/∂log σ = τ·∂L/∂τ and ∂L/∂logit c = c(1 − c)·∂L/∂c.
     """
-    thickness, color = thickness.detach().requires_grad_(), color.detach().requires_grad_()
+    optical_depth, color = optical_depth.detach().requires_grad_(), color.detach().requires_grad_()
     offsets = batch.placed.samples.offsets
-    pixels = composite(thickness, color, offsets, batch.background, backend)[0]
-    d_thickness, d_color = torch.autograd.grad(loss(pixels, batch.target), (thickness, color))
+    pixels = composite(optical_depth, color, offsets, batch.background, backend)[0]
+    d_optical_depth, d_color = torch.autograd.grad(
+        loss(pixels, batch.target), (optical_depth, color)
+    )
     with torch.no_grad():
         by_color = (d_color * color * (1 - color)).square().sum(1)
-        return (by_color + (d_thickness * thickness).square()).sqrt()
+        return (by_color + (d_optical_depth * optical_depth).square()).sqrt()
 
 
 def _evaluate(field: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return optical thickness [N] and colour [N, 3] of a batch's samples."""
+    """Return optical depth [N] and colour [N, 3] of a batch's samples."""
     if not len(batch.placed.samples):  # a network is not asked about nothing
         empty = batch.target.new_zeros(0, 3)
         return empty[:, 0], empty

@@ -19,7 +19,7 @@ from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling import OccupancySampler, Sampler
 from effbench.nerf.sampling.capacity import Capacity, Need, choose, most_marched
 from effbench.nerf.sampling.rays import TrainingPixels
-from effbench.nerf.sampling.sampler import Filled
+from effbench.nerf.sampling.sampler import PaddedSamples
 from effbench.nerf.training.controller import Echo, RayController
 from effbench.nerf.training.graphs import CudaRecorder, Recorder, StepGraphs
 from effbench.nerf.training.learning import Batch, Learner, Outcome
@@ -132,7 +132,7 @@ class FixedStep:
         method.pixels.observe(outcome.color, target, complete)
         self._report(rays, filled, outcome)
 
-    def _report(self, rays: Tensor, filled: Filled, outcome: Outcome) -> None:
+    def _report(self, rays: Tensor, filled: PaddedSamples, outcome: Outcome) -> None:
         """Steer the rays; leave figures for the log and counts for the host in their places."""
         c = filled.complete.sum()
         marched, kept = (

@@ -22,6 +22,8 @@ from effbench.scene import Intrinsics
 class HashConfig:
     """Defaults of the paper; on a CPU the smaller ones of `HashMethod.device_defaults`."""
 
+    former_names = {"early_stop": "early_stop_eps"}  # noqa: RUF012
+
     levels: int = 16  # hash levels, L
     log2_table: int = 19  # log2 of the entries of a hashed level, T
     base_resolution: int = 16  # lattice of the coarsest level
@@ -35,7 +37,7 @@ class HashConfig:
     grid_every: int = 16  # iterations between updates of the grid
     grid_everywhere_until: int = 256  # iterations during which updates visit all cells
     compaction: Literal["transmittance", "low-weight", "none"] = "transmittance"  # before training
-    early_stop: float = 1e-4  # transmittance at which a ray ends
+    early_stop_eps: float = 1e-4  # transmittance at which a ray ends
     alpha_threshold: float = 1e-2  # alpha below which low-weight drops a sample
     lr: float = 0.01
     weight_decay: float = 1e-6  # L2, networks only
@@ -58,7 +60,7 @@ class HashMethod(RadianceFieldMethod):
             "finest_resolution": 512,
             "hidden": 32,
             "samples": 24576,
-            "early_stop": 1e-3,
+            "early_stop_eps": 1e-3,
             "march_steps": 256,
             "render_steps": 512,
             "grid_resolution": 64,

@@ -145,13 +145,13 @@ class HardSampleLearner(Learner):
         """Return loss, colours and ∂L/∂a'; add the gradient of the sampler's own loss."""
         samples = batch.placed.samples
         log_density, logits = (x.detach().requires_grad_() for x in outputs)
-        thickness = trunc_exp(log_density) * samples.deltas
+        optical_depth = trunc_exp(log_density) * samples.deltas
         color = torch.sigmoid(logits)
         render = self.composite or composite
-        pixels = render(thickness, color, samples.offsets, batch.background, self.backend)[0]
+        pixels = render(optical_depth, color, samples.offsets, batch.background, self.backend)[0]
         value = loss(pixels, batch.target)
         gradients = torch.autograd.grad(value, (log_density, logits))
-        auxiliary = sampler.loss(batch.placed, thickness.detach())
+        auxiliary = sampler.loss(batch.placed, optical_depth.detach())
         if auxiliary is not None:
             auxiliary.backward()  # type: ignore[no-untyped-call]
         return value.detach(), pixels.detach(), gradients

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from effbench.kernels.volume_rendering import composite
 from effbench.nerf.fields import RadianceField
-from effbench.nerf.sampling import Placed, Sampler
+from effbench.nerf.sampling import EncodedSamples, Sampler
 from effbench.nerf.sampling.rays import Rays
 
 Composite = Callable[[Tensor, Tensor, Tensor, Tensor, str], tuple[Tensor, Tensor]]
@@ -23,7 +23,7 @@ class Batch:
     """The samples of one step on R rays; target and background: float32 [R, 3]."""
 
     rays: Rays
-    placed: Placed
+    placed: EncodedSamples
     target: Tensor
     background: Tensor
 
@@ -75,11 +75,11 @@ class FullLearner(Learner):
         if not len(samples):
             return Outcome(loss(batch.background, batch.target), batch.background)
         density, color = evaluate(model, batch)
-        thickness = density * samples.deltas
+        optical_depth = density * samples.deltas
         render = self.composite or composite
-        pixels = render(thickness, color, samples.offsets, batch.background, self.backend)[0]
+        pixels = render(optical_depth, color, samples.offsets, batch.background, self.backend)[0]
         value = loss(pixels, batch.target)
-        auxiliary = sampler.loss(batch.placed, thickness.detach())
+        auxiliary = sampler.loss(batch.placed, optical_depth.detach())
         total = value if auxiliary is None else value + auxiliary
         total.backward()  # type: ignore[no-untyped-call]
         return Outcome(value.detach(), pixels.detach())

@@ -18,7 +18,7 @@ from effbench.nerf.fields import RadianceField
 from effbench.nerf.fields.averaging import WeightAverage
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Sampler, nerfacc
 from effbench.nerf.sampling.nerfacc import NerfaccSampler
-from effbench.nerf.sampling.rays import Rays, TrainingPixels, UnitCube, camera_rays
+from effbench.nerf.sampling.rays import Aabb, Rays, TrainingPixels, camera_rays
 from effbench.nerf.training.distributions import distributions, ray_profile
 from effbench.nerf.training.fixed_step import FixedStep, fixed_step
 from effbench.nerf.training.learning import Batch, FullLearner, Learner
@@ -39,7 +39,7 @@ class RadianceFieldMethod(Method):
         self.device = context.device
         self.backend, self.library = libraries.split(context.backend, self.device)
         self.generator = torch.Generator(self.device).manual_seed(context.seed)
-        self.cube = UnitCube.of(context.scene, self.device)
+        self.aabb = Aabb.of(context.scene, self.device)
         self.pixels = self.build_pixels()
         self.scene_background = torch.tensor(context.scene.background, device=self.device)
         self.options = self.build_options()
@@ -62,6 +62,11 @@ class RadianceFieldMethod(Method):
         self.steps = StepLog()
         self.fixed = fixed_step(self, self.ray_count, self._MOST_RAYS)
 
+    @property
+    def cube(self) -> Aabb:
+        """`aabb`, by the name that it had before."""
+        return self.aabb
+
     @abstractmethod
     def build_options(self) -> TrainingOptions:
         """Return the options of the training step."""
@@ -80,7 +85,7 @@ class RadianceFieldMethod(Method):
 
     def build_pixels(self) -> TrainingPixels:
         """Return what draws the pixels of a step. Default: uniformly."""
-        return TrainingPixels(self.context.scene.train, self.cube, self.device, self.backend)
+        return TrainingPixels(self.context.scene.train, self.aabb, self.device, self.backend)
 
     def build_learner(self) -> Learner:
         """Return what differentiates a step. Default: through every sample."""
@@ -89,20 +94,20 @@ class RadianceFieldMethod(Method):
     def occupancy_sampler(self) -> OccupancySampler:
         """Return the sampler that the usual parameters of a config describe: `grid_resolution`,
         `grid_every`, `grid_everywhere_until`, `march_steps`, `render_steps`, `compaction`,
-        `early_stop` and `alpha_threshold`."""
+        `early_stop_eps` and `alpha_threshold`."""
         c = self.config
         options = OccupancyOptions(
             resolution=c.grid_resolution,
             steps=c.march_steps,
             render_steps=c.render_steps,
             compaction=c.compaction,
-            early_stop=c.early_stop,
+            early_stop_eps=c.early_stop_eps,
             alpha_threshold=c.alpha_threshold,
             every=c.grid_every,
             everywhere_until=c.grid_everywhere_until,
         )
         kind = NerfaccSampler if self.library == "nerfacc" else OccupancySampler
-        return kind(options, self.cube, self.device, self.backend)
+        return kind(options, self.aabb, self.device, self.backend)
 
     def step(self, progress: float) -> Tensor:
         self._set_rate(progress)
@@ -145,7 +150,7 @@ class RadianceFieldMethod(Method):
     @torch.no_grad()
     def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:
         field = self._evaluated()
-        rays = camera_rays(pose.to(self.device), intrinsics, self.cube, self.backend)
+        rays = camera_rays(pose.to(self.device), intrinsics, self.aabb, self.backend)
         starts = range(0, len(rays), self._RENDER_RAYS)
         parts = [
             self.sampler.render(
@@ -224,7 +229,7 @@ class RadianceFieldMethod(Method):
         views = self.context.scene.train
         x, y = views.intrinsics.width // 2, views.intrinsics.height // 2
         pose = torch.from_numpy(views.poses[0]).to(self.device)
-        rays = camera_rays(pose, views.intrinsics, self.cube, self.backend)
+        rays = camera_rays(pose, views.intrinsics, self.aabb, self.backend)
         pixel = torch.from_numpy(views.images[0, y, x]).to(self.device).float() / 255
         index = y * views.intrinsics.width + x
         return rays.select(slice(index, index + 1)), pixel[None]

@@ -17,6 +17,8 @@ from effbench.nerf.training.options import TrainingOptions
 class MLPConfig:
     """Training of a frequency-encoded MLP; on a CPU with the smaller `device_defaults`."""
 
+    former_names = {"early_stop": "early_stop_eps"}  # noqa: RUF012
+
     sampling: Literal["occupancy", "hierarchical"] = "occupancy"  # where samples lie on a ray
     samples: int = 262144  # samples per step, which sets the number of rays
     coarse: int = 64  # stratified samples per ray (hierarchical)
@@ -27,7 +29,7 @@ class MLPConfig:
     grid_every: int = 16  # iterations between updates of the grid
     grid_everywhere_until: int = 256  # iterations during which updates visit all cells
     compaction: Literal["transmittance", "low-weight", "none"] = "none"  # before training
-    early_stop: float = 1e-4  # transmittance at which a ray ends
+    early_stop_eps: float = 1e-4  # transmittance at which a ray ends
     alpha_threshold: float = 1e-2  # alpha below which low-weight drops a sample
     lr: float = 5e-4
     decay: Literal["exponential", "none"] = "exponential"
@@ -67,7 +69,7 @@ class MLPMethod(RadianceFieldMethod):
     def build_sampler(self) -> Sampler:
         c = self.config
         if c.sampling == "hierarchical":
-            return HierarchicalSampler(c.coarse, c.fine, self.cube, self.backend)
+            return HierarchicalSampler(c.coarse, c.fine, self.aabb, self.backend)
         return self.occupancy_sampler()
 
     def build_optimizer(self) -> torch.optim.Optimizer:

@@ -51,7 +51,7 @@ def test_the_exported_hash_table_is_the_quantised_one() -> None:
     assert OnnxModel(data).info.precision == "int8"
     assert len(data) < len(to_onnx.convert(rays_method()))
     check = to_onnx.compare(OnnxModel(data), method, [0])
-    assert check.max_error < SMALL.early_stop
+    assert check.max_error < SMALL.early_stop_eps
     with pytest.raises(ConfigError, match="quantised already"):
         to_onnx.convert(method, "fp16")
 

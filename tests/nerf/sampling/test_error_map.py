@@ -11,12 +11,12 @@ import torch
 
 from effbench.errors import ConfigError
 from effbench.nerf.sampling.error_map import ErrorMapOptions, ErrorMapPixels
-from effbench.nerf.sampling.rays import UnitCube
+from effbench.nerf.sampling.rays import Aabb
 from effbench.scene import Views
 from tests.nerf_scene import CAMERA, ball
 
 CPU = torch.device("cpu")
-CUBE = UnitCube.of(ball(), CPU)
+CUBE = Aabb.of(ball(), CPU)
 
 
 def views(count: int, height: int, width: int) -> Views:

@@ -14,10 +14,10 @@ from effbench.kernels.volume_rendering import composite
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
 from effbench.nerf.sampling import nerfacc as nerfacc_sampler
 from effbench.nerf.sampling.nerfacc import NerfaccSampler
-from effbench.nerf.sampling.rays import Rays, UnitCube
+from effbench.nerf.sampling.rays import Aabb, Rays
 
 CPU = torch.device("cpu")
-CUBE = UnitCube(torch.zeros(3), 1.0, 0.0, 10.0)
+CUBE = Aabb(torch.zeros(3), 1.0, 0.0, 10.0)
 OPTIONS = OccupancyOptions(resolution=8, steps=64, render_steps=64)
 
 
@@ -61,10 +61,10 @@ def render_weight_from_density(
     t_starts: Tensor, t_ends: Tensor, sigmas: Tensor, ray_indices: Tensor, n_rays: int
 ) -> tuple[Tensor, ...]:
     assert int(ray_indices.max()) < n_rays
-    thickness, weights = (t_ends - t_starts) * sigmas, []
+    optical_depth, weights = (t_ends - t_starts) * sigmas, []
     for i in range(len(sigmas)):
         same = ray_indices[:i] == ray_indices[i]
-        weights.append(torch.exp(-thickness[:i][same].sum()) * -torch.expm1(-thickness[i]))
+        weights.append(torch.exp(-optical_depth[:i][same].sum()) * -torch.expm1(-optical_depth[i]))
     return torch.stack(weights), torch.empty(0), torch.empty(0)
 
 
@@ -109,10 +109,10 @@ def test_it_places_samples_where_ours_does(limit: int) -> None:
 
 
 def test_it_renders_what_ours_renders() -> None:
-    thickness, colors = torch.rand(20) * 2, torch.rand(20, 3)
+    optical_depth, colors = torch.rand(20) * 2, torch.rand(20, 3)
     offsets, behind = torch.tensor([0, 4, 4, 13, 20]), torch.rand(4, 3)
-    mine = composite(thickness, colors, offsets, behind, "reference")
-    its = nerfacc_sampler.composite(thickness, colors, offsets, behind, library=NERFACC)
+    mine = composite(optical_depth, colors, offsets, behind, "reference")
+    its = nerfacc_sampler.composite(optical_depth, colors, offsets, behind, library=NERFACC)
     for expected, found in zip(mine, its, strict=True):
         torch.testing.assert_close(found, expected)
 
@@ -121,10 +121,10 @@ def test_it_renders_what_ours_renders() -> None:
 def test_the_real_library_renders_the_same() -> None:
     nerfacc = pytest.importorskip("nerfacc")
     device = torch.device("cuda")
-    thickness, colors = torch.rand(20, device=device), torch.rand(20, 3, device=device)
+    optical_depth, colors = torch.rand(20, device=device), torch.rand(20, 3, device=device)
     offsets = torch.tensor([0, 4, 4, 13, 20], device=device)
     behind = torch.rand(4, 3, device=device)
-    mine = composite(thickness, colors, offsets, behind, "reference")
-    its = nerfacc_sampler.composite(thickness, colors, offsets, behind, library=nerfacc)
+    mine = composite(optical_depth, colors, offsets, behind, "reference")
+    its = nerfacc_sampler.composite(optical_depth, colors, offsets, behind, library=nerfacc)
     for expected, found in zip(mine, its, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)

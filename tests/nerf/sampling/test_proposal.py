@@ -19,11 +19,11 @@ from effbench.nerf.sampling.proposal import (
     interlevel_loss,
     outer_weights,
 )
-from effbench.nerf.sampling.rays import Rays, UnitCube
+from effbench.nerf.sampling.rays import Aabb, Rays
 from tests.nerf_scene import ball
 
 CPU = torch.device("cpu")
-CUBE = UnitCube.of(ball(), CPU)
+CUBE = Aabb.of(ball(), CPU)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -140,8 +140,8 @@ class TestProposalSampler:
     def test_only_the_networks_learn_from_the_loss(self) -> None:
         proposal = sampler()
         placed = proposal.place(rays(), Wall(), generator())
-        thickness = torch.full([len(placed.samples)], 0.1, requires_grad=True)
-        loss = proposal.loss(placed, thickness.detach())
+        optical_depth = torch.full([len(placed.samples)], 0.1, requires_grad=True)
+        loss = proposal.loss(placed, optical_depth.detach())
         assert loss is not None
         loss.backward()
         parameters = list(proposal.parameters())
@@ -220,9 +220,9 @@ def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
 
 
 def test_weights_of_opaque_samples_are_finite_and_sum_to_one() -> None:
-    thickness = torch.tensor([[0.0, 1e8, 1.0, 1e30]], requires_grad=True)
-    weights = rendering_weights(thickness)
+    optical_depth = torch.tensor([[0.0, 1e8, 1.0, 1e30]], requires_grad=True)
+    weights = rendering_weights(optical_depth)
     assert weights.tolist() == [[0, 1, 0, 0]]
     weights.sum().backward()
-    assert thickness.grad is not None
-    assert thickness.grad.isfinite().all()
+    assert optical_depth.grad is not None
+    assert optical_depth.grad.isfinite().all()

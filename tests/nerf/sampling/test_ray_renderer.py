@@ -55,8 +55,8 @@ def test_pixels_are_the_sampler_s(trained: HashMethod) -> None:
     origins, directions = map(torch.from_numpy, camera_rays(pose.numpy(), CAMERA))
     with torch.no_grad():
         color = exported.module(origins, directions)
-    # where a wave ends, the sampler may stop a ray that has early_stop of its light left
-    assert (color.view(16, 16, 3) - expected).abs().max() < SMALL.early_stop
+    # where a wave ends, the sampler may stop a ray that has early_stop_eps of its light left
+    assert (color.view(16, 16, 3) - expected).abs().max() < SMALL.early_stop_eps
 
 
 def test_rays_that_miss_are_background(trained: HashMethod) -> None:

@@ -16,11 +16,11 @@ from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
 from effbench.nerf.sampling.hierarchical import HierarchicalSampler
 from effbench.nerf.sampling.occupancy import OccupancyGrid
-from effbench.nerf.sampling.rays import Rays, TrainingPixels, UnitCube, camera_rays
+from effbench.nerf.sampling.rays import Aabb, Rays, TrainingPixels, camera_rays
 from tests.nerf_scene import CAMERA, ball, look_at_origin
 
 CPU = torch.device("cpu")
-CUBE = UnitCube.of(ball(), CPU)
+CUBE = Aabb.of(ball(), CPU)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -89,7 +89,7 @@ class TestOccupancyGrid:
         grid = OccupancyGrid(8, step=1.0, device=CPU)
         grid.update(lambda p: torch.full((len(p),), 0.02), generator(), everywhere=True)
         updates = 0
-        while grid.thickness.max() > 0.01:
+        while grid.optical_depth.max() > 0.01:
             grid.update(lambda p: torch.zeros(len(p)), generator(), everywhere=True)
             updates += 1
         assert updates == math.ceil(math.log(0.5) / math.log(0.95))
@@ -133,7 +133,7 @@ class TestOccupancySampler:
         return OccupancySampler(chosen, CUBE, CPU, "auto")
 
     def test_rendering_in_waves_equals_rendering_all_samples_at_once(self) -> None:
-        rays, field, sampler = ball_rays(200), Ball(), self.sampler(early_stop=0.0)
+        rays, field, sampler = ball_rays(200), Ball(), self.sampler(early_stop_eps=0.0)
         background = torch.tensor([0.2, 0.4, 0.6])
         fast = sampler.render(rays, field, background)
         grid, jitter = sampler.grid, torch.full((200,), 0.5)
@@ -141,16 +141,16 @@ class TestOccupancySampler:
         samples = march(
             rays.origins, rays.directions, near, grid.bits, 16, sampler.step, jitter, 1000, CUBE.far
         )
-        thickness = field.density(samples.positions)[0] * samples.deltas
+        optical_depth = field.density(samples.positions)[0] * samples.deltas
         behind = background.expand(200, 3).contiguous()
-        slow, opacity = composite(thickness, samples.positions, samples.offsets, behind)
+        slow, opacity = composite(optical_depth, samples.positions, samples.offsets, behind)
         assert 0.1 < (opacity > 0.9).float().mean() < 0.9
         torch.testing.assert_close(fast, slow, rtol=0, atol=1e-3)
 
     def test_early_termination_changes_colours_by_no_more_than_its_threshold(self) -> None:
         rays, background = ball_rays(200), torch.ones(3)
-        exact = self.sampler(early_stop=0.0).render(rays, Ball(), background)
-        early = self.sampler(early_stop=1e-4).render(rays, Ball(), background)
+        exact = self.sampler(early_stop_eps=0.0).render(rays, Ball(), background)
+        early = self.sampler(early_stop_eps=1e-4).render(rays, Ball(), background)
         torch.testing.assert_close(early, exact, rtol=0, atol=1e-3)
 
     def test_compaction_drops_samples_behind_the_surface_and_keeps_the_colour(self) -> None:
@@ -162,9 +162,9 @@ class TestOccupancySampler:
         colors = {}
         for kind, result in placed.items():
             samples = result.samples
-            thickness = field.density(samples.positions)[0] * samples.deltas
+            optical_depth = field.density(samples.positions)[0] * samples.deltas
             black = torch.zeros(300, 3)
-            colors[kind] = composite(thickness, samples.positions, samples.offsets, black)[0]
+            colors[kind] = composite(optical_depth, samples.positions, samples.offsets, black)[0]
         assert len(placed["transmittance"].samples) < 0.9 * len(placed["none"].samples)
         torch.testing.assert_close(colors["transmittance"], colors["none"], rtol=0, atol=2e-4)
         kept = placed["transmittance"]
@@ -177,7 +177,7 @@ class TestOccupancySampler:
             self.sampler(compaction=kind, alpha_threshold=0.01)
             for kind in ("transmittance", "low-weight")
         )
-        both.grid.thickness.fill_(0.02)
+        both.grid.optical_depth.fill_(0.02)
         visible = behind.place(rays, field, generator(1))
         kept = both.place(rays, field, generator(1))
         opaque = field.density(visible.samples.positions)[0] > 0
@@ -193,7 +193,7 @@ class TestOccupancySampler:
         self, threshold: float, mean: float
     ) -> None:
         sampler = self.sampler(compaction="low-weight", alpha_threshold=threshold)
-        sampler.grid.thickness.fill_(mean)
+        sampler.grid.optical_depth.fill_(mean)
         samples = march(*_one_ray(), sampler.grid.bits, 16, sampler.step, torch.zeros(1), 4)
         alpha = torch.tensor([0.05, 0.09, 0.11, 0.4])
         kept, index = sampler._compact(samples, -torch.log1p(-alpha))

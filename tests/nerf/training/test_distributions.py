@@ -12,7 +12,7 @@ from torch.nn import functional
 from effbench.kernels.samples import Samples
 from effbench.kernels.volume_rendering import composite
 from effbench.nerf.fields import RadianceField
-from effbench.nerf.sampling import Placed
+from effbench.nerf.sampling import EncodedSamples
 from effbench.nerf.sampling.rays import Rays
 from effbench.nerf.training import distributions
 from effbench.nerf.training.learning import Batch
@@ -36,10 +36,10 @@ class Given(RadianceField):
         return geometry[:, 1:2] * torch.tensor([1.0, 0.0, 0.0])
 
 
-def batch(thickness: list[float], red: list[float], offsets: list[int], target: float) -> Batch:
+def batch(optical_depth: list[float], red: list[float], offsets: list[int], target: float) -> Batch:
     """Return samples of length 2 on rays over black; only red differs between the targets."""
-    n, rays = len(thickness), len(offsets) - 1
-    x = torch.tensor(thickness) / 2
+    n, rays = len(optical_depth), len(offsets) - 1
+    x = torch.tensor(optical_depth) / 2
     positions = torch.stack([x, torch.tensor(red), torch.zeros(n)], 1)
     offset = torch.tensor(offsets)
     t = torch.arange(n, dtype=torch.float32)
@@ -48,7 +48,9 @@ def batch(thickness: list[float], red: list[float], offsets: list[int], target: 
     along = torch.tensor([[0.0, 0.0, 1.0]]).expand(rays, 3)
     goal = torch.zeros(rays, 3)
     goal[:, 0] = target
-    return Batch(Rays(torch.zeros(rays, 3), along), Placed(samples), goal, torch.zeros(rays, 3))
+    return Batch(
+        Rays(torch.zeros(rays, 3), along), EncodedSamples(samples), goal, torch.zeros(rays, 3)
+    )
 
 
 class TestHistogram:
@@ -80,8 +82,8 @@ class TestHistogram:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_weights_are_transmittance_times_opacity(backend: str) -> None:
-    thickness, offsets = torch.tensor([1.0, 2.0, 0.5]), torch.tensor([0, 2, 2, 3])
-    weights = distributions.rendering_weights(thickness, offsets, backend)
+    optical_depth, offsets = torch.tensor([1.0, 2.0, 0.5]), torch.tensor([0, 2, 2, 3])
+    weights = distributions.rendering_weights(optical_depth, offsets, backend)
     first, second = 1 - math.exp(-1), math.exp(-1) * (1 - math.exp(-2))
     assert weights.tolist() == pytest.approx([first, second, 1 - math.exp(-0.5)])
 
@@ -114,12 +116,12 @@ def test_gradient_norms_are_those_of_the_activations_inputs() -> None:
     generator = torch.Generator().manual_seed(0)
     raw = torch.randn(6, 4, generator=generator, requires_grad=True)
     given = batch([1.0] * 6, [0.5] * 6, [0, 4, 6], target=0.3)
-    thickness, color = raw[:, 3].exp(), raw[:, :3].sigmoid()
+    optical_depth, color = raw[:, 3].exp(), raw[:, :3].sigmoid()
     offsets = given.placed.samples.offsets
-    pixels = composite(thickness, color, offsets, given.background, "reference")[0]
+    pixels = composite(optical_depth, color, offsets, given.background, "reference")[0]
     functional.mse_loss(pixels, given.target).backward()
     assert raw.grad is not None
-    norms = distributions.gradient_norms(thickness, color, given, functional.mse_loss, "cpu")
+    norms = distributions.gradient_norms(optical_depth, color, given, functional.mse_loss, "cpu")
     torch.testing.assert_close(norms, raw.grad.norm(dim=1))
 
 

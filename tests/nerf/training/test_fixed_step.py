@@ -52,11 +52,11 @@ class Small(RadianceFieldMethod):
 
     def build_sampler(self) -> Sampler:
         if not self.config.grid:
-            return HierarchicalSampler(8, 0, self.cube, self.backend)
+            return HierarchicalSampler(8, 0, self.aabb, self.backend)
         options = OccupancyOptions(
             resolution=16, steps=128, compaction=self.config.compaction, alpha_threshold=1e-3
         )
-        return OccupancySampler(options, self.cube, self.device, self.backend)
+        return OccupancySampler(options, self.aabb, self.device, self.backend)
 
     def build_learner(self) -> Learner:
         if self.config.mining is None:
@@ -68,7 +68,7 @@ class Small(RadianceFieldMethod):
             return super().build_pixels()
         views = self.context.scene.train
         options = ErrorMapOptions(map_size=4, map_every=2)
-        return ErrorMapPixels(options, views, self.cube, self.device, self.backend)
+        return ErrorMapPixels(options, views, self.aabb, self.device, self.backend)
 
     def build_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.field.parameters(), lr=1e-2, betas=(0.9, 0.99), eps=1e-15)

@@ -14,9 +14,9 @@ from effbench.errors import ConfigError
 from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.samples import Samples
 from effbench.nerf.fields import HashField, trunc_exp
-from effbench.nerf.sampling import Placed
+from effbench.nerf.sampling import EncodedSamples
 from effbench.nerf.sampling.hierarchical import HierarchicalSampler
-from effbench.nerf.sampling.rays import Rays, UnitCube
+from effbench.nerf.sampling.rays import Aabb, Rays
 from effbench.nerf.training.hsm import HardSampleLearner, MiningConfig, hardness, skewness
 from effbench.nerf.training.learning import Batch, FullLearner, Learner, encode
 
@@ -46,18 +46,18 @@ def batch(rays: int = RAYS) -> Batch:
     offsets = torch.arange(rays + 1) * PER_RAY
     samples = Samples(positions, t, index, offsets, torch.full([len(t)], DELTA))
     target = torch.rand(rays, 3, generator=generator)
-    return Batch(Rays(origins, directions), Placed(samples), target, torch.zeros(rays, 3))
+    return Batch(Rays(origins, directions), EncodedSamples(samples), target, torch.zeros(rays, 3))
 
 
 class StillSampler(HierarchicalSampler):
-    """A sampler with a loss of its own: its weight times the mean thickness."""
+    """A sampler with a loss of its own: its weight times the mean optical_depth."""
 
     def __init__(self) -> None:
-        super().__init__(PER_RAY, 0, UnitCube(torch.zeros(3), 1.0, 0.0, 10.0), "reference")
+        super().__init__(PER_RAY, 0, Aabb(torch.zeros(3), 1.0, 0.0, 10.0), "reference")
         self.weight = torch.ones((), requires_grad=True)
 
-    def loss(self, placed: Placed, thickness: Tensor) -> Tensor:
-        return self.weight * thickness.mean()
+    def loss(self, placed: EncodedSamples, optical_depth: Tensor) -> Tensor:
+        return self.weight * optical_depth.mean()
 
 
 def learner(seed: int = 0, images: int = IMAGES, **choices: object) -> HardSampleLearner:
@@ -256,7 +256,9 @@ def test_a_known_encoding_changes_nothing_but_the_work() -> None:
     model, data = field(), batch()
     with torch.no_grad():
         encoded = model.encode(data.placed.samples.positions)
-    known = Batch(data.rays, Placed(data.placed.samples, encoded), data.target, data.background)
+    known = Batch(
+        data.rays, EncodedSamples(data.placed.samples, encoded), data.target, data.background
+    )
     for ours, theirs in zip(
         gradients(learner(5), model, known), gradients(learner(5), model, data), strict=True
     ):
@@ -276,7 +278,7 @@ def test_without_samples_the_background_is_seen_and_nothing_is_learnt() -> None:
     model, full, none = field(), batch(), torch.empty(0)
     offsets = torch.zeros(RAYS + 1, dtype=torch.int64)
     empty = Samples(torch.empty(0, 3), none, none.long(), offsets, none)
-    data = Batch(full.rays, Placed(empty), full.target, full.background)
+    data = Batch(full.rays, EncodedSamples(empty), full.target, full.background)
     outcome = learner().backward(model, StillSampler(), data, functional.mse_loss)
     assert torch.equal(outcome.color, data.background)
     assert all(parameter.grad is None for parameter in model.parameters())

@@ -8,12 +8,12 @@ from torch.nn import functional
 from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.samples import Samples
 from effbench.nerf.fields import HashField
-from effbench.nerf.sampling import Placed
+from effbench.nerf.sampling import EncodedSamples
 from effbench.nerf.sampling.hierarchical import HierarchicalSampler
-from effbench.nerf.sampling.rays import Rays, UnitCube
+from effbench.nerf.sampling.rays import Aabb, Rays
 from effbench.nerf.training.learning import Batch, FullLearner, evaluate
 
-CUBE = UnitCube(torch.zeros(3), 1.0, 0.0, 10.0)
+CUBE = Aabb(torch.zeros(3), 1.0, 0.0, 10.0)
 
 
 def field() -> HashField:
@@ -32,7 +32,7 @@ def batch(rays: int = 5) -> Batch:
     offsets = torch.arange(rays + 1) * 2
     samples = Samples(positions, t, index, offsets, torch.full([2 * rays], 0.3))
     white, black = torch.ones(rays, 3), torch.zeros(rays, 3)
-    return Batch(Rays(origins, directions), Placed(samples), white, black)
+    return Batch(Rays(origins, directions), EncodedSamples(samples), white, black)
 
 
 def sampler() -> HierarchicalSampler:
@@ -62,7 +62,7 @@ def test_without_samples_the_background_is_seen_and_nothing_is_learnt() -> None:
     model, full = field(), batch()
     none = torch.empty(0)
     empty = Samples(torch.empty(0, 3), none, none.long(), torch.zeros(6, dtype=torch.int64), none)
-    data = Batch(full.rays, Placed(empty), full.target, full.background)
+    data = Batch(full.rays, EncodedSamples(empty), full.target, full.background)
     outcome = FullLearner("reference").backward(model, sampler(), data, functional.mse_loss)
     assert torch.equal(outcome.color, full.background)
     assert outcome.loss == 1

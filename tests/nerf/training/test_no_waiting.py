@@ -16,7 +16,7 @@ from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
 from effbench.nerf.sampling.capacity import Capacity
-from effbench.nerf.sampling.rays import Rays, UnitCube
+from effbench.nerf.sampling.rays import Aabb, Rays
 from effbench.nerf.training.controller import RayController
 from effbench.nerf.training.hsm import HardSampleLearner, MiningConfig
 from effbench.nerf.training.learning import Batch, FullLearner, Learner
@@ -51,9 +51,9 @@ def device_without_values() -> Iterator[None]:
 
 def step(compaction: str, learner: Learner, field: HashField, capacity: Capacity) -> None:
     """Do what a fixed step does after its rays are drawn, with the reference kernels."""
-    cube = UnitCube(torch.zeros(3, device=DEVICE), 1.0, 0.0, 10.0)
+    aabb = Aabb(torch.zeros(3, device=DEVICE), 1.0, 0.0, 10.0)
     options = OccupancyOptions(resolution=8, steps=32, compaction=compaction)
-    sampler = OccupancySampler(options, cube, DEVICE, "reference")
+    sampler = OccupancySampler(options, aabb, DEVICE, "reference")
     controller = RayController(100, 1000, 8000, 1 << 18, DEVICE)
     rays = Rays(torch.empty(RAYS, 3, device=DEVICE), torch.empty(RAYS, 3, device=DEVICE))
     n = controller.count.clamp_max(RAYS)
