@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from bench.encodings import ray_points
+from bench.fused_adam import FusedAdam
 from bench.gpu import alternate
 from effbench.kernels import backends
-from effbench.kernels.adam import FusedAdam
 from effbench.kernels.hash_encoding import hash_encode
 from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.samples import offsets_of, ray_of_slot

@@ -11,8 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from effbench.records import record, tables
+from jsonschema import Draft202012Validator
+
+from effbench.records import bulk, record, tables
 from effbench.records.record import Record
+from effbench.records.schema_check import compile_schema
 
 VIEWS = 8  # per record: a real one has a line for each of its test views
 SEEDS = 5
@@ -27,7 +30,7 @@ def measure(count: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         size = write(Path(folder), count)
         seconds: dict[str, float] = {}
-        _timed(seconds, "find alone", lambda: record._find([folder]))
+        _timed(seconds, "find alone", lambda: bulk.cell_folders([folder], record.FILE))
         _timed(seconds, "find and read alone", lambda: deque(record.stream([folder]), maxlen=0))
         found = record.stream([folder])
         board = _timed(
@@ -38,6 +41,56 @@ def measure(count: int) -> dict[str, float]:
         _timed(seconds, "Markdown", lambda: tables.to_markdown(board))
     total = seconds["find, read, leaderboard"] + seconds["CSV"]
     return {**seconds, "total to CSV": total, "rows": len(board), "bytes": size}
+
+
+def tricks(count: int) -> dict[str, tuple[float, float]]:
+    """Return the seconds that each part of `records.bulk` spares: plain code's, then its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder), count)
+        paths = [f"{cell}/{record.FILE}" for cell in bulk.cell_folders([folder], record.FILE)]
+        data = [bulk.read_json(path) for path in paths]
+        cells = [bulk.made(Record, each) for each in data]
+        schema = json.loads(record.SCHEMA_PATH.read_text(encoding="utf-8"))
+        plain, compiled = Draft202012Validator(schema), compile_schema(schema)
+        some = max(1, count // 40)  # the plain check would take minutes
+        settings = bulk.Settings()
+
+        def quietly() -> object:
+            with bulk.no_garbage_collection():
+                return dict(record.stream([folder]))
+
+        return {
+            "find": (
+                _best(lambda: sorted(Path(folder).rglob(f"cells/*/{record.FILE}"))),
+                _best(lambda: bulk.cell_folders([folder], record.FILE)),
+            ),
+            "read": (
+                _best(lambda: [json.loads(Path(p).read_text(encoding="utf-8")) for p in paths]),
+                _best(lambda: [bulk.read_json(p) for p in paths]),
+            ),
+            "schema": (
+                count / some * _best(lambda: [plain.is_valid(each) for each in data[:some]]),
+                _best(lambda: [compiled(each) for each in data]),
+            ),
+            "make": (
+                _best(lambda: [Record(**each) for each in data]),
+                _best(lambda: [bulk.made(Record, each) for each in data]),
+            ),
+            "all of it": (_best(lambda: dict(record.stream([folder]))), _best(quietly)),
+            "parameters": (
+                _best(lambda: [json.dumps(cell.params, sort_keys=True) for cell in cells]),
+                _best(lambda: [settings.text(cell.params) for cell in cells]),
+            ),
+        }
+
+
+def _best(run: Callable[[], object]) -> float:
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - started)
+    return min(times)
 
 
 def write(folder: Path, count: int) -> int:

@@ -5,9 +5,7 @@ The layout is `record.schema.json` beside this file, explained in docs/records.m
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import gc
 import json
 import math
 import os
@@ -16,11 +14,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import orjson
-
 from effbench import files
 from effbench.errors import RecordError
-from effbench.records import schema_check
+from effbench.records import bulk, schema_check
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -100,9 +96,7 @@ def from_dict(data: Any, source: str | Path = "record") -> Record:
             raise RecordError(f"{source}: {_explain(errors[0])}: run the cell again with --fresh")
     if len(data) < _count():  # an earlier version's, without some optional group
         return Record(**data)
-    result = object.__new__(Record)  # every field is there: no need to pass them one by one
-    result.__dict__.update(data)
-    return result
+    return bulk.made(Record, data)
 
 
 def write(path: str | Path, record: Record) -> None:
@@ -121,8 +115,7 @@ def write(path: str | Path, record: Record) -> None:
 def read(path: str | Path) -> Record:
     """Read one record. Raises RecordError naming the file, the field and the remedy."""
     try:
-        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123 a Path takes longer
-            data = orjson.loads(stream.read())
+        data = bulk.read_json(path)
     except OSError as error:
         raise RecordError(f"{path}: cannot be read ({error.strerror}): check the path") from error
     except ValueError as error:  # JSON or UTF-8
@@ -153,7 +146,7 @@ def locate(
     skipped: list[RecordError] | None = None,
 ) -> dict[Path, Record]:
     """Read records as `load` does; return each by the folder of its cell."""
-    with no_garbage_collection():
+    with bulk.no_garbage_collection():
         return dict(stream(folders, errors=errors, skipped=skipped))
 
 
@@ -164,7 +157,7 @@ def stream(
     skipped: list[RecordError] | None = None,
 ) -> Iterator[tuple[Path, Record]]:
     """Read records as `locate` does, one at a time: 100,000 of them fill gigabytes."""
-    for folder in _find(folders):
+    for folder in bulk.cell_folders(folders, FILE):
         try:
             yield Path(folder), read(os.path.join(folder, FILE))  # noqa: PTH118
         except RecordError as error:
@@ -172,43 +165,6 @@ def stream(
                 raise
             if skipped is not None:
                 skipped.append(error)
-
-
-def _find(folders: Iterable[str | Path]) -> list[str]:
-    """Return the folders of cells that have a record, sorted part by part below each folder.
-
-    Strings and os.walk, since making and sorting 100,000 Paths takes seconds.
-    """
-    found: dict[str, None] = {}
-    for folder in map(Path, folders):
-        if not folder.is_dir():
-            raise RecordError(f"{folder}: no such folder: name a run's output folder")
-        whole = folder.resolve()
-        is_cell = whole.parent.name == "cells" and (whole / FILE).is_file()
-        own = [str(whole)] if is_cell else []
-        for root, below, _ in os.walk(whole):
-            if os.path.basename(root) == "cells":  # noqa: PTH119
-                cells = {b for b in below if os.path.isfile(f"{root}{os.sep}{b}{os.sep}{FILE}")}  # noqa: PTH113
-                own += [f"{root}{os.sep}{name}" for name in cells]
-                below[:] = [name for name in below if name not in cells]
-        found |= dict.fromkeys(sorted(own, key=_parts))
-    return list(found)
-
-
-def _parts(path: str) -> list[str]:
-    return path.split(os.sep)  # noqa: PTH206
-
-
-@contextlib.contextmanager
-def no_garbage_collection() -> Iterator[None]:
-    """Records have no cycles, and looking for some among 100,000 of them takes seconds."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _finite(value: Any) -> Any:

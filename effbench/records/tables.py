@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import marshal
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from effbench import files
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.identity import ASKED, CELL, FOUND, GROUP, ROW, RUN
 from effbench.errors import RecordError
-from effbench.records import record
+from effbench.records import bulk, record
 from effbench.records.layout import CURVE
 from effbench.records.record import Record
 
@@ -55,7 +54,7 @@ def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
     Sorted by suite, scene, budget and device, then the best PSNR first.
     """
     columns = [*COLUMNS, *EXTRA_COLUMNS]
-    with record.no_garbage_collection():
+    with bulk.no_garbage_collection():
         cells = _table(records)
     if cells.empty:
         return pd.DataFrame(columns=columns)
@@ -172,19 +171,16 @@ def write_tables(out_dir: str | Path) -> list[Path]:
 
 def _table(records: Iterable[Record]) -> pd.DataFrame:
     """Return a row per record: ASKED, _RUN, then what `cells` returns."""
-    texts: dict[bytes, str] = {}  # many cells have the same parameters: sort and write them once
+    settings = bulk.Settings()
     rows = []
     for cell in records:
-        key = marshal.dumps(cell.params, 0)  # tells 1, 1.0 and true apart
-        if key not in texts:
-            texts[key] = json.dumps(cell.params, sort_keys=True)
         about = (cell.suite, cell.method, cell.variant, record.scene_label(cell), cell.budget)
         run = (cell.repetition, cell.seed, str(cell.provenance.get("started") or ""))
         made = (cell.device, cell.scene.get("manifest") or "", cell.backend)
         end = (cell.role, cell.status, cell.reason)
         groups = {name: getattr(cell, name) for name in _GROUPS}
         figures = [groups[group].get(name) for name, group in _PLACES]
-        rows.append((*about, texts[key], *run, *made, *end, *figures))
+        rows.append((*about, settings.text(cell.params), *run, *made, *end, *figures))
     frame = pd.DataFrame(rows, columns=_TABLE)
     return frame.astype(dict.fromkeys(FIGURES, float))  # what nobody measured is None
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from effbench.kernels.adam import FusedAdam
+from bench.fused_adam import FusedAdam
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])

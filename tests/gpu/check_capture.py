@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from effbench.kernels.adam import FusedAdam
+from bench.fused_adam import FusedAdam
 from effbench.kernels.compaction import keep_prefix, keep_selected
 from effbench.kernels.hash_encoding import hash_encode
 from effbench.kernels.hash_layout import HashLayout

@@ -18,8 +18,8 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime.driver import driver
 from triton.runtime.jit import JITFunction
 
+from bench.fused_adam import FusedAdam
 from effbench.kernels import backends, gpu
-from effbench.kernels.adam import FusedAdam
 from effbench.kernels.compaction import keep_prefix, keep_selected
 from effbench.kernels.gpu import hash_encoding
 from effbench.kernels.hash_encoding import hash_encode

@@ -147,5 +147,5 @@ class Renamed:
 
 
 def test_a_parameter_is_still_read_by_its_former_name() -> None:
-    assert build(Renamed, {"early_stop": "0.01"}, "m") == Renamed(0.01)
-    assert to_dict(Renamed()) == {"early_stop_eps": 1e-4}, "and written by its own alone"
+    assert config.build(Renamed, {"early_stop": "0.01"}, "m") == Renamed(0.01)
+    assert config.to_dict(Renamed()) == {"early_stop_eps": 1e-4}, "and written by its own alone"

@@ -115,7 +115,7 @@ def adam_step(
     the parameter in its own type.
     """
     if resolve(backend, parameter.device) == "triton":
-        from effbench.kernels.gpu import adam as gpu
+        from bench import fused_adam_triton as gpu
 
         slope = grad.contiguous()
         gpu.step(parameter, slope, mean, square, step, lr, betas, eps, weight_decay, copy)

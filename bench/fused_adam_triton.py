@@ -24,7 +24,7 @@ def step(
     weight_decay: float,
     copy: Tensor | None,
 ) -> None:
-    """See `effbench.kernels.adam.adam_step`."""
+    """See `bench.fused_adam.adam_step`."""
     size = parameter.numel()
     rate = lr if isinstance(lr, Tensor) else float(lr)
     launch(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from bench.fused_adam import FusedAdam
 from effbench.errors import ConfigError
-from effbench.kernels.adam import FusedAdam
 
 OPTIONS: dict[str, Any] = {"betas": (0.9, 0.99), "eps": 1e-15, "weight_decay": 0.01}
 

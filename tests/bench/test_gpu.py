@@ -18,7 +18,7 @@ from effbench.machine import devices
 from effbench.records.record import Record
 from tests.nerf.training.test_fixed_step import trained
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 
 
