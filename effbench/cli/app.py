@@ -75,71 +75,73 @@ def list_(what: str, as_json: bool, plugins: tuple[Path, ...], scenes_root: Path
     click.echo(listing.as_json(rows) if as_json else listing.as_text(what, rows))
 
 
+_RUN_OPTIONS = [
+    click.option("--suite", metavar="NAME", help="Suite to run; see `effbench list suites`."),
+    click.option(
+        "--method",
+        "methods",
+        multiple=True,
+        metavar="NAME",
+        help="Method to run; repeatable; with --suite its rows are added to the suite's.",
+    ),
+    click.option(
+        "--scene",
+        "scenes",
+        multiple=True,
+        metavar="FAMILY/NAME",
+        help="Scene, in place of the suite's; repeatable.  [default: procedural/blocks]",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="[OWNER.]KEY=V1,V2",
+        help="Parameter of the methods, or of OWNER (a method or a scene's family); several "
+        "values make a grid; a tuple is written 1:2:3. Repeatable.",
+    ),
+    click.option(
+        "--budget", metavar="30s|5m|500it", help="Training budget of each cell.  [60s; GPU 5m]"
+    ),
+    click.option("--seeds", type=int, metavar="N", help="Repetitions of each cell."),
+    click.option("--downscale", type=int, metavar="K", help="Divide the images' sides by K."),
+    click.option("--device", default="auto", metavar="auto|cpu|cuda[:i]", show_default=True),
+    click.option(
+        "--backend",
+        default="auto",
+        metavar="NAME",
+        show_default=True,
+        help="Kernels: auto, reference, cpu, triton, or a library's: tcnn, nerfacc; see "
+        "`effbench doctor`.",
+    ),
+    click.option(
+        "--eval-views",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Evaluate N test views, evenly spaced.  [default: all]",
+    ),
+    click.option(
+        "--curve-views",
+        type=click.IntRange(min=0),
+        default=2,
+        metavar="N",
+        show_default=True,
+        help="Test views evaluated at each point of the curve.",
+    ),
+    click.option(
+        "--out",
+        type=FOLDER,
+        metavar="DIR",
+        help="Output folder.  [default: results/runs/<suite>-<time>]",
+    ),
+    click.option("--fresh", is_flag=True, help="Do finished cells again."),
+    click.option("--dry-run", is_flag=True, help="Print the cells and how long they may take."),
+    plugins_option,
+    scenes_option,
+]
+
+
 def _run_options(command: Callable[..., None]) -> Callable[..., None]:
-    options = [
-        click.option("--suite", metavar="NAME", help="Suite to run; see `effbench list suites`."),
-        click.option(
-            "--method",
-            "methods",
-            multiple=True,
-            metavar="NAME",
-            help="Method to run; repeatable; with --suite its rows are added to the suite's.",
-        ),
-        click.option(
-            "--scene",
-            "scenes",
-            multiple=True,
-            metavar="FAMILY/NAME",
-            help="Scene, in place of the suite's; repeatable.  [default: procedural/blocks]",
-        ),
-        click.option(
-            "--set",
-            "settings",
-            multiple=True,
-            metavar="[OWNER.]KEY=V1,V2",
-            help="Parameter of the methods, or of OWNER (a method or a scene's family); several "
-            "values make a grid; a tuple is written 1:2:3. Repeatable.",
-        ),
-        click.option(
-            "--budget", metavar="30s|5m|500it", help="Training budget of each cell.  [60s; GPU 5m]"
-        ),
-        click.option("--seeds", type=int, metavar="N", help="Repetitions of each cell."),
-        click.option("--downscale", type=int, metavar="K", help="Divide the images' sides by K."),
-        click.option("--device", default="auto", metavar="auto|cpu|cuda[:i]", show_default=True),
-        click.option(
-            "--backend",
-            default="auto",
-            metavar="NAME",
-            show_default=True,
-            help="Kernels: auto, reference, cpu, triton, or a library's: tcnn, nerfacc; see "
-            "`effbench doctor`.",
-        ),
-        click.option(
-            "--eval-views",
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="Evaluate N test views, evenly spaced.  [default: all]",
-        ),
-        click.option(
-            "--curve-views",
-            type=click.IntRange(min=0),
-            default=2,
-            metavar="N",
-            show_default=True,
-            help="Test views evaluated at each point of the curve.",
-        ),
-        click.option(
-            "--out",
-            type=FOLDER,
-            metavar="DIR",
-            help="Output folder.  [default: results/runs/<suite>-<time>]",
-        ),
-        click.option("--fresh", is_flag=True, help="Do finished cells again."),
-        click.option("--dry-run", is_flag=True, help="Print the cells and how long they may take."),
-        plugins_option,
-        scenes_option,
-    ]
-    for option in reversed(options):
+    for option in reversed(_RUN_OPTIONS):
         command = option(command)
     return command
 
