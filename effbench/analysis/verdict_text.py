@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from effbench.analysis.identity import GROUP
+from effbench.analysis.identity import GROUP, spaced
 from effbench.analysis.measures import CLAIMED, MEASURES
 from effbench.analysis.paper import Claim, Paper
 from effbench.analysis.verdict import Published, published
@@ -107,7 +107,7 @@ def figure(row: dict[Any, Any]) -> str:
 
 
 def _line(row: dict[Any, Any]) -> str:
-    entry = _spaced(f"{row['method']} {row['variant']}".strip())
+    entry = spaced(row["method"], row["variant"])
     found = figure(row)
     reason = f": {row['reason']}" if row["reason"] else ""
     against = f"{entry} against {_spaced(row['baseline'])}"
@@ -117,7 +117,7 @@ def _line(row: dict[Any, Any]) -> str:
 def _missing(rows: pd.DataFrame) -> list[str]:
     """Return a paragraph that lists pairs that are not there."""
     lines = [
-        f"* {_spaced(f'{method} {variant}'.strip())} against {_spaced(baseline)}: {missing}"
+        f"* {spaced(method, variant)} against {_spaced(baseline)}: {missing}"
         for (method, variant, baseline), own in _entries(rows)
         if (missing := own["missing"].iloc[0])
     ]

@@ -10,27 +10,16 @@ from rich.console import Console
 from rich.table import Table
 
 from effbench.analysis import verdict_text
+from effbench.analysis.figures import FIGURES
 from effbench.analysis.paper import Paper
 from effbench.records import tables
 from effbench.runs.run import Result
 
 # What a person looks at first; leaderboard.csv has all columns.
-_SHOWN = {
-    "method": "{}",
-    "variant": "{}",
-    "scene": "{}",
-    "n": "{}",
-    "status": "{}",
-    "psnr": "{:.2f}",
-    "ssim": "{:.3f}",
-    "flip": "{:.3f}",
-    "prepare_s": "{:.0f}",
-    "train_s": "{:.0f}",
-    "iter_ms": "{:.1f}",
-    "peak_mem_mb": "{:.0f}",
-    "model_mb": "{:.2f}",
-    "render_ms": "{:.0f}",
-}
+_SHOWN = (
+    *("method", "variant", "scene", "n", "status", "psnr", "ssim", "flip", "prepare_s", "train_s"),
+    *("iter_ms", "peak_mem_mb", "model_mb", "render_ms"),
+)
 
 
 def print_result(result: Result, console: Console) -> None:
@@ -72,14 +61,11 @@ def _leaderboard(result: Result) -> Table:
     # What all rows have in common is said once, above the table.
     common = [name for name in ("scene", "budget", "device") if frame[name].nunique() == 1]
     title = ", ".join(str(frame[name].iloc[0]) for name in common)
-    shown = {name: form for name, form in _SHOWN.items() if name not in common}
+    shown = [name for name in _SHOWN if name not in common]
     frame["variant"] = frame["variant"].str.replace(",", " ")  # where lines may break
-    rows = [
-        [_figure(form, row[name]) for name, form in shown.items()]
-        for row in frame.to_dict("records")
-    ]
+    rows = [[_written(name, row[name]) for name in shown] for row in frame.to_dict("records")]
     left = sum(name in ("method", "variant", "scene") for name in shown)
-    return _table(title, list(shown), rows, left)
+    return _table(title, shown, rows, left)
 
 
 def _table(title: str, headings: list[str], rows: list[list[str]], left: int) -> Table:
@@ -106,5 +92,7 @@ def _plain(table: Table) -> str:
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
-def _figure(form: str, value: Any) -> str:
-    return "" if pd.isna(value) else form.format(value)
+def _written(column: str, value: Any) -> str:
+    if pd.isna(value):
+        return ""
+    return FIGURES[column].write(value) if column in FIGURES else str(value)

@@ -16,8 +16,9 @@ from typing import Literal
 
 from effbench import files
 from effbench.errors import ConfigError, EffbenchError, RecordError
-from effbench.records import layout, record, tables
+from effbench.records import layout, record
 from effbench.records.record import Record
+from effbench.records.write import write_tables
 
 FILE = "merge.json"
 
@@ -78,7 +79,7 @@ def merge(folders: Sequence[str | Path], out: str | Path, on_conflict: OnConflic
             root = temporary / machine if len(machines) > 1 else temporary
             _copy(source, root, cell_id)
         _write_about(temporary, folders, result)
-        tables.write_tables(temporary)
+        write_tables(temporary)
         temporary.rename(target)
     except OSError as error:
         raise EffbenchError(

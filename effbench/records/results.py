@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,25 +46,19 @@ def comparable(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the cells and curves below `folders` as `effbench.analysis.comparison` takes them.
 
-    Of a cell that was run more than once the last run counts. A record or curve that cannot be
-    read is left out, its error appended to `skipped`. Raises RecordError for a missing folder.
+    A record or curve that cannot be read is left out, its error appended to `skipped`. Raises
+    RecordError for a missing folder.
     """
-    found = record.locate(folders, errors="skip", skipped=skipped)
-    kept = {id(r) for r in tables.latest(list(found.values()))}
-    found = {folder: r for folder, r in found.items() if id(r) in kept}
-    curves = [pd.DataFrame(columns=["cell", "train_s", "psnr"])]
-    for folder in found:
-        try:
-            if (folder / CURVE).exists():
-                curves.append(tables.read_csv(folder / CURVE).assign(cell=str(folder)))
-        except RecordError as error:
-            if skipped is not None:
-                skipped.append(error)
-    if not found:
-        return pd.DataFrame(), curves[0]
-    cells = tables.cells(list(found.values())).assign(cell=[str(folder) for folder in found])
-    drawn = [c[["cell", "train_s", "psnr"]] for c in curves if len(c)]
-    return cells, pd.concat(drawn, ignore_index=True) if drawn else curves[0]
+    found = load(folders)
+    columns = ["cell", "train_s", "psnr"]
+    parts = [part.assign(cell=str(folder)) for folder, _, part in _files(found, CURVE)]
+    drawn = [part[columns] for part in parts if len(part)]
+    curves = pd.concat(drawn, ignore_index=True) if drawn else pd.DataFrame(columns=columns)
+    if skipped is not None:
+        skipped += found.problems
+    if not found.cells:
+        return pd.DataFrame(), curves
+    return tables.cells(found.records).assign(cell=[str(folder) for folder in found.cells]), curves
 
 
 def baseline(results: Results, name: str | None = None) -> str | None:
@@ -94,7 +88,11 @@ def _finished(results: Results) -> list[reference.Finished]:
 
 
 def curves(results: Results) -> pd.DataFrame:
-    """Return the training curves of the finished cells, one row per point, as `tables.curves`."""
+    """Return the training curves of the finished cells, one row per point.
+
+    Columns: suite, method, variant, scene, repetition, seed, fraction, train_s (seconds),
+    iteration, psnr (dB), loss, budget, device, then what the methods' diagnostics add.
+    """
     return join(results, CURVE, ["fraction", "train_s", "iteration", "psnr", "loss"])
 
 
@@ -107,15 +105,7 @@ def join(results: Results, file: str, first: Sequence[str] = ()) -> pd.DataFrame
     """
     fixed = [*identity.CELL, *first, "budget", "device"]
     parts = []
-    for folder, cell in results.cells.items():
-        if cell.status != "ok" or not (folder / file).exists():
-            continue
-        try:
-            part = tables.read_csv(folder / file)
-        except RecordError as error:
-            if str(error) not in map(str, results.problems):
-                results.problems.append(error)
-            continue
+    for _, cell, part in _files(results, file):
         known = {name: getattr(cell, name) for name in (*identity.CELL, "budget", "device")}
         parts.append(part.assign(**{**known, "scene": record.scene_label(cell)}))
     filled = [part for part in parts if len(part)]
@@ -124,6 +114,18 @@ def join(results: Results, file: str, first: Sequence[str] = ()) -> pd.DataFrame
         if name not in frame:
             frame[name] = float("nan")
     return frame[[*fixed, *(name for name in frame if name not in fixed)]]
+
+
+def _files(results: Results, file: str) -> Iterator[tuple[Path, Record, pd.DataFrame]]:
+    """Yield the finished cells that have a CSV file, with their folders and what is in it."""
+    for folder, cell in results.cells.items():
+        if cell.status != "ok" or not (folder / file).exists():
+            continue
+        try:
+            yield folder, cell, tables.read_csv(folder / file)
+        except RecordError as error:
+            if str(error) not in map(str, results.problems):
+                results.problems.append(error)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ what each one means.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -15,12 +14,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from effbench import files
 from effbench.analysis.figures import FIGURES
-from effbench.analysis.identity import ASKED, CELL, FOUND, GROUP, ROW, RUN
+from effbench.analysis.identity import ASKED, FOUND, GROUP, ROW, RUN
 from effbench.errors import RecordError
 from effbench.records import bulk, record
-from effbench.records.layout import CURVE
 from effbench.records.record import Record
 
 _SHIPPED = tuple(name for name, about in FIGURES.items() if about.group == "export")
@@ -103,70 +100,6 @@ def to_markdown(frame: pd.DataFrame, problems: Sequence[str] = ()) -> str:
     from effbench.records.markdown import render
 
     return render(frame, suite_means(frame), problems)
-
-
-def curves(folder: str | Path, records: Sequence[Record]) -> pd.DataFrame:
-    """Return the training curves of the finished cells below `folder`, one row per point.
-
-    Columns: suite, method, variant, scene, repetition, seed, fraction, train_s (seconds),
-    iteration, psnr (dB), loss, budget, device, then what the methods' diagnostics add.
-    Raises RecordError for a curve that cannot be read; a cell without one has no rows.
-    """
-    return join(folder, records, CURVE, ["fraction", "train_s", "iteration", "psnr", "loss"])
-
-
-def join(
-    folder: str | Path, records: Sequence[Record], file: str, first: Sequence[str] = ()
-) -> pd.DataFrame:
-    """Return the CSV files called `file` in the folders of the finished cells below `folder`, with
-    CELL columns in front, then `first`, budget, device and whatever else the files have.
-
-    Raises RecordError for a file that cannot be read; a cell without one has no rows.
-    """
-    fixed = [*CELL, *first, "budget", "device"]
-    depth = len(Path(file).parts) - 1
-    found: dict[str, list[Path]] = {}
-    for path in sorted(Path(folder).rglob(f"cells/*/{file}")):
-        found.setdefault(path.parents[depth].name, []).append(path)
-    parts = [pd.DataFrame(columns=fixed)]
-    for cell in latest(records):
-        if cell.status != "ok" or cell.cell_id not in found:
-            continue
-        known = {name: getattr(cell, name) for name in [*CELL, "budget", "device"]}
-        part = read_csv(_own(found[cell.cell_id], cell, depth))
-        parts.append(part.assign(**{**known, "scene": record.scene_label(cell)}))
-    frame = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
-    return frame[[*fixed, *(name for name in frame if name not in fixed)]]
-
-
-def _own(paths: Sequence[Path], cell: Record, depth: int) -> Path:
-    """Return the one of several files that is beside the cell's record: cells of several machines,
-    or of several runs below one folder, may have the same id."""
-    for path in paths[1:]:
-        with contextlib.suppress(RecordError):
-            if record.read(path.parents[depth] / record.FILE) == cell:
-                return path
-    return paths[0]
-
-
-def write_tables(out_dir: str | Path) -> list[Path]:
-    """Write leaderboard.csv, leaderboard.md and curves.csv of the records below `out_dir`.
-
-    A record that cannot be read is named at the end of leaderboard.md. Raises RecordError when
-    `out_dir` does not exist, EffbenchError when it cannot be written.
-    """
-    out = Path(out_dir)
-    unreadable: list[RecordError] = []
-    records = record.load([out], errors="skip", skipped=unreadable)
-    frame = leaderboard(records)
-    contents = {
-        "leaderboard.csv": to_csv(frame),
-        "leaderboard.md": to_markdown(frame, [str(error) for error in unreadable]),
-        "curves.csv": to_csv(curves(out, records)),
-    }
-    for name, text in contents.items():
-        files.write_text(out / name, text)
-    return [out / name for name in contents]
 
 
 def _table(records: Iterable[Record]) -> pd.DataFrame:

@@ -105,11 +105,11 @@ def run(planned: Plan, out: Path, console: Console, *, fresh: bool = False) -> R
 
 def summarise(planned: Plan, out: Path, records: list[Record]) -> Result:
     """Write tables, plots and, for a plan with a paper, the verdict of the records below `out`."""
-    from effbench.records import tables
+    from effbench.records.write import write_tables
     from effbench.report import papers
     from effbench.report.plots import pictures
 
-    written, drawn = tables.write_tables(out), pictures.write_plots(out)
+    written, drawn = write_tables(out), pictures.write_plots(out)
     if not planned.paper:
         return Result(out, records, written, drawn)
     tested = paper.load(planned.paper)

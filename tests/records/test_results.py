@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from effbench.errors import RecordError
-from effbench.records import record, results, tables
+from effbench.records import results
 from tests.results_folder import FRACTIONS, PRUNING, write_results
 
 
@@ -37,7 +37,7 @@ def test_curves_are_those_of_the_tables(run: Path) -> None:
     curves = results.curves(found)
     assert len(curves) == 2 * len(PRUNING) * len(FRACTIONS)
     order = ["method", "variant", "repetition", "fraction"]
-    same = tables.curves(run, record.load([run])).sort_values(order, ignore_index=True)
+    same = results.curves(results.load([run])).sort_values(order, ignore_index=True)
     own = curves.sort_values(order, ignore_index=True)[list(same)]
     assert own.equals(same.astype(own.dtypes.to_dict()))
 

@@ -148,7 +148,11 @@ def _march(  # type: ignore[no-untyped-def]
     BLOCKED: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
-    """Walk along the rays. `out`: where the counts go or, to WRITE, the offsets to write at."""
+    """Walk along the rays. `out`: where the counts go or, to WRITE, the offsets to write at.
+
+    Long, for a reason: the loop changes a dozen values of a lane, which Triton would have a part of
+    it take and return whole, and counting and writing must walk alike to the last bit.
+    """
     low: tl.constexpr = 0.5 - HALF
     high: tl.constexpr = 0.5 + HALF
     size: tl.constexpr = RESOLUTION // 4

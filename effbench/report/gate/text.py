@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 from tabulate import tabulate
 
+from effbench.analysis.identity import spaced
 from effbench.records import tables
 from effbench.report.gate.check import Report
 from effbench.report.gate.tolerances import CHECKS, DRIFT
@@ -169,7 +170,7 @@ def _cells(line: Mapping[Any, Any]) -> list[str]:
 
 
 def _method(line: Mapping[Any, Any]) -> str:
-    return f"{line['method']} {line['variant'].replace(',', ', ')}".strip()
+    return spaced(line["method"], line["variant"])
 
 
 def _side(line: Mapping[Any, Any], side: str) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from effbench.analysis.figures import FIGURES, axis_label, figure
-from effbench.analysis.identity import GROUP
+from effbench.analysis.identity import GROUP, spaced
 from effbench.errors import ConfigError
 from effbench.method.budget import Budget
 from effbench.records import tables
@@ -82,7 +82,7 @@ def _looks(
     have = set(zip(measured["method"], measured["variant"], strict=True))
     return [
         {
-            "label": f"{method} {variant.replace(',', ', ')}".strip(),
+            "label": spaced(method, variant),
             "colour": to_hex(palette.colour[method, variant]),
             "dark": to_hex(on_dark(palette.colour[method, variant])),
             "symbol": _SYMBOLS[palette.marker[method, variant]],

@@ -11,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+from effbench.analysis.identity import spaced
 from effbench.records.layout import RENDERS
 from effbench.records.record import Record
 from effbench.records.results import Results, SceneRenders, renders, view_figure, view_psnr
@@ -100,7 +101,7 @@ def _item(
 ) -> dict[str, Any]:
     image = error_maps.read(path)
     errors = error_maps.coloured(error_maps.flip(image, truth))
-    name = f"{cell.method} {cell.variant.replace(',', ', ')}".strip()
+    name = spaced(cell.method, cell.variant)
     others = [c for c in scene.cells.values() if (c.method, c.variant) == _entry(cell)]
     telling = [f for f in ("suite", "budget", "device") if len({getattr(c, f) for c in others}) > 1]
     return {

@@ -12,7 +12,7 @@ import pandas as pd
 from effbench.analysis import paper, side_by_side, verdict, verdict_text
 from effbench.analysis.comparison import paired
 from effbench.analysis.figures import FIGURES, figure
-from effbench.analysis.identity import GROUP
+from effbench.analysis.identity import GROUP, spaced
 from effbench.analysis.measures import MEASURES, SHOWN
 from effbench.analysis.paper import Paper
 from effbench.errors import ConfigError
@@ -83,7 +83,7 @@ def best(board: pd.DataFrame) -> list[tuple[str, list[Best]]]:
             if len(known) > 1:
                 top = known[name].max() if about.better == "higher" else known[name].min()
                 leads = known[known[name] == top]
-                who = _name(leads["method"].iloc[0], leads["variant"].iloc[0])
+                who = spaced(leads["method"].iloc[0], leads["variant"].iloc[0])
                 equal = f" and {len(leads) - 1} more" if len(leads) > 1 else ""
                 std = leads["psnr_std"].iloc[0] if name == "psnr" else None
                 spread = "" if pd.isna(std) else f" ± {std:.2f}"
@@ -110,7 +110,7 @@ def against(found: Results, baseline: str | None) -> list[Table]:
             by_measure = {row["measure"]: row for row in own.to_dict("records")}
             shown = [_against(name, by_measure.get(name)) for name in measures]
             gain = by_measure.get("psnr_gain", {}).get("mean", float("-inf"))
-            rows.append((gain, _name(method, variant), int(own["n"].max()), shown))
+            rows.append((gain, spaced(method, variant), int(own["n"].max()), shown))
         rows.sort(key=lambda row: -row[0])
         kept = [row[1:] for row in rows[:MOST_ROWS]]
         made.append(Table(title(group, compared), headings, kept, len(rows) - len(kept)))
@@ -125,7 +125,7 @@ def means(board: pd.DataFrame) -> list[tuple[str, list[str], list[list[str]]]]:
         names = [name for name in FIGURES if name in rows and rows[name].notna().any()]
         heading = f"{suite}, {budget}, {device}: mean of {rows['scenes'].iloc[0]} scenes"
         cells = [
-            [_name(row["method"], row["variant"]), *(_written(name, row[name]) for name in names)]
+            [spaced(row["method"], row["variant"]), *(_written(name, row[name]) for name in names)]
             for row in rows.to_dict("records")
         ]
         made.append((heading, [FIGURES[name].heading for name in names], cells))
@@ -190,10 +190,6 @@ def _minus(text: str) -> str:
 
 def _written(name: str, value: Any) -> str:
     return "" if pd.isna(value) else FIGURES[name].write(value)
-
-
-def _name(method: object, variant: object) -> str:
-    return f"{method} {str(variant).replace(',', ', ')}".strip()
 
 
 def _plain(text: str) -> str:

@@ -14,6 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from effbench.analysis.identity import spaced
+
 Label = tuple[float, float, str]  # data coordinates x, y of the point, and its text
 Pixels = NDArray[np.float64]
 
@@ -26,7 +28,7 @@ _MARKER = 4.0  # points, half the side of the square that a marker keeps free
 
 def entry_label(method: str, variant: str, width: int) -> str:
     """Return a method and its variant as text of lines of at most `width` characters."""
-    return textwrap.fill(f"{method} {variant.replace(',', ', ')}".strip(), width)
+    return textwrap.fill(spaced(method, variant), width)
 
 
 def place_labels(figure: Figure, labels: Sequence[tuple[Axes, Sequence[Label]]]) -> None:

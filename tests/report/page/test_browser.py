@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from effbench.analysis.pareto import pareto
-from effbench.records import record, tables
+from effbench.records import record, results, tables
 from effbench.report.page import page as report
 from tests.browser import chromium
 from tests.results_folder import PRUNING, write_results
@@ -212,7 +212,7 @@ class TestCharts:
     def test_a_curve_per_row_with_the_mean_over_seeds(self, page: Page, run: Path) -> None:
         curves = {t["name"]: t for t in self.traces(page, "curve-plot") if t.get("name")}
         assert len(curves) == len(PRUNING) - 1  # one row of this scene has no result
-        frame = tables.curves(run, record.load([run]))
+        frame = results.curves(results.load([run]))
         own = frame[(frame["method"] == "nerf") & (frame["scene"] == "procedural/blocks")]
         expected = list(own.groupby("fraction")["psnr"].mean())
         assert curves["nerf"]["y"] == pytest.approx(expected, rel=1e-5)

@@ -16,7 +16,7 @@ from matplotlib.text import Annotation, Text
 from PIL import Image
 
 from effbench.errors import ConfigError, RecordError
-from effbench.records import record, results, tables
+from effbench.records import record, results
 from effbench.records.record import Record
 from effbench.report.palette import Palette
 from effbench.report.plots import labels, renders
@@ -137,7 +137,7 @@ def test_a_method_has_one_family_of_colours_and_a_variant_one_marker() -> None:
 
 class TestPsnrOverTime:
     def test_the_mean_over_seeds_with_a_band_of_one_deviation(self, run: Path) -> None:
-        figure = plots.psnr_over_time(tables.curves(run, record.load([run])), palette())
+        figure = plots.psnr_over_time(results.curves(results.load([run])), palette())
         assert figure is not None
         (axes,) = figure.axes
         assert axes.get_xlabel() == "training time (s)"
@@ -153,7 +153,7 @@ class TestPsnrOverTime:
         assert np.asarray(band)[:, 1].min() == pytest.approx(29.0 - deviation)
 
     def test_budgets_in_iterations_are_drawn_over_iterations(self, run: Path) -> None:
-        curves = tables.curves(run, record.load([run])).assign(budget="100it")
+        curves = results.curves(results.load([run])).assign(budget="100it")
         figure = plots.psnr_over_time(curves, palette())
         assert figure is not None
         (axes,) = figure.axes
@@ -161,7 +161,7 @@ class TestPsnrOverTime:
         assert list(np.asarray(axes.get_lines()[0].get_xdata(), float)) == [50, 100]
 
     def test_the_budget_and_the_minutes_of_papers_are_marked(self, run: Path) -> None:
-        curves = tables.curves(run, record.load([run])).assign(budget="6m")
+        curves = results.curves(results.load([run])).assign(budget="6m")
         figure = plots.psnr_over_time(curves, palette())
         assert figure is not None
         marks = {
@@ -172,7 +172,7 @@ class TestPsnrOverTime:
         assert marks == {"2 min": 120, "5 min": 300, "360s": 360}
 
     def test_one_panel_per_scene_and_budget(self, run: Path) -> None:
-        curves = tables.curves(run, record.load([run]))
+        curves = results.curves(results.load([run]))
         both = pd.concat([curves, curves.assign(scene="spheres"), curves.assign(budget="5s")])
         figure = plots.psnr_over_time(both, palette())
         assert figure is not None
@@ -182,7 +182,7 @@ class TestPsnrOverTime:
     def test_the_legend_has_the_best_method_first_and_its_variants_together(
         self, run: Path
     ) -> None:
-        figure = plots.psnr_over_time(tables.curves(run, record.load([run])), palette())
+        figure = plots.psnr_over_time(results.curves(results.load([run])), palette())
         assert figure is not None
         (legend,) = figure.legends
         assert [text.get_text() for text in legend.get_texts()] == [

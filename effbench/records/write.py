@@ -1,0 +1,27 @@
+"""The tables that stand beside a folder's records: leaderboard and curves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from effbench import files
+from effbench.records import results, tables
+
+
+def write_tables(out_dir: str | Path) -> list[Path]:
+    """Write leaderboard.csv, leaderboard.md and curves.csv of the records below `out_dir`.
+
+    A record or curve that cannot be read is named at the end of leaderboard.md. Raises RecordError
+    when `out_dir` does not exist, EffbenchError when it cannot be written.
+    """
+    out = Path(out_dir)
+    found = results.load([out])
+    board, curves = tables.leaderboard(found.records), results.curves(found)
+    contents = {
+        "leaderboard.csv": tables.to_csv(board),
+        "leaderboard.md": tables.to_markdown(board, [str(error) for error in found.problems]),
+        "curves.csv": tables.to_csv(curves),
+    }
+    for name, text in contents.items():
+        files.write_text(out / name, text)
+    return [out / name for name in contents]
