@@ -18,6 +18,7 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime.driver import driver
 from triton.runtime.jit import JITFunction
 
+from bench import fused_adam_triton
 from bench.fused_adam import FusedAdam
 from effbench.kernels import backends, gpu
 from effbench.kernels.compaction import keep_prefix, keep_selected
@@ -167,7 +168,7 @@ def test_no_kernel_was_left_out() -> None:
     """Runs last: what the sources launch is what the tests above compiled."""
     launched = {
         f"{file.stem}.{name}"
-        for file in Path(gpu.__path__[0]).glob("*.py")
+        for file in (*Path(gpu.__path__[0]).glob("*.py"), Path(fused_adam_triton.__file__))
         for name in re.findall(r"launch\(\s*(_\w+)", file.read_text(encoding="utf-8"))
     }
     assert len(launched) > 10

@@ -156,7 +156,7 @@ class TestLeaderboard:
         page = open_page()
         page.focus("th[data-column=iter_ms] button")
         tip = page.locator("#tip")
-        assert tip.is_visible()
+        tip.wait_for(state="visible")
         assert "Median of synchronised training iterations" in tip.inner_text()
         page.keyboard.press("Enter")
         times = [float(text) for text in column(page, "iter_ms") if text]
