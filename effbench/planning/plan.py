@@ -76,13 +76,17 @@ class Cell:
 
     @property
     def digest(self) -> str:
-        """A short hash of everything that can change the result."""
+        """64 bits of a hash of everything that can change the result, as 16 hexadecimal digits."""
+        return hashlib.sha256(self.key.encode()).hexdigest()[:16]
+
+    @property
+    def key(self) -> str:
+        """Everything that can change the result, as JSON: cells of one key are one cell."""
         # Neither the role nor which parameters were set explicitly changes the result: a parent
         # and a row with the same parameters are one cell.
         identity = asdict(self)
         del identity["role"], identity["variant"], identity["changed"], identity["preset_of"]
-        text = json.dumps(identity, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:6]
+        return json.dumps(identity, sort_keys=True)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Cell:

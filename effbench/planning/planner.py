@@ -80,7 +80,8 @@ class _Planner:
     """Collects cells, each once, in an order in which parents come first."""
 
     def __init__(self, request: Request, suite: Suite, registry: Registry) -> None:
-        self.cells: dict[str, Cell] = {}  # by digest
+        self.cells: dict[str, Cell] = {}  # by key
+        self._ids: dict[str, str] = {}  # a cell's id to its key
         self._request = request
         self._suite = suite
         self._registry = registry
@@ -136,10 +137,16 @@ class _Planner:
             parents=parents,
             preset_of=self.method(method).preset_of,
         )
-        present = self.cells.setdefault(cell.digest, cell)
+        key, cell_id = cell.key, cell.cell_id
+        present = self.cells.setdefault(key, cell)
+        if self._ids.setdefault(cell_id, key) != key:
+            raise ConfigError(
+                f"two different cells have the id {cell_id}: change a parameter of one of them a "
+                "little, or run them into folders of their own"
+            )
         if role == "row" and present.role == "parent":
-            self.cells[cell.digest] = replace(present, role="row", variant=cell.variant)
-        return present.cell_id
+            self.cells[key] = replace(present, role="row", variant=cell.variant)
+        return cell_id
 
     def _enter(self, method: str, values: Mapping[str, Any]) -> None:
         step = (method, json.dumps(values))

@@ -68,13 +68,15 @@ class Result:
 def choose_folder(planned: Plan, *, fresh: bool = False, runs: Path = RUNS) -> Path:
     """Return where a plan's results go when the user does not say.
 
-    That is the newest folder of the suite if it is of the same plan, which is then completed;
-    otherwise, or if `fresh`, a new one named by suite and time.
+    That is the newest folder of the same plan, which is then completed; if there is none, or if
+    `fresh`, a new one named by suite and time.
     """
     stem = runs / f"{planned.suite}-{datetime.now():%Y%m%d-%H%M%S}"
-    earlier = sorted(p.parent for p in runs.glob(f"{planned.suite}-*/{plan.FILE}"))
-    if earlier and not fresh and _same_plan(earlier[-1], planned):
-        return earlier[-1]
+    if not fresh:
+        plans = sorted(runs.glob(f"*/{plan.FILE}"), key=lambda path: path.stat().st_mtime)
+        for path in reversed(plans):
+            if _same_plan(path.parent, planned):
+                return path.parent
     out, number = stem, 1
     while out.exists():  # two runs within a second
         number += 1

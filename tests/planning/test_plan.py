@@ -139,7 +139,7 @@ def test_a_suites_rows_take_settings_and_more_methods(registry: Registry) -> Non
 
 def test_an_id_is_readable_and_a_file_name(registry: Registry) -> None:
     cell = planned(registry, "width=2", "mode=nan-render", "toy.downscale=2").cells[0]
-    assert re.fullmatch(r"fake_nan-render-2_grey-downscale2_s0-[0-9a-f]{6}", cell.cell_id)
+    assert re.fullmatch(r"fake_nan-render-2_grey-downscale2_s0-[0-9a-f]{16}", cell.cell_id)
     long = replace(cell, changed=",".join(f"key{i}=value/{i}" for i in range(40)))
     assert len(long.cell_id) == 100
     assert re.fullmatch(r"[A-Za-z0-9._-]+", long.cell_id)
@@ -232,3 +232,16 @@ def test_requirements_that_cannot_be_met_are_told(needed: str, message: str) -> 
     registry.add_class(type("Needy", (fake,), {"name": "needy", "requires": requires}))
     with pytest.raises(PluginError, match=message):
         planned(registry, methods=("needy",))
+
+
+def test_twenty_thousand_repetitions_are_as_many_cells(registry: Registry) -> None:
+    cells = planned(registry, seeds=20_000).cells
+    assert len({cell.cell_id for cell in cells}) == len(cells) == 20_000
+
+
+def test_two_cells_of_one_id_are_an_error(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Cell, "cell_id", property(lambda _: "same"))
+    with pytest.raises(ConfigError, match="two different cells have the id same"):
+        planned(registry, "lr=0.1,0.2", methods=("fake",), scenes=("toy/grey",))

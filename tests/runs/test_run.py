@@ -257,6 +257,13 @@ def test_the_newest_folder_of_the_same_plan_is_completed(tmp_path: Path) -> None
     assert choose_folder(planned("width=2"), runs=tmp_path) != first
 
 
+def test_a_later_run_of_another_plan_does_not_hide_the_folder(tmp_path: Path) -> None:
+    plan, other = planned(), planned("width=2")
+    plan.write(tmp_path / "custom-20260101-000000")
+    other.write(tmp_path / "custom-20260102-000000")
+    assert choose_folder(plan, runs=tmp_path).name == "custom-20260101-000000"
+
+
 def test_killing_the_run_loses_only_the_cell_in_flight(tmp_path: Path, switches: Path) -> None:
     out = tmp_path / "out"
     (switches / "hang").touch()
