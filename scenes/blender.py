@@ -90,6 +90,7 @@ class Blender(SceneSource):
             raise fail(folder, wrong, f"put the scene there, or {_SET_ROOT}")
         loader = _Loader(folder, config.downscale)
         train, test = (loader.views(split) for split in ("train", "test"))
+        loader.check_apart(train, test)
         height, width = loader.shape[:2]
         return Scene(
             name=scene,
@@ -131,6 +132,18 @@ class _Loader:
         focal = 0.5 * width / math.tan(0.5 * parsed.angle)
         camera = Intrinsics(width, height, focal, focal, width / 2, height / 2)
         return Views(images, parsed.poses, camera, parsed.images)
+
+    def check_apart(self, train: Views, test: Views) -> None:
+        """Raise SceneError for a test view that is a training view: the same file, or one from the
+        same place. Equal images alone are no fault: there may be nothing to see in them."""
+        places, others = (views.poses.round(5) + 0.0 for views in (train, test))  # −0 is 0
+        by_pose = {pose.tobytes(): name for pose, name in zip(places, train.names, strict=True)}
+        for name, pose in zip(test.names, others, strict=True):
+            twin = name if name in train.names else by_pose.get(pose.tobytes())
+            if twin is not None:
+                wrong = f"the test view {name} has the pose or the file of training view {twin}"
+                remedy = "leave one of them out of its split, or download the scene again"
+                raise fail(self.folder / "transforms_test.json", wrong, remedy)
 
     def _transforms(self, name: str) -> _Split:
         path = self.folder / name
@@ -176,7 +189,7 @@ def _size(shape: tuple[int, ...]) -> str:
 def _parse_split(path: Path, content: dict[str, Any]) -> _Split:
     """Check the content of a transforms file. Raises SceneError."""
     angle = require(path, "", content, "camera_angle_x")
-    if not (isinstance(angle, float | int) and 0 < angle < math.pi):
+    if isinstance(angle, bool) or not (isinstance(angle, float | int) and 0 < angle < math.pi):
         wrong = f"camera_angle_x is {angle}, not an angle in radians between 0 and π"
         raise fail(path, wrong, "write the horizontal field of view there")
     frames = require(path, "", content, "frames")

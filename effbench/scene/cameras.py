@@ -7,9 +7,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from effbench.errors import SceneError
 from effbench.scene.contract import Scene
 
 _FULL_CIRCLE = math.radians(300)  # cameras that cover so much of the azimuth surround the scene
+_PROBES = 9  # rays along each side of an image that are followed
 _TIE = 1e-6  # what the mean up counts beside the rights: nothing, unless they decide nothing
 
 
@@ -18,6 +20,33 @@ def evenly_spaced(count: int, wanted: int | None) -> list[int]:
     if wanted is None or wanted >= count:
         return list(range(count))
     return [int((i + 0.5) * count / wanted) for i in range(wanted)]
+
+
+def check_sight(scene: Scene) -> None:
+    """Raise SceneError if no ray of any training camera meets the scene's box between near and far:
+    nothing could be learnt, and nothing would say so."""
+    camera, poses = scene.train.intrinsics, scene.train.poses.astype(np.float64)
+    at = np.linspace(0, 1, _PROBES)
+    x, y = np.meshgrid(at * camera.width, at * camera.height)
+    local = np.stack(
+        [(x - camera.cx) / camera.fx, (camera.cy - y) / camera.fy, -np.ones_like(x)], -1
+    ).reshape(-1, 3)
+    local /= np.linalg.norm(local, axis=1, keepdims=True)
+    along = np.einsum("vij,pj->vpi", poses[:, :, :3], local)
+    eyes = poses[:, None, :, 3]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        faces = (scene.box[:, None, None].astype(np.float64) - eyes) / along
+    enter, leave = np.nanmax(faces.min(0), -1), np.nanmin(faces.max(0), -1)
+    if (np.maximum(enter, scene.near) < np.minimum(leave, scene.far)).any():
+        return
+    away = np.linalg.norm(poses[:, :, 3] - scene.box.mean(0), axis=1)
+    raise SceneError(
+        f"{scene.name}: no ray of its {len(poses)} training cameras meets the scene's box between "
+        f"near {scene.near:g} and far {scene.far:g}: the cameras are {away.min():.3g} to "
+        f"{away.max():.3g} away from the box's centre, the box is "
+        f"{' × '.join(f'{side:.3g}' for side in np.ptp(scene.box, axis=0))} large. To fix it, "
+        "scale the poses to the scene, or the scene's box to the poses"
+    )
 
 
 def sample_poses(scene: Scene, count: int, seed: int) -> NDArray[np.float32]:

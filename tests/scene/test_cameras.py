@@ -6,9 +6,11 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from effbench.errors import SceneError
 from effbench.scene import Scene, Views
-from effbench.scene.cameras import evenly_spaced, sample_poses
+from effbench.scene.cameras import check_sight, evenly_spaced, sample_poses
 from tests.nerf_scene import CAMERA, ball, look_at_origin
 
 
@@ -89,3 +91,20 @@ def test_a_seed_decides_the_cameras() -> None:
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
     assert np.array_equal(first[:3], sample_poses(ball(), 5, 1)[:3])
+
+
+def moved(scene: Scene, distance: float) -> Scene:
+    """Return the scene, its training cameras moved away from the origin."""
+    poses = scene.train.poses.copy()
+    poses[:, :, 3] *= distance
+    return replace(scene, train=replace(scene.train, poses=poses))
+
+
+def test_cameras_that_see_the_box_are_no_matter() -> None:
+    check_sight(ball())
+
+
+@pytest.mark.parametrize("distance", [100.0, -100.0], ids=["beyond far", "looking away"])
+def test_cameras_that_never_meet_the_box_are_refused_with_the_distances(distance: float) -> None:
+    with pytest.raises(SceneError, match=r"no ray of its \d+ training cameras meets .* away from"):
+        check_sight(moved(ball(), distance))

@@ -27,8 +27,9 @@ def pose(x: float = 0.0) -> list[list[float]]:
 
 
 def write_split(folder: Path, split: str, names: list[str]) -> None:
+    start = 0.0 if split == "train" else 0.5  # no two views are from the same place
     frames = [
-        {"file_path": f"./{split}/{name}", "transform_matrix": pose(float(index))}
+        {"file_path": f"./{split}/{name}", "transform_matrix": pose(start + index)}
         for index, name in enumerate(names)
     ]
     content = {"camera_angle_x": math.pi / 2, "frames": frames}
@@ -273,3 +274,25 @@ def test_real_lego_is_the_published_one(scenes_root: Path) -> None:
     assert camera.fx == pytest.approx(1111.1111 * camera.width / 800)  # as published
     assert np.linalg.norm(scene.train.poses[:, :, 3], axis=1) == pytest.approx(4.0311, abs=1e-3)
     assert scene.verified == (camera.width == 100)  # shipped for 400×400
+
+
+def test_a_test_view_that_is_a_training_view_is_refused(folder: Path) -> None:
+    content = (folder / "transforms_train.json").read_text()
+    (folder / "transforms_test.json").write_text(content)
+    with pytest.raises(SceneError, match=r"the test view train/b.png has the pose or the file"):
+        load(folder)
+
+
+def test_a_test_view_from_the_place_of_a_training_view_is_refused(folder: Path) -> None:
+    path = folder / "transforms_test.json"
+    content = json.loads(path.read_text())
+    content["frames"][1]["transform_matrix"] = pose(2.0)
+    path.write_text(json.dumps(content))
+    with pytest.raises(SceneError, match=r"view test/t1.png has the pose .* view train/c.png"):
+        load(folder)
+
+
+def test_an_angle_that_is_no_number_is_refused(folder: Path) -> None:
+    edit(folder, lambda content: content.update(camera_angle_x=True))
+    with pytest.raises(SceneError, match="camera_angle_x is True, not an angle"):
+        load(folder)
