@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from effbench.cli.options import FOLDER
-
-_ANY_PATH = click.Path(path_type=Path)
+from effbench.cli.options import ANY_PATH, FILE, FOLDER, NO_BASELINE, OTHER_HARDWARE
+from effbench.errors import EffbenchError, RecordError
 
 
 @click.command()
-@click.argument("candidate", type=_ANY_PATH)
+@click.argument("candidate", type=ANY_PATH)
 @click.option(
     "--baseline",
     required=True,
-    type=_ANY_PATH,
+    type=ANY_PATH,
     metavar="PATH",
     help="File written by `effbench baseline`, or a results folder.",
 )
@@ -65,9 +64,10 @@ def check(
 ) -> None:
     """Tell whether CANDIDATE, a results folder or baseline file, is worse than a baseline.
 
-    A regression is a loss beyond noise over seeds and beyond the tolerance. Exit status: 1 for a
-    regression, 2 if rows are missing or nothing can be compared, else 0. In GitHub Actions,
-    regressions are annotated and the report is added to the step's summary.
+    A regression is a loss beyond noise over seeds and beyond the tolerance. Exit status: 0 if there
+    is none, 1 for a regression, 2 for rows that are missing and for a wrong command, 4 if there is
+    no baseline or candidate that can be read, 5 if they were made on other hardware. In GitHub
+    Actions, regressions are annotated and the report is added to the step's summary.
 
     \b
     Examples:
@@ -81,9 +81,17 @@ def check(
     from effbench.report.gate import snapshot as baselines
     from effbench.report.gate import text, tolerances
     from effbench.report.gate.options import Options
+    from effbench.report.gate.rows import OtherHardware
 
     options = Options(tolerances.tolerances(settings), **choices)
-    report = gate.check(baselines.load(candidate), baselines.load(baseline), options)
+    try:
+        sides = baselines.load(candidate), baselines.load(baseline)
+    except RecordError as error:
+        _leave(error, NO_BASELINE)
+    try:
+        report = gate.check(*sides, options)
+    except OtherHardware as error:
+        _leave(error, OTHER_HARDWARE)
     click.echo(text.WRITERS[form](report), nl=False)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         click.echo(text.workflow_commands(report), err=True, nl=False)  # stdout is the report's
@@ -91,11 +99,16 @@ def check(
     sys.exit(report.status)
 
 
+def _leave(error: EffbenchError, status: int) -> NoReturn:
+    click.echo(f"error: {error}", err=True)
+    sys.exit(status)
+
+
 @click.command()
 @click.argument("results", type=FOLDER)
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="File to write.  [default: results/<device>/<suite>-baseline.json]",
 )

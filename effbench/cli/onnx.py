@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from effbench.cli.options import FOLDER, plugins_option, scenes_option
+from effbench.cli.options import ANY_PATH, FILE, FOLDER, plugins_option, scenes_option
 
 
 @click.command()
@@ -32,7 +32,7 @@ from effbench.cli.options import FOLDER, plugins_option, scenes_option
 )
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="File to write.  [default: CELL/model.onnx, model-int8.onnx or model-fp16.onnx]",
 )
@@ -73,7 +73,7 @@ def export(
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=ANY_PATH)
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0),

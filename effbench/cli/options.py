@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -14,9 +15,21 @@ if TYPE_CHECKING:
     from effbench.planning.registry import Registry
 
 USAGE_ERROR, SOME_FAILED, INTERRUPTED = 2, 3, 130
+NO_BASELINE, OTHER_HARDWARE = 4, 5  # of `effbench check`
 SCENES_VARIABLE = "EFFBENCH_SCENES"
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
+
+class UserPath(click.Path):
+    """A path in which ~ stands for the home folder, where no shell has seen it: after `=`, in a
+    variable's value."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(os.path.expanduser(value), param, ctx)  # noqa: PTH111
+
+
+ANY_PATH = UserPath(path_type=Path)
+FILE = UserPath(dir_okay=False, path_type=Path)
+FOLDER = UserPath(file_okay=False, path_type=Path)
 plugins_option = click.option(
     "--plugins",
     multiple=True,

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from effbench.cli.options import FOLDER, baseline_option, format_option, name_unreadable
+from effbench.cli.options import FILE, FOLDER, baseline_option, format_option, name_unreadable
 from effbench.errors import RecordError
 
 
@@ -49,7 +49,7 @@ def leaderboard(results: tuple[Path, ...], form: str) -> None:
 @baseline_option
 @click.option(
     "--bench",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="A bench.json of `make bench`, to draw the parts of an iteration as well.",
 )
@@ -88,7 +88,7 @@ def plot(
 @click.argument("results", nargs=-1, required=True, type=FOLDER)
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     default=Path("report.html"),
     metavar="FILE",
     show_default=True,

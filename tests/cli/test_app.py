@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -238,3 +239,14 @@ def test_a_suite_whose_paper_has_figures_ends_with_both_sides(tmp_path: Path) ->
     shown = effbench_("paper", "mobile-nelf").output
     assert "| nelf-student |" in shown
     assert "4,305,539 parameters" in shown
+
+
+def test_a_home_folder_is_found_where_no_shell_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    lego = tmp_path / "scenes" / "nerf_synthetic" / "lego"
+    lego.mkdir(parents=True)
+    (lego / "transforms_train.json").write_text("{}")
+    done = CliRunner().invoke(main, ["list", "scenes"], env={"EFFBENCH_SCENES": "~/scenes"})
+    assert re.search(r"nerf_synthetic/lego +[^\[]*$", done.output, re.MULTILINE), done.output

@@ -15,6 +15,10 @@ from effbench.report.gate.tolerances import CHECKS
 Key = tuple[str, ...]
 
 
+class OtherHardware(ConfigError):
+    """The two sides of a check were made on different hardware."""
+
+
 @dataclass
 class Row:
     """One side of a row: its cells, and those that finished, by repetition.
@@ -76,7 +80,7 @@ def check_hardware(candidate: Snapshot, baseline: Snapshot, allowed: bool) -> li
         for names, counts in zip((new, old), threads, strict=True)
     ]
     if not allowed:
-        raise ConfigError(
+        raise OtherHardware(
             f"other hardware: {candidate.source} was made on {described[0]}, {baseline.source} on "
             f"{described[1]}: run the baseline on the same machine, or pass --allow-hardware to "
             "compare all the same"

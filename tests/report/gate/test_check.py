@@ -394,14 +394,25 @@ class TestCommand:
         page = (tmp_path / "summary.md").read_text(encoding="utf-8")
         assert page.startswith("# Regression check\n\n**1 regressed, 15 within noise: FAILED**")
 
+    def test_other_hardware_has_a_status_of_its_own(self, base: Path, tmp_path: Path) -> None:
+        new = write(tmp_path / "new", lambda d: d.update(device="H200"))
+        result = effbench("check", new, "--baseline", base)
+        assert result.exit_code == 5
+        assert "pass --allow-hardware to compare all the same" in result.stderr
+
+    def test_no_baseline_has_a_status_of_its_own(self, base: Path, tmp_path: Path) -> None:
+        result = effbench("check", base, "--baseline", tmp_path / "none.json")
+        assert result.exit_code == 4
+        assert "none.json: cannot be read" in result.stderr
+
     def test_empty_folders_and_other_schema_versions(self, base: Path, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()
         result = effbench("check", tmp_path / "empty", "--baseline", base)
-        assert result.exit_code == 2
+        assert result.exit_code == 4
         assert "empty: holds no records: name a run's output folder" in result.stderr
         foreign = write(tmp_path / "foreign", lambda d: d.update(schema_version=2))
         result = effbench("check", foreign, "--baseline", base)
-        assert result.exit_code == 2
+        assert result.exit_code == 4
         assert "none of its 12 records can be read; first: " in result.stderr
         assert "schema version 2, but this effbench reads version 1" in result.stderr
         assert "Traceback" not in result.output
