@@ -14,7 +14,7 @@ import effbench
 from effbench.cell import quality
 from effbench.errors import EffbenchError
 from effbench.kernels import backends
-from effbench.machine import libraries, provenance
+from effbench.machine import device_lock, libraries, provenance
 from effbench.nerf.fields import resolve_precision
 from effbench.planning.registry import Registry
 
@@ -83,6 +83,11 @@ def _devices() -> Iterator[tuple[str, bool, str]]:
         yield "cuda", False, "torch sees no CUDA device: runs use the CPU"
     for index in range(torch.cuda.device_count()):
         yield f"cuda:{index}", True, torch.cuda.get_device_name(index)
+    try:
+        device_lock.lock_folder().mkdir(parents=True, exist_ok=True)
+        yield "locks", True, str(device_lock.lock_folder())
+    except OSError as error:
+        yield "locks", False, device_lock.unwritable(error)
 
 
 def _kernels() -> Iterator[tuple[str, bool, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING
 import platformdirs
 from filelock import FileLock, Timeout
 
-from effbench.errors import EffbenchError
 from effbench.machine import nvml
 
 if TYPE_CHECKING:
@@ -19,20 +19,25 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def held(device: torch.device, on_wait: Callable[[], None] = lambda: None) -> Iterator[bool]:
+def held(device: torch.device, on_wait: Callable[[], None] = lambda: None) -> Iterator[bool | None]:
     """Hold a device while the context lasts; gives whether no other cell of this user is on it.
 
     A GPU is waited for, after a call of `on_wait`. A CPU is not: other programs use it anyway, so
-    the answer is all there is. The system drops the lock of a process that dies.
-    Raises EffbenchError when the lock's folder cannot be written.
+    the answer is all there is. The system drops the lock of a process that dies. Where no lock can
+    be written, nobody can tell: the answer is None, and why goes to the log.
     """
-    lock = FileLock(_folder() / f"{_name(device)}.lock")
+    lock = FileLock(lock_folder() / f"{_name(device)}.lock")
     try:
+        lock_folder().mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
-    except Timeout:
+    except Timeout:  # an OSError as well
         if device.type == "cuda":
             on_wait()
             lock.acquire(timeout=-1)
+    except OSError as error:
+        print(f"no lock: {unwritable(error)}", file=sys.stderr)
+        yield None
+        return
     try:
         yield lock.is_locked
     finally:
@@ -44,14 +49,15 @@ def _name(device: torch.device) -> str:
     return nvml.device_uuid(device) if device.type == "cuda" else device.type
 
 
-def _folder() -> Path:
+def lock_folder() -> Path:
+    """Return where locks are: `locks` in EFFBENCH_CACHE, or in the user's cache folder."""
     root = os.environ.get("EFFBENCH_CACHE") or platformdirs.user_cache_dir("effbench")
-    folder = Path(root).expanduser() / "locks"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EffbenchError(
-            f"{folder}: cannot be made ({error.strerror}): set EFFBENCH_CACHE to a folder that "
-            "can be written"
-        ) from error
-    return folder
+    return Path(root).expanduser() / "locks"
+
+
+def unwritable(error: OSError) -> str:
+    """Say that locks cannot be written, why, and what that costs."""
+    return (
+        f"{lock_folder()} cannot be written ({error.strerror or error}), so that cells cannot tell "
+        "whether others run beside them: set EFFBENCH_CACHE to a folder that can be written"
+    )

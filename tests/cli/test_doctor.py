@@ -57,3 +57,13 @@ def test_the_command_prints_text_or_json() -> None:
     assert "  ok  cpu " in text.output
     rows = json.loads(CliRunner().invoke(main, ["doctor", "--json"]).output)
     assert set(rows[0]) == {"group", "name", "works", "details"}
+
+
+def test_a_cache_that_cannot_be_written_has_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EFFBENCH_CACHE", str(tmp_path / "file"))
+    found = find(doctor.examine(plugins.discover(), None), "locks")
+    assert not found.works
+    assert "set EFFBENCH_CACHE to a folder that can be written" in found.details
