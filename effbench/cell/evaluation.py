@@ -32,10 +32,12 @@ from effbench.scene.cameras import evenly_spaced
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The quality group of a record, and the seconds that each frame took to render."""
+    """The quality group of a record, the seconds that each frame took to render, and how many
+    views were equal to their truth to the last bit."""
 
     quality: dict[str, Any]
     render_s: list[float]
+    perfect: int = 0
 
 
 def evaluate_cell(task: Task, method: Method) -> None:
@@ -55,6 +57,8 @@ def evaluate_cell(task: Task, method: Method) -> None:
     task.memory.end()
     render_s = float(np.median(evaluation.render_s))
     task.measured.quality = evaluation.quality
+    if evaluation.perfect:
+        task.notes["perfect_views"] = evaluation.perfect
     task.measured.time |= {
         "render_ms": render_s * 1e3,
         "fps": 1 / render_s if render_s else None,
@@ -116,7 +120,7 @@ def evaluate(
     names = file_names(scene.test)
     renders.mkdir(parents=True, exist_ok=True)
     per_view: list[dict[str, Any]] = []
-    render_s = []
+    render_s, perfect = [], 0
     for done, view in enumerate(views, start=1):
         clock = Clock(devices.synchronizer(device))
         clock.start()
@@ -126,6 +130,7 @@ def evaluate(
         prediction, reference = scoring.quantise(image), truth(scene, view)
         Image.fromarray(prediction).save(renders / f"{names[view]}.png")
         _save_once(truths / f"{names[view]}.png", reference)
+        perfect += np.array_equal(prediction, reference)
         scores = {key: score(prediction, reference) for key, score in scorers.items()}
         per_view.append({"name": names[view], **scores})
         on_view(done)
@@ -133,7 +138,7 @@ def evaluate(
     if math.isnan(means["ssim"]):
         missing["ssim"] = f"the images have a side below {scoring.SSIM_WINDOW} pixels"
     quality = {**means, "eval_views": len(views), "missing": missing, "per_view": per_view}
-    return Evaluation(quality, render_s)
+    return Evaluation(quality, render_s, perfect)
 
 
 def _scorers(device: torch.device) -> tuple[dict[str, scoring.Scorer], dict[str, str]]:

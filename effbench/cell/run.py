@@ -30,6 +30,7 @@ from effbench.records import record
 from effbench.records.layout import RECORD, RESUME, cell_folder
 from effbench.records.record import Record, Status
 from effbench.scene import Scene
+from effbench.scene.cameras import check_sight
 
 
 def run_cell(
@@ -103,6 +104,7 @@ def _measure(
     if task.device.type == "cuda":
         torch.cuda.set_device(task.device)  # for kernels that run on the current one
     measured.scene = scene_facts(cell, scene)
+    check_sight(scene)
     cls = cls.specialised(cell.params)
     measured.memory["phases"] = task.memory.phases
     parents, prepared = load_parents(cell, task.out, classes)
@@ -111,15 +113,14 @@ def _measure(
     settings = config.build(cls.Config, cell.params, cls.name)
     _prepare(task, lambda: cls.prepare(settings, context), prepared)
     method = set_up(task, lambda: cls(settings, context))
-    resumed_s = train_cell(task, method)
+    train_cell(task, method)
     save(task, method)
     evaluate_cell(task, method)
     export(task, method)
     if method.trains:
         measure_step(task, method)
-    measured.facts = json.loads(json.dumps(method.facts()))  # TypeError if not JSON
-    if resumed_s:
-        measured.facts["resumed_after_s"] = [resumed_s]
+    facts = json.loads(json.dumps(method.facts()))  # TypeError if not JSON
+    measured.facts = facts | task.notes
 
 
 def _prepare(

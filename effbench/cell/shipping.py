@@ -11,13 +11,15 @@ import effbench
 from effbench import files
 from effbench.cell.size import count_parameters, file_size
 from effbench.cell.task import Task
+from effbench.errors import Diverged
 from effbench.export.cell import ON_DEMAND, measure_export
 from effbench.method import Method
 from effbench.records.layout import MODEL, ONNX
 
 
 def save(task: Task, method: Method) -> None:
-    """Write what a user would ship, and measure its sizes."""
+    """Write what a user would ship, and measure its sizes. Raises Diverged for NaN in any of it."""
+    _check_finite(method)
     # Views of one buffer are made tensors of their own: safetensors refuses shared memory.
     state = {
         key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -41,6 +43,17 @@ def save(task: Task, method: Method) -> None:
         "model_bytes": size,
         "model_zst_bytes": compressed,
     }
+
+
+def _check_finite(method: Method) -> None:
+    """Raise Diverged for a method that ended with numbers that are none, though its losses and the
+    views that were looked at did not show it: an entry that no test ray meets, a grid's cell."""
+    trained = {f"parameter {i}": tensor for i, tensor in enumerate(method.parameters())}
+    broken = [name for name, tensor in trained.items() if not torch.isfinite(tensor).all()]
+    broken += [name for name, tensor in method.state().items() if torch.isnan(tensor).any()]
+    if broken:
+        named = ", ".join(broken[:3]) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
+        raise Diverged(f"the trained model holds NaN or infinity, in {named}")
 
 
 def export(task: Task, method: Method) -> None:

@@ -46,3 +46,4 @@ class Task:
         self.device = torch.device(cell.device)
         self.synchronize: Callable[[], None] = devices.synchronizer(self.device)
         self.memory = PeakMemory(self.device)
+        self.notes: dict[str, Any] = {}  # facts of the cell beside the method's own

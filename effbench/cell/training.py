@@ -21,11 +21,11 @@ from effbench.records.layout import CURVE, RESUME, TABLES
 from effbench.scene.cameras import evenly_spaced
 
 
-def train_cell(task: Task, method: Method) -> float:
+def train_cell(task: Task, method: Method) -> None:
     """Train a method, from where an interrupted run of its cell left it.
 
-    Measures step times, energy and peak memory, and writes the curve and tables. Returns how many
-    seconds of training were there already. Raises Diverged or whatever the method raises.
+    Measures step times, energy and peak memory, and writes the curve and tables. Raises Diverged or
+    whatever the method raises.
     """
     budget = Budget.parse(task.cell.budget)
     log = _resumed(task, method)
@@ -42,11 +42,11 @@ def train_cell(task: Task, method: Method) -> float:
     if spent:
         reason = f"the first {spent:.1f} s were trained before an interruption"
         task.measured.energy = {"energy_j": None, "reason": reason}
+        task.notes["resumed_after_s"] = [spent]
     task.measured.time |= _step_times(log)
     phases = task.memory.phases
     if method.trains:
         task.measured.memory["peak_mem_mb"] = max(phases["warmup"], phases["steady"])
-    return spent
 
 
 def _resumed(task: Task, method: Method) -> TrainLog | None:

@@ -57,8 +57,12 @@ class TestPsnr:
         prediction[..., 1] = 0
         assert quality.psnr(prediction, truth) == pytest.approx(10 * math.log10(3))
 
-    def test_equal_images_have_no_error(self) -> None:
-        assert quality.psnr(noise(3, 4), noise(3, 4)) == math.inf
+    def test_equal_images_have_the_largest_figure_that_differing_ones_can(self) -> None:
+        truth = noise(3, 4)
+        nearest = truth.copy()
+        nearest[1, 2, 0] ^= 1  # one level, in one channel of one pixel
+        assert quality.psnr(truth, truth) == quality.psnr(nearest, truth)
+        assert quality.psnr(truth, truth) == pytest.approx(10 * math.log10(255**2 * 3 * 4 * 3))
 
 
 class TestSsim:

@@ -143,16 +143,29 @@ def test_a_child_starts_from_its_parents_result_and_pays_for_it(tmp_path: Path) 
         ("memory", "oom", "out of memory: no room"),
         ("nan", "diverged", "the loss is nan after"),
         ("nan-render", "diverged", "pixels that are not finite"),
+        (
+            "nan-weights",
+            "diverged",
+            "holds NaN or infinity, in parameter 0, value",
+        ),
     ],
 )
 def test_a_failure_is_a_record_with_a_reason(
     tmp_path: Path, mode: str, status: str, reason: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    result = run(tmp_path, params={"mode": mode})
+    result = run(tmp_path, params={"mode": mode, "width": 2}, budget="3it")
     assert result.status == status
     assert reason in result.reason
     assert record.read(tmp_path / "cells" / result.cell_id / "record.json").status == status
     assert "Traceback" in capfd.readouterr().err
+
+
+def test_a_perfect_view_does_not_cost_the_cell_its_psnr(tmp_path: Path) -> None:
+    done = run(tmp_path, params={"mode": "perfect"})
+    first, *others = (view["psnr"] for view in done.quality["per_view"])
+    assert first > max(others)
+    assert done.quality["psnr"] == pytest.approx((first + sum(others)) / 4)
+    assert done.facts["perfect_views"] == 1
 
 
 def test_a_child_of_a_failed_parent_says_so() -> None:

@@ -17,7 +17,9 @@ from effbench.errors import ConfigError
 from effbench.method import Context, Method, Requirement
 from effbench.scene import Intrinsics
 
-Mode = Literal["ok", "raise", "nan", "nan-render", "kill", "memory", "exit", "switch"]
+Mode = Literal[
+    "ok", "raise", "nan", "nan-render", "nan-weights", "perfect", "kill", "memory", "exit", "switch"
+]
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,18 @@ class Fake(Method):
         self.steps += 1
         if self.steps == 2 and self.config.mode != "ok":
             misbehave(self.config.mode)
+        if self.steps == 3 and self.config.mode == "nan-weights":
+            self.value.data[-1] = torch.nan
+            return torch.tensor(0.5)  # neither its losses nor its renders tell
         loss = (self.value**2).mean() + 0 * progress
         (gradient,) = torch.autograd.grad(loss, self.value)
         self.value.data -= self.config.lr * gradient
         return loss.detach() if self.config.mode != "nan" else torch.tensor(torch.nan)
 
     def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:
-        value = self.value.mean() if self.config.mode != "nan-render" else torch.nan
+        value = self.value.nanmean() if self.config.mode != "nan-render" else torch.nan
+        if self.config.mode == "perfect":
+            value = 30 / 255  # the first of the toy scene's views
         return torch.full((intrinsics.height, intrinsics.width, 3), float(value))
 
     def state(self) -> dict[str, Tensor]:
