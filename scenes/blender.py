@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -38,6 +39,8 @@ else:
 STANDARD = ("chair", "drums", "ficus", "hotdog", "lego", "materials", "mic", "ship")
 NEAR, FAR = 2.0, 6.0
 BOX = 1.5  # half side, world units: holds all eight standard scenes; alpha tells a smaller box
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG", ".webp", ".bmp")
+_DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 _MANIFESTS = Path(__file__).parent / "manifests"
 _SET_ROOT = "set EFFBENCH_SCENES or pass --scenes-root"
 
@@ -101,6 +104,7 @@ class Blender(SceneSource):
             box=hull_box(train, np.array([[-BOX] * 3, [BOX] * 3], np.float32)),
             manifest=manifest.digest(loader.files),
             verified=manifest.verify(_MANIFESTS, scene, width, height, loader.files, folder),
+            notes=_notes([*train.names, *test.names]),
         )
 
 
@@ -192,6 +196,7 @@ def _parse_split(path: Path, content: dict[str, Any]) -> _Split:
     if isinstance(angle, bool) or not (isinstance(angle, float | int) and 0 < angle < math.pi):
         wrong = f"camera_angle_x is {angle}, not an angle in radians between 0 and π"
         raise fail(path, wrong, "write the horizontal field of view there")
+    _check_lens(path, content)
     frames = require(path, "", content, "frames")
     if not (isinstance(frames, list) and frames):
         raise fail(path, "'frames' lists no views", "export the scene with at least one view")
@@ -202,10 +207,44 @@ def _parse_split(path: Path, content: dict[str, Any]) -> _Split:
 def _parse_frames(path: Path, frames: list[Any]) -> Iterator[tuple[str, NDArray[np.float64]]]:
     for index, frame in enumerate(frames):
         image = require(path, f"frame {index}", frame, "file_path")
-        if not (isinstance(image, str) and PurePosixPath(image).name):
+        if not (isinstance(image, str) and PurePosixPath(image.replace("\\", "/")).name):
             wrong = f"file_path of frame {index} is {image!r}, not a path"
             raise fail(path, wrong, "write the image's path below the scene's folder there")
         matrix = require(path, f"frame {index}", frame, "transform_matrix")
-        name = str(PurePosixPath(image))  # drops the leading ./ that Blender's exporter writes
+        # drops the leading ./ that Blender's exporter writes; on Windows it writes backslashes
+        name = str(PurePosixPath(image.replace("\\", "/")))
         pose = parse_pose(path, f"the pose of frame {index} ({name})", matrix)
-        yield name if PurePosixPath(name).suffix else f"{name}.png", pose
+        yield _with_suffix(path.parent, name), pose
+
+
+def _with_suffix(folder: Path, name: str) -> str:
+    """Return an image's name with the suffix of the file that is there; .png, where none is."""
+    if PurePosixPath(name).suffix in _SUFFIXES or (folder / name).is_file():
+        return name
+    there = (f"{name}{suffix}" for suffix in _SUFFIXES if (folder / f"{name}{suffix}").exists())
+    return next(there, f"{name}.png")
+
+
+def _notes(names: Sequence[str]) -> tuple[str, ...]:
+    """Return a note on images in another format than the published scenes'."""
+    others = Counter(PurePosixPath(name).suffix for name in names)
+    del others[".png"]
+    return tuple(f"{count} images are {suffix} files" for suffix, count in sorted(others.items()))
+
+
+def _is_half(value: Any, side: Any) -> bool:
+    """Whether `value` is the middle of an image's side; not so where either is no number."""
+    numbers = all(isinstance(x, float | int) and not isinstance(x, bool) for x in (value, side))
+    return numbers and math.isclose(2 * value, side, rel_tol=1e-3)
+
+
+def _check_lens(path: Path, content: dict[str, Any]) -> None:
+    """Raise SceneError for a lens that this format's camera is not: distortion, an off-centre axis.
+    A pinhole by another name, zeros and halves, is no matter."""
+    given = [f"{k}={content[k]}" for k in _DISTORTION if content.get(k) not in (None, 0)]
+    for axis, side in (("cx", "w"), ("cy", "h")):
+        if axis in content and not _is_half(content[axis], content.get(side)):
+            given.append(f"{axis}={content[axis]}")
+    if given:
+        wrong = f"describes a lens that is not read ({', '.join(given)})"
+        raise fail(path, wrong, "undistort and centre the images, and remove these keys")

@@ -21,6 +21,7 @@ else:
 
 MIN_SIDE = 8  # pixels; smaller views say nothing about a method
 MAX_FACTOR = 128  # 2 · 255 · 255 · factor², the largest sum when downscaling, fits into 32 bits
+_ORIENTATION = 0x0112  # EXIF's tag; 1: as it is
 _RIGID_TOLERANCE = 1e-3  # of R Rᵀ against I: JSON with 4 decimals stays below, a 1 % scale does not
 
 
@@ -67,16 +68,26 @@ def require(path: Path, where: str, values: Any, key: str) -> Any:
 
 def decode_image(path: Path, data: bytes) -> NDArray[np.uint8]:
     """Return the image in `data`, which came from `path`, as uint8 [H, W, C]; C = 3, or 4 (straight
-    alpha) where the file has transparency. Raises SceneError for anything else than 8 bits."""
+    alpha) where the file has transparency.
+
+    Raises SceneError for anything else than 8 bits, and for what would have to be converted without
+    a word: pixels that are to be shown turned, CMYK.
+    """
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(data)) as image:
             mode, alpha = image.mode, image.has_transparency_data
+            turned = image.getexif().get(_ORIENTATION, 1)
             pixels = np.asarray(image.convert("RGBA" if alpha else "RGB"))
     except Exception as error:  # Pillow's decoders raise many types on a corrupt file
         wrong = f"truncated or not an image ({error})"
         raise fail(path, wrong, "download or export the image again") from error
+    if turned not in (0, 1):
+        wrong = f"its EXIF data says that it is to be shown turned (orientation {turned})"
+        raise fail(path, wrong, "turn its pixels and remove the tag, so that they fit the pose")
+    if mode == "CMYK":
+        raise fail(path, "has CMYK pixels, whose colours depend on a printer", "convert it to sRGB")
     if mode.startswith(("I", "F")):
         raise fail(path, f"has {mode} pixels, not 8 bits per channel", "convert it to 8-bit PNG")
     return pixels

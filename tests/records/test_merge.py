@@ -134,6 +134,13 @@ class TestRefusals:
         with pytest.raises(ConfigError, match="is there already: name a new folder"):
             merge.merge([a], a, "latest")
 
+    def test_runs_that_evaluated_other_views_are_joined(self, tmp_path: Path) -> None:
+        a, b = folder(tmp_path / "a", cell(0)), folder(tmp_path / "b", cell(1))
+        (b / "truth" / "toy-grey" / "r_1.png").write_bytes(b"more")
+        merge.merge([a, b], tmp_path / "out", "error")
+        truths = sorted(path.name for path in (tmp_path / "out" / "truth" / "toy-grey").iterdir())
+        assert truths == ["r_0.png", "r_1.png"]
+
     def test_other_ground_truth(self, tmp_path: Path) -> None:
         a = folder(tmp_path / "a", cell(0))
         b = folder(tmp_path / "b", cell(1), truth=b"other")

@@ -296,3 +296,51 @@ def test_an_angle_that_is_no_number_is_refused(folder: Path) -> None:
     edit(folder, lambda content: content.update(camera_angle_x=True))
     with pytest.raises(SceneError, match="camera_angle_x is True, not an angle"):
         load(folder)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".JPG", ".png"])
+def test_paths_as_windows_writes_them_and_other_suffixes_are_found(
+    folder: Path, suffix: str
+) -> None:
+    for path in list(folder.glob("*/*.png")):
+        Image.open(path).convert("RGB").save(path.with_suffix(suffix))
+        if suffix != ".png":
+            path.unlink()
+    edit(folder, lambda content: content["frames"][0].update(file_path=".\\train\\b"))
+    scene = load(folder)
+    assert scene.train.names == tuple(f"train/{name}{suffix}" for name in "bac")
+    assert scene.notes == (() if suffix == ".png" else (f"5 images are {suffix} files",))
+
+
+@pytest.mark.parametrize(
+    "lens",
+    [{"k1": 0.2}, {"p2": -1e-3}, {"cx": 5.0, "w": SIZE}, {"cy": 8.0}, {"cx": "8", "w": SIZE}],
+    ids=["k1", "p2", "cx", "cy without h", "text"],
+)
+def test_a_lens_that_is_not_read_is_refused_by_name(folder: Path, lens: dict[str, float]) -> None:
+    edit(folder, lambda content: content.update(lens))
+    name, value = next(iter(lens.items()))
+    with pytest.raises(SceneError, match=rf"a lens that is not read \({name}={value}\)"):
+        load(folder)
+
+
+def test_a_pinhole_with_all_its_parameters_written_out_is_no_matter(folder: Path) -> None:
+    lens = {"k1": 0, "k2": 0.0, "p1": 0, "w": SIZE, "h": SIZE, "cx": SIZE / 2, "cy": SIZE / 2}
+    edit(folder, lambda content: content.update(lens))
+    assert len(load(folder).train) == 3
+
+
+def test_an_image_that_is_to_be_shown_turned_is_refused(folder: Path) -> None:
+    path = folder / "train" / "a.png"
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.open(path).save(path, exif=exif)
+    with pytest.raises(SceneError, match=r"a.png: its EXIF data .* turned \(orientation 3\)"):
+        load(folder)
+
+
+def test_an_image_for_print_is_refused(folder: Path) -> None:
+    (folder / "train" / "a.png").unlink()
+    Image.new("CMYK", (SIZE, SIZE)).save(folder / "train" / "a.jpg")
+    with pytest.raises(SceneError, match=r"a.jpg: has CMYK pixels"):
+        load(folder)
