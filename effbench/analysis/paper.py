@@ -48,7 +48,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim, in terms of a measure of `comparison.MEASURES`: computed from two columns of the
+    """One claim, in terms of a measure of `measures.CLAIMED`: computed from two columns of the
     paper's table (of the method, of its baseline) or stated in its text."""
 
     measure: str

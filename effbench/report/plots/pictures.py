@@ -48,7 +48,7 @@ def write_plots(
     default `out_dir`/plots; return their paths.
 
     baseline: "method" or "method variant" that ratios are against, by default what
-    `comparison_plots.default_baseline` chooses; bench: a bench.json for a picture of an
+    `results.baseline` chooses; bench: a bench.json for a picture of an
     iteration's parts. Records and curves that cannot be read are left out, their errors appended
     to `skipped`. Raises RecordError when `out_dir`
     does not exist or `bench` cannot be read, ConfigError for a baseline that is not there,
