@@ -1,6 +1,9 @@
 # Everything a checkout can do; `make` lists it. PYTHON names the Python that makes .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# `make setup LPIPS=no` leaves out the weights of LPIPS, and with them two columns of the tables.
+LPIPS ?= yes
+BOOTSTRAP := $(PYTHON) tools/bootstrap.py $(if $(filter no,$(LPIPS)),--without-lpips)
 DEMO := results/runs/demo
 
 .DEFAULT_GOAL := help
@@ -10,10 +13,10 @@ help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup:  ## make .venv with the pinned dependencies
-	@$(PYTHON) tools/bootstrap.py --extras export
+	@$(BOOTSTRAP) --extras export
 
 setup-dev:
-	@$(PYTHON) tools/bootstrap.py --extras dev
+	@$(BOOTSTRAP) --extras dev
 
 demo: setup  ## run the pruning suite on a procedural scene (5 minutes on 2 cores)
 	$(BIN)/effbench run --suite pruning --scene procedural/blocks \

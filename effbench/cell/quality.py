@@ -6,11 +6,8 @@ Libraries that are slow to import are imported where they are used.
 from __future__ import annotations
 
 import math
-import socket
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,7 +41,7 @@ def psnr(prediction: Image, truth: Image) -> float:
     images of their size can have, as if one channel of one pixel were off by one level:
     10·log10(255²·H·W·3), 104.9 dB for 400×400. So that a mean over views is always finite.
     """
-    _same_shape(prediction, truth)
+    same_shape(prediction, truth)
     error = np.sum((prediction.astype(np.float64) - truth.astype(np.float64)) ** 2)
     return float(10 * np.log10(255**2 * truth.size / max(float(error), 1.0)))
 
@@ -58,7 +55,7 @@ def ssim(prediction: Image, truth: Image) -> float:
     """
     from skimage.metrics import structural_similarity
 
-    _same_shape(prediction, truth)
+    same_shape(prediction, truth)
     if min(truth.shape[:2]) < SSIM_WINDOW:
         return math.nan
     value = structural_similarity(  # type: ignore[no-untyped-call]
@@ -77,55 +74,13 @@ def flip(prediction: Image, truth: Image) -> float:
     """Return the mean LDR-ꟻLIP error in [0, 1] (Andersson et al. 2020) at 67 pixels per degree."""
     import flip_evaluator
 
-    _same_shape(prediction, truth)
+    same_shape(prediction, truth)
     reference, test = (x.astype(np.float32) / np.float32(255) for x in (truth, prediction))
     return float(flip_evaluator.evaluate(reference, test, "LDR", applyMagma=False)[1])
 
 
-def lpips_scorer(
-    net: Literal["vgg", "alex"], device: torch.device | str
-) -> tuple[Scorer | None, str]:
-    """Return a scorer of LPIPS v0.1 (Zhang et al. 2018), or None and the reason it cannot be had.
-
-    The scorer takes two uint8 [H, W, 3] images, which it maps to [-1, 1] without rescaling their
-    size. The reasons are data, not errors: a table has an empty column and the record says why.
-    """
-    try:
-        import lpips
-    except Exception as error:  # a mismatched torchvision fails with RuntimeError, not ImportError
-        return None, f"lpips cannot be imported ({_first_line(error)}): pip install lpips"
-    try:
-        with warnings.catch_warnings(), _network_timeout(20):
-            warnings.simplefilter("ignore")  # lpips uses torchvision's and torch.load's old forms
-            network = lpips.LPIPS(net=net, version="0.1", verbose=False).to(device).eval()
-    except Exception as error:  # URLError, HTTPError, a truncated download: torch.hub raises all
-        return None, f"weights of LPIPS {net} cannot be had ({_first_line(error)})"
-
-    def as_input(image: Image) -> torch.Tensor:
-        return torch.from_numpy(image.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1).to(
-            device
-        )
-
-    def score(prediction: Image, truth: Image) -> float:
-        _same_shape(prediction, truth)
-        with torch.no_grad():
-            return float(network(as_input(prediction), as_input(truth)))
-
-    return score, ""
-
-
-@contextmanager
-def _network_timeout(seconds: float) -> Iterator[None]:
-    """Bound each wait of a download; behind a firewall that drops packets it would take minutes."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def _same_shape(prediction: Image, truth: Image) -> None:
+def same_shape(prediction: Image, truth: Image) -> None:
+    """Raise EffbenchError unless both are 8-bit images of one size."""
     for image in (prediction, truth):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
             raise EffbenchError(
@@ -137,8 +92,3 @@ def _same_shape(prediction: Image, truth: Image) -> None:
             f"a render of {prediction.shape[1]}×{prediction.shape[0]} pixels cannot be compared "
             f"with a view of {truth.shape[1]}×{truth.shape[0]}: render at the camera's size"
         )
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

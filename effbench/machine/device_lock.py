@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
 from filelock import FileLock, Timeout
 
+from effbench import files
 from effbench.machine import nvml
 
 if TYPE_CHECKING:
@@ -51,8 +50,7 @@ def _name(device: torch.device) -> str:
 
 def lock_folder() -> Path:
     """Return where locks are: `locks` in EFFBENCH_CACHE, or in the user's cache folder."""
-    root = os.environ.get("EFFBENCH_CACHE") or platformdirs.user_cache_dir("effbench")
-    return Path(root).expanduser() / "locks"
+    return files.cache_folder() / "locks"
 
 
 def unwritable(error: OSError) -> str:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import importlib.util
+import math
+import os
 from pathlib import Path
+
+import effbench
+
+
+def of_a_child() -> dict[str, str]:
+    """Return the environment of a process of effbench's own: this one's, which the user may have
+    set, completed by `settings`, and this effbench to be found in it."""
+    root = str(Path(effbench.__file__).resolve().parents[1])
+    path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
+    return {**settings(), **os.environ, "PYTHONPATH": path}
 
 
 def settings() -> dict[str, str]:
     """Return the environment in which a process computes fastest: threads and memory."""
     # Tables and their gradients are read at random: in pages of 2 MB hash encoding takes 35 instead
     # of 55 ms at T = 2^19. glibc 2.35 and later; others ignore it.
-    return {**openmp_settings(), "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+    return {**openmp_settings(), **_threads(), "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 def openmp_settings() -> dict[str, str]:
@@ -29,3 +41,63 @@ def _torch_shares_libgomp() -> bool:
     spec = importlib.util.find_spec("torch")  # does not import it
     folders = (spec and spec.submodule_search_locations) or []
     return any((Path(folder) / "lib" / "libgomp.so.1").exists() for folder in folders)
+
+
+def usable_threads() -> int:
+    """Return how many processors this process may keep busy: those its affinity names, or the
+    quota of its control groups, rounded up. A container that may use the time of 2 of 64
+    processors is stopped for part of each period if it has more threads than that."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    quota = cpu_quota()
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def cpu_quota(proc: Path = Path("/proc/self"), root: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """Return how many processors' time the control groups of this process allow, the tightest of
+    them; None for no limit, or where there are none (not Linux)."""
+    try:
+        groups = [
+            line.split(":", 2)
+            for line in (proc / "cgroup").read_text(encoding="utf-8").splitlines()
+        ]
+    except OSError:
+        return None
+    quotas = []
+    for _, controllers, path in groups:
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = root / controllers if controllers else root  # version 1 has a tree per controller
+        inside = Path(path.lstrip("/"))
+        for group in (inside, *inside.parents):  # "." last: all a container sees of its own
+            quota = _quota(top / group)
+            if quota is not None:
+                quotas.append(quota)
+    return min(quotas, default=None)
+
+
+def _quota(group: Path) -> float | None:
+    """Return the quota of one control group, in processors."""
+    try:
+        if (group / "cpu.max").exists():  # version 2: "200000 100000", or "max 100000"
+            time, period = (group / "cpu.max").read_text(encoding="utf-8").split()
+            return None if time == "max" else int(time) / int(period)
+        time, period = (
+            (group / f"cpu.cfs_{name}_us").read_text(encoding="utf-8")
+            for name in ("quota", "period")
+        )
+        return None if int(time) <= 0 else int(time) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _threads() -> dict[str, str]:
+    """Return the numbers of threads where a quota allows fewer than the libraries would start."""
+    quota = cpu_quota()
+    if quota is None:
+        return {}
+    return dict.fromkeys(
+        ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS"), str(usable_threads())
+    )

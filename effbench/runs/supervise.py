@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-import effbench
 from effbench.cell.reporting import Report
 from effbench.machine import environment
 
@@ -44,7 +42,7 @@ def run_worker(out: Path, cell_id: str, log: Path, report: Report, tick: Callabl
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stream,
-            env=_environment(),
+            env=environment.of_a_child(),
             start_new_session=True,  # Ctrl-C reaches this process alone, which stops the worker
         )
     assert process.stdin is not None
@@ -64,12 +62,6 @@ def run_worker(out: Path, cell_id: str, log: Path, report: Report, tick: Callabl
         reader.join(1.0)  # ends with the pipe, unless a process that the worker left has it too
         if not reader.is_alive():
             process.stdout.close()
-
-
-def _environment() -> dict[str, str]:
-    root = str(Path(effbench.__file__).resolve().parents[1])
-    path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
-    return {**environment.settings(), **os.environ, "PYTHONPATH": path}
 
 
 def _read(stream: IO[bytes], report: Report) -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import types
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from effbench.cell import quality
 from effbench.errors import Diverged, EffbenchError
@@ -118,55 +115,3 @@ def test_images_that_cannot_be_compared_are_refused(score: Callable[..., float])
         score(noise(16, 12), noise(12, 16))
     with pytest.raises(EffbenchError, match=r"not float32 \[16, 16, 3\]: quantise"):
         score(noise(16, 16).astype(np.float32), noise(16, 16))
-
-
-class TestLpips:
-    """lpips itself is optional and its weights are a download: a stand-in takes its place."""
-
-    def stand_in(self, monkeypatch: pytest.MonkeyPatch, network: Any) -> None:
-        module = types.ModuleType("lpips")
-        module.LPIPS = network  # type: ignore[attr-defined]
-        monkeypatch.setitem(__import__("sys").modules, "lpips", module)
-
-    def test_inputs_are_channels_first_in_minus_one_to_one(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        seen: list[torch.Tensor] = []
-
-        class Network(nn.Module):
-            def __init__(self, **options: Any) -> None:
-                super().__init__()
-                assert options == {"net": "vgg", "version": "0.1", "verbose": False}
-
-            def forward(self, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-                seen.extend([one, other])
-                assert not torch.is_grad_enabled()
-                return (one - other).mean().reshape(1, 1, 1, 1)
-
-        self.stand_in(monkeypatch, Network)
-        score, reason = quality.lpips_scorer("vgg", "cpu")
-        assert score is not None
-        assert reason == ""
-        truth = np.zeros((5, 7, 3), np.uint8)
-        truth[0, 6] = (255, 0, 51)
-        assert score(np.full((5, 7, 3), 255, np.uint8), truth) == pytest.approx(2 - 2.4 / 105)
-        prediction, reference = seen
-        assert prediction.shape == (1, 3, 5, 7)
-        assert (prediction == 1).all()
-        assert reference[0, :, 0, 6].tolist() == pytest.approx([1, -1, -0.6])
-
-    def test_without_the_package_the_reason_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(__import__("sys").modules, "lpips", None)  # import fails
-        score, reason = quality.lpips_scorer("alex", "cpu")
-        assert score is None
-        assert "lpips cannot be imported" in reason
-        assert "pip install lpips" in reason
-
-    def test_without_the_weights_the_reason_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def network(**_: Any) -> None:
-            raise OSError("<urlopen error timed out>\nmore")
-
-        self.stand_in(monkeypatch, network)
-        score, reason = quality.lpips_scorer("alex", "cpu")
-        assert score is None
-        assert reason == "weights of LPIPS alex cannot be had (OSError: <urlopen error timed out>)"

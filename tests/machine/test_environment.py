@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from effbench.machine.environment import openmp_settings, settings
+from effbench.machine import environment
+from effbench.machine.environment import cpu_quota, openmp_settings, settings, usable_threads
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,51 @@ def test_a_new_process_gets_large_pages_for_what_it_allocates() -> None:
     smaps = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     flags = [line.split() for line in smaps.stdout.splitlines() if line.startswith("VmFlags")]
     assert any("hg" in line for line in flags)  # advised to use huge pages
+
+
+def files(root: Path, texts: dict[str, str]) -> None:
+    for name, text in texts.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+
+
+class TestQuota:
+    """The files that Linux shows of control groups, version 2 and 1."""
+
+    @pytest.mark.parametrize(
+        ("groups", "expected"),
+        [
+            ({"a/b/cpu.max": "max 100000", "a/cpu.max": "150000 100000"}, 1.5),
+            ({"a/b/cpu.max": "50000 100000", "a/cpu.max": "150000 100000"}, 0.5),
+            ({"cpu.max": "400000 100000"}, 4.0),  # a container sees its own group as the root
+            ({"a/b/cpu.max": "max 100000"}, None),
+            ({"a/b/cpu.max": "soon"}, None),
+            ({}, None),
+        ],
+    )
+    def test_version_2(
+        self, tmp_path: Path, groups: dict[str, str], expected: float | None
+    ) -> None:
+        files(tmp_path, {"proc/cgroup": "0::/a/b\n", **{f"sys/{k}": v for k, v in groups.items()}})
+        assert cpu_quota(tmp_path / "proc", tmp_path / "sys") == expected
+
+    @pytest.mark.parametrize(("quota", "expected"), [("250000", 2.5), ("-1", None)])
+    def test_version_1(self, tmp_path: Path, quota: str, expected: float | None) -> None:
+        group = "sys/cpu,cpuacct/job"
+        lines = "3:memory:/job\n2:cpu,cpuacct:/job\n"
+        texts = {f"{group}/cpu.cfs_quota_us": quota, f"{group}/cpu.cfs_period_us": "100000"}
+        files(tmp_path, {"proc/cgroup": lines, **texts})
+        assert cpu_quota(tmp_path / "proc", tmp_path / "sys") == expected
+
+    def test_there_are_no_more_threads_than_it_allows(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+        monkeypatch.setattr(environment, "cpu_quota", lambda: None)
+        assert usable_threads() == 64
+        assert "OMP_NUM_THREADS" not in settings(), "the libraries know best"
+        monkeypatch.setattr(environment, "cpu_quota", lambda: 1.5)
+        assert usable_threads() == 2
+        assert settings()["OMP_NUM_THREADS"] == settings()["NUMBA_NUM_THREADS"] == "2"
+        monkeypatch.setattr(environment, "cpu_quota", lambda: 100.0)
+        assert usable_threads() == 64
