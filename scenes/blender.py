@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from effbench.scene import Intrinsics, Scene, SceneEntry, SceneSource, Views, manifest
 from effbench.scene.lazy import Lazy
@@ -28,7 +28,7 @@ from effbench.scene.readers import (
     read_bytes,
     require,
 )
-from effbench.scene.visual_hull import hull_box
+from effbench.scene.visual_hull import Silhouettes, hull_box
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,9 +47,12 @@ _SET_ROOT = "set EFFBENCH_SCENES or pass --scenes-root"
 
 @dataclass(frozen=True)
 class BlenderConfig:
-    """downscale: integer factor on both sides; must divide them."""
+    """How a scene is read. `size` asks for the same pixels of a scene and of a smaller copy."""
 
-    downscale: int = 1
+    downscale: int = 1  # integer factor on both sides; must divide them
+    size: int = 0  # width in pixels to come down to, in place of downscale; 0: as downscale says
+    box: Literal["hull", "fixed"] = "hull"  # what the training images show, or ±1.5 on each axis
+    split: Literal["test", "val"] = "test"  # what is evaluated; val is for tuning
 
 
 @dataclass(frozen=True)
@@ -84,28 +87,44 @@ class Blender(SceneSource):
     def load(self, name: str, root: Path | None, config: BlenderConfig) -> Scene:
         """Load `nerf_synthetic/name`. Raises SceneError naming file, fault and remedy."""
         scene = f"{self.family}/{name}"
-        if root is None:
-            raise fail(scene, "no folder of scenes is known", _SET_ROOT)
-        folder = root / self.family / name
-        if not folder.is_dir():
-            found = ", ".join(_found(root)) or "none"
-            wrong = f"there is no such folder (scenes beside it: {found})"
-            raise fail(folder, wrong, f"put the scene there, or {_SET_ROOT}")
-        loader = _Loader(folder, config.downscale)
-        train, test = (loader.views(split) for split in ("train", "test"))
-        loader.check_apart(train, test)
+        folder = self._folder(name, root)
+        loader = _Loader(folder, config)
+        train, test = (loader.views(split) for split in ("train", config.split))
+        loader.check_apart(train, test, config.split)
         height, width = loader.shape[:2]
+        published = config.split == "test" and manifest.verify(
+            _MANIFESTS, scene, width, height, loader.files, folder
+        )
+        box = np.array([[-BOX] * 3, [BOX] * 3], np.float32)
+        seen = loader.silhouettes
         return Scene(
             name=scene,
             train=train,
             test=test,
             near=NEAR,
             far=FAR,
-            box=hull_box(train, np.array([[-BOX] * 3, [BOX] * 3], np.float32)),
+            box=hull_box(seen, box) if seen is not None and config.box == "hull" else box,
             manifest=manifest.digest(loader.files),
-            verified=manifest.verify(_MANIFESTS, scene, width, height, loader.files, folder),
+            verified=published,
             notes=_notes([*train.names, *test.names]),
         )
+
+    def manifest(self, name: str, root: Path | None, config: BlenderConfig) -> str:
+        """Return the manifest of `load`, from hashes of the files alone."""
+        loader = _Loader(self._folder(name, root), config)
+        for split in ("train", config.split):
+            loader.hash_files(split)
+        return manifest.digest(loader.files)
+
+    def _folder(self, name: str, root: Path | None) -> Path:
+        if root is None:
+            raise fail(f"{self.family}/{name}", "no folder of scenes is known", _SET_ROOT)
+        folder = root / self.family / name
+        if not folder.is_dir():
+            found = ", ".join(_found(root)) or "none"
+            wrong = f"there is no such folder (scenes beside it: {found})"
+            raise fail(folder, wrong, f"put the scene there, or {_SET_ROOT}")
+        return folder
 
 
 def _found(root: Path | None) -> list[str]:
@@ -119,25 +138,36 @@ class _Loader:
     """Reads one scene's files once each, hashing what it reads.
 
     files: SHA-256 by path relative to `folder`; shape: (H, W, C) of the original images, known
-    after the first and required of all others.
+    after the first and required of all others; downscale: known then too; silhouettes: of the
+    training views at their original size, None for images without alpha.
     """
 
-    def __init__(self, folder: Path, downscale: int) -> None:
+    def __init__(self, folder: Path, config: BlenderConfig) -> None:
         self.folder = folder
-        self.downscale = downscale
+        self.config = config
+        self.downscale = config.downscale
         self.files: dict[str, str] = {}
         self.shape: tuple[int, ...] = ()
+        self.silhouettes: Silhouettes | None = None
 
     def views(self, split: str) -> Views:
-        """Read and check a split: "train" or "test"."""
+        """Read and check a split: "train", "val" or "test"."""
         parsed = self._transforms(f"transforms_{split}.json")
-        images = self._images(parsed.images)
-        height, width = images.shape[1:3]
-        focal = 0.5 * width / math.tan(0.5 * parsed.angle)
-        camera = Intrinsics(width, height, focal, focal, width / 2, height / 2)
+        images, masks = self._images(parsed.images, split == "train")
+        if masks is not None:
+            camera = _camera(masks.shape[2], masks.shape[1], parsed.angle)
+            self.silhouettes = Silhouettes(masks, parsed.poses, camera)
+        camera = _camera(images.shape[2], images.shape[1], parsed.angle)
         return Views(images, parsed.poses, camera, parsed.images)
 
-    def check_apart(self, train: Views, test: Views) -> None:
+    def hash_files(self, split: str) -> None:
+        """Hash a split's files without decoding them."""
+        names = self._transforms(f"transforms_{split}.json").images
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            read = pool.map(lambda name: manifest.sha256(read_bytes(self.folder / name)), names)
+            self.files.update(zip(names, read, strict=True))
+
+    def check_apart(self, train: Views, test: Views, split: str) -> None:
         """Raise SceneError for a test view that is a training view: the same file, or one from the
         same place. Equal images alone are no fault: there may be nothing to see in them."""
         places, others = (views.poses.round(5) + 0.0 for views in (train, test))  # −0 is 0
@@ -145,45 +175,78 @@ class _Loader:
         for name, pose in zip(test.names, others, strict=True):
             twin = name if name in train.names else by_pose.get(pose.tobytes())
             if twin is not None:
-                wrong = f"the test view {name} has the pose or the file of training view {twin}"
+                wrong = f"the {split} view {name} has the pose or the file of training view {twin}"
                 remedy = "leave one of them out of its split, or download the scene again"
-                raise fail(self.folder / "transforms_test.json", wrong, remedy)
+                raise fail(self.folder / f"transforms_{split}.json", wrong, remedy)
 
     def _transforms(self, name: str) -> _Split:
         path = self.folder / name
         if not path.exists():
             split = name.removeprefix("transforms_").removesuffix(".json")
             remedy = "a scene needs transforms_train.json and transforms_test.json: export both"
+            if split == "val":
+                remedy = "evaluate its test split, with --split test"
             raise fail(path, f"the scene has no {split} split", remedy)
         data = read_bytes(path)
         self.files[name] = manifest.sha256(data)
         return _parse_split(path, parse_json(path, data))
 
-    def _images(self, names: tuple[str, ...]) -> NDArray[np.uint8]:
-        """Return the downscaled images, uint8 [V, h, w, C], decoded on all cores."""
+    def _images(
+        self, names: tuple[str, ...], masked: bool
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+        """Return the downscaled images, uint8 [V, h, w, C], decoded on all cores, and if wanted
+        which of the original pixels are not empty, bool [V, H, W]; None for images without alpha.
+        """
         if not self.shape:
             self.shape = self._decode(names[0])[0].shape
-            check_downscale(self.folder, self.shape[1], self.shape[0], self.downscale)
+            self.downscale = self._factor(*self.shape[1::-1])
         height, width, channels = self.shape
         small = (height // self.downscale, width // self.downscale)
         images = np.empty((len(names), *small, channels), np.uint8)
+        masked = masked and channels == 4 and self.config.box == "hull"
+        masks = np.empty((len(names), height, width), np.bool_) if masked else None
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
             for index, (image, sha256) in enumerate(pool.map(self._load, names)):
-                images[index] = image
+                images[index] = box_downscale(image, self.downscale)
+                if masks is not None:
+                    masks[index] = image[..., 3] > 0
                 self.files[names[index]] = sha256
-        return images
+        return images, masks
+
+    def _factor(self, width: int, height: int) -> int:
+        """Return by how much images of a size are reduced. Raises SceneError."""
+        factor, size = self.config.downscale, self.config.size
+        if size:
+            if factor != 1:
+                wrong = f"size={size} and downscale={factor} both say how large images are"
+                raise fail(self.folder, wrong, "leave one of them out")
+            if size < 0 or width % size:
+                fits = [
+                    width // k for k in range(1, width + 1) if width % k == 0 and width >= 8 * k
+                ]
+                wrong = f"size={size} does not divide the images' {width} pixels"
+                raise fail(self.folder, wrong, f"choose one of {', '.join(map(str, fits))}")
+            factor = width // size
+        check_downscale(self.folder, width, height, factor)
+        return factor
 
     def _load(self, name: str) -> tuple[NDArray[np.uint8], str]:
         image, sha256 = self._decode(name)
         if image.shape != self.shape:
             wrong = f"is {_size(image.shape)}, the scene's first image is {_size(self.shape)}"
             raise fail(self.folder / name, wrong, "render all views at one size and in one mode")
-        return box_downscale(image, self.downscale), sha256
+        return image, sha256
 
     def _decode(self, name: str) -> tuple[NDArray[np.uint8], str]:
         path = self.folder / name
         data = read_bytes(path)
         return decode_image(path, data), manifest.sha256(data)
+
+
+def _camera(width: int, height: int, angle: float) -> Intrinsics:
+    """Return the camera of a horizontal field of view in radians."""
+    focal = 0.5 * width / math.tan(0.5 * angle)
+    return Intrinsics(width, height, focal, focal, width / 2, height / 2)
 
 
 def _size(shape: tuple[int, ...]) -> str:

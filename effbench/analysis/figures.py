@@ -125,6 +125,14 @@ FIGURES: dict[str, Figure] = {
         group="time",
         check=Check("ratio", 0.1, timed=True),
     ),
+    "iter_ms_mean": Figure(
+        *("iter mean ms", "iteration time, mean", "ms", significant, "lower"),
+        "Training time over iterations: what equal-time comparisons and papers go by. Updates of "
+        "grids and other rare steps count in it, in the median they do not.",
+        group="time",
+        minor=True,
+        check=Check("ratio", timed=True),
+    ),
     "iter_ms_p95": Figure(
         *("iter p95 ms", "iteration time, 95th percentile", "ms", significant, "lower"),
         "95th percentile of synchronised training iterations after warm-up.",
@@ -141,8 +149,8 @@ FIGURES: dict[str, Figure] = {
     ),
     "saved_mb": Figure(
         *("saved MB", "memory saved for backward", "MB", significant, "lower"),
-        "What one iteration keeps for its backward pass, each storage once and whole; parameters "
-        "themselves not counted.",
+        "What one iteration keeps for its backward pass, each storage once and whole, mean over at "
+        "least 16; parameters themselves not counted.",
         group="memory",
         check=Check("ratio"),
     ),

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 ENTRY = ("method", "variant")  # what people call a row
 GROUP = ("suite", "scene", "budget", "device")  # by which rows stand together in what people read
-# What rows must share to be compared at all: a group, of the same files of the scene.
-CONDITIONS = ("suite", "scene", "manifest", "budget", "device")
+# What rows must share to be compared at all: a group, of the same files of the scene, looked at
+# from as many views, on as many threads.
+CONDITIONS = ("suite", "scene", "manifest", "eval_views", "budget", "device", "threads")
 
 # A row is one experiment: cells that differ in these are never averaged. `settings` are all
 # parameters, as JSON.
 ASKED = ("suite", "method", "variant", "scene", "budget", "settings")
-FOUND = ("device", "manifest")  # cells that failed early may not know these
+# What is found only by running; cells that failed early may not know it. `code` stands for the
+# source of effbench and of the plug-ins.
+FOUND = ("device", "manifest", "code", "eval_views", "backend", "precision", "threads")
 ROW = (*ASKED, *FOUND)
 
 RUN = (*ASKED, "device", "seed")  # a cell; one that was run again is the same

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from effbench.planning.plan import Cell, scene_key
-from effbench.scene import Scene
+from effbench.scene import Scene, manifest
 
 
-def identity(cell: Cell) -> dict[str, Any]:
-    """Return the fields of a record that are known before the cell has run, but the scene."""
+def asked(cell: Cell) -> dict[str, Any]:
+    """Return the fields of a record that say what was asked for, but the scene."""
     return {
         "cell_id": cell.cell_id,
         "suite": cell.suite,
@@ -29,9 +30,22 @@ def identity(cell: Cell) -> dict[str, Any]:
 def scene_facts(cell: Cell, scene: Scene | None = None) -> dict[str, Any]:
     """Return the scene group of a record; of a scene that was never loaded, what is known."""
     facts = {"key": scene_key(cell.scene), "name": cell.scene.name, "params": cell.scene.params}
-    if scene is None:
-        return facts
-    return facts | {
+    return facts if scene is None else facts | _loaded(scene)
+
+
+def scene_changes(recorded: Mapping[str, Any], scene: Scene) -> list[str]:
+    """Return which facts tell a scene from the one that a record is of; [] for the same.
+
+    Records of earlier versions know fewer.
+    """
+    found = _loaded(scene)
+    told = ("manifest", "splits", "box", "near", "far")
+    return [name for name in told if recorded.get(name) and recorded[name] != found[name]]
+
+
+def _loaded(scene: Scene) -> dict[str, Any]:
+    splits = {"train": scene.train, "test": scene.test}
+    return {
         "manifest": scene.manifest,
         "verified": scene.verified,
         "notes": list(scene.notes),
@@ -40,4 +54,8 @@ def scene_facts(cell: Cell, scene: Scene | None = None) -> dict[str, Any]:
         "train_views": len(scene.train),
         "test_views": len(scene.test),
         "background": list(scene.background),
+        "box": scene.box.tolist(),
+        "near": scene.near,
+        "far": scene.far,
+        "splits": {name: manifest.views_digest(views) for name, views in splits.items()},
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -70,6 +71,19 @@ class PeakMemory:
         else:
             self._enter(self._phase, rss.peak())
         self._phase = None
+
+    @contextmanager
+    def within(self, phase: str) -> Iterator[None]:
+        """Count under `phase` for a while, then go on with the one that was running."""
+        running = self._phase
+        self.begin(phase)
+        try:
+            yield
+        finally:
+            if running is None:
+                self.end()
+            else:
+                self.begin(running)
 
     def _enter(self, phase: str, peak: int) -> None:
         self.phases[phase] = max(peak / 1e6, self.phases.get(phase, 0.0))

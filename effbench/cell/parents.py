@@ -16,12 +16,16 @@ from effbench.records.record import Record
 
 
 def load_parents(
-    cell: Cell | Record, out: Path, classes: Callable[[str], type[Method]] | None = None
+    cell: Cell | Record,
+    out: Path,
+    classes: Callable[[str], type[Method]] | None = None,
+    manifest: str | None = None,
 ) -> tuple[dict[str, Checkpoint], dict[str, float]]:
     """Return the checkpoints of a cell's parents by role, and the seconds spent on making them by
     cell, the parents' parents and what was prepared for them included.
 
-    Raises RecordError or EffbenchError if a parent has not left its result below `out`.
+    manifest: of the scene that the cell is trained on, if parents are to be of the same. Raises
+    RecordError or EffbenchError if a parent has not left its result below `out`, or is of others.
     """
     checkpoints = {}
     prepared: dict[str, float] = {}
@@ -30,6 +34,11 @@ def load_parents(
         parent = record.read(folder / RECORD)
         if parent.status != "ok":
             raise EffbenchError(f"parent {cell_id} is {parent.status}: {parent.reason}")
+        if manifest is not None and parent.scene.get("manifest") != manifest:
+            raise EffbenchError(
+                f"parent {cell_id} was trained on other data of {parent.scene['name']} than are "
+                "there now: run the same command with --fresh"
+            )
         state = safetensors.torch.load_file(folder / MODEL)
         cls = classes(parent.method) if classes else None
         theirs, _ = load_parents(parent, out, classes)

@@ -8,6 +8,7 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
+from effbench.cell.facts import scene_changes
 from effbench.cell.parents import load_parents
 from effbench.errors import EffbenchError, RecordError
 from effbench.method import Context, Method, config
@@ -32,7 +33,7 @@ def reopen(
     """
     found = _record(folder)
     out = folder.resolve().parent.parent
-    planned = plan.read(out) if (out / plan.FILE).exists() else None
+    planned = plan.find(out, found.cell_id)
     given = list(plugin_folders) or (planned.plugins if planned else [])
     registry = plugins.discover(given)
     root = str(scenes_root) if scenes_root else planned.scenes_root if planned else None
@@ -41,10 +42,11 @@ def reopen(
         found.suite, found.method, scene_ref, found.budget, found.params, parents=found.parents
     )
     scene = registry.load_scene(cell.scene, root)
-    if scene.manifest != found.scene["manifest"]:
+    if changed := scene_changes(found.scene, scene):
         raise EffbenchError(
-            f"{folder}: trained on another version of {scene.name} than the one that is there now: "
-            "run the cell again, or name the scenes it was trained on with --scenes-root"
+            f"{folder}: trained on another version of {scene.name} than the one that is there now "
+            f"({', '.join(changed)} differ): run the cell again, or name the scenes it was trained "
+            "on with --scenes-root"
         )
     parents, _ = load_parents(cell, out, registry.method)
     cls = registry.method(found.method).specialised(found.params)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from effbench.cell.evaluation import evaluate_cell
-from effbench.cell.facts import identity, scene_facts
+from effbench.cell.facts import asked, scene_facts
+from effbench.cell.identity import now as found_now
 from effbench.cell.parents import load_parents
 from effbench.cell.reporting import Report, silent
 from effbench.cell.set_up import set_up
@@ -23,6 +26,7 @@ from effbench.errors import Diverged, EffbenchError
 from effbench.machine import device_lock, devices
 from effbench.machine import provenance as machine
 from effbench.machine.energy import EnergyMeter
+from effbench.machine.probe import probe, speed
 from effbench.method import Context, Method, config
 from effbench.method.budget import Budget
 from effbench.planning.plan import Cell
@@ -41,26 +45,30 @@ def run_cell(
     command: Sequence[str] = (),
     report: Report = silent,
     classes: Callable[[str], type[Method]] | None = None,
+    sources: Mapping[str, str] | None = None,
 ) -> Record:
     """Run a cell and write its files below `out`; whatever goes wrong becomes its record.
 
     method, scene: give the class and the loaded scene, inside the cell, since loading may fail;
-    classes: gives a parent's class by its name, for children that restore a parent.
+    classes: gives a parent's class by its name, for children that restore a parent; sources: hashes
+    of the code (`planning.sources.of`).
     The record is written last: a cell without one was interrupted.
     """
     began = time.perf_counter()
     device = torch.device(cell.device)
     provenance = machine.provenance(device, command)
-    measured = Measured(scene_facts(cell))
+    measured = Measured(scene_facts(cell), identity=found_now(cell, sources or {}, None, out))
     meter = EnergyMeter.of(device)
     status: Status = "ok"
     reason = ""
     try:
         with device_lock.held(device, lambda: report("wait", 0.0, "")) as alone:
-            provenance["alone"] = alone
             began = time.perf_counter()
-            with devices.subnormals_flushed():
-                _measure(Task(cell, out, measured, meter, report), method(), scene(), classes)
+            try:
+                with devices.subnormals_flushed(), _probed(measured.machine, device):
+                    _measure(Task(cell, out, measured, meter, report), method(), scene(), classes)
+            finally:
+                provenance["alone"] = alone()
     except Exception as error:  # a failed cell is a result; the others go on
         traceback.print_exc()
         status, reason = diagnose(error)
@@ -68,7 +76,7 @@ def run_cell(
     measured.time["total_s"] = time.perf_counter() - began
     provenance["gpu_load"] = meter.load()
     result = Record(
-        **identity(cell),
+        **asked(cell),
         status=status,
         reason=reason,
         **vars(measured),
@@ -77,6 +85,17 @@ def run_cell(
     )
     record.write(cell_folder(out, cell.cell_id) / RECORD, result)
     return result
+
+
+@contextmanager
+def _probed(machine: dict[str, Any], device: torch.device) -> Iterator[None]:
+    """Enter how fast the machine was before and after."""
+    machine["before"] = probe(device)
+    try:
+        yield
+    finally:
+        machine["after"] = probe(device)
+        machine["speed"] = min(speed(machine["before"]), speed(machine["after"]))
 
 
 def diagnose(error: Exception) -> tuple[Status, str]:
@@ -104,10 +123,11 @@ def _measure(
     if task.device.type == "cuda":
         torch.cuda.set_device(task.device)  # for kernels that run on the current one
     measured.scene = scene_facts(cell, scene)
+    measured.identity["manifest"] = scene.manifest
     check_sight(scene)
     cls = cls.specialised(cell.params)
     measured.memory["phases"] = task.memory.phases
-    parents, prepared = load_parents(cell, task.out, classes)
+    parents, prepared = load_parents(cell, task.out, classes, scene.manifest)
     budget = Budget.parse(cell.budget)
     context = Context(scene, task.device, cell.seed, cell.backend, parents, budget)
     settings = config.build(cls.Config, cell.params, cls.name)
@@ -121,6 +141,7 @@ def _measure(
         measure_step(task, method)
     facts = json.loads(json.dumps(method.facts()))  # TypeError if not JSON
     measured.facts = facts | task.notes
+    measured.identity["precision"] = facts.get("precision")
 
 
 def _prepare(

@@ -37,6 +37,7 @@ def set_up(task: Task, build: Callable[[], Method]) -> Method:
             torch.cuda.empty_cache()
         seed_everything(task.cell.seed)
         method = build()
+        method.begin()
     clock.pause()
     task.measured.time["setup_s"] = clock.read()
     return method
@@ -60,8 +61,10 @@ def _warm_up(method: Method) -> None:
         with torch.no_grad():
             method.render(pose, scene.test.intrinsics)
         return
+    method.begin()
     for _ in range(_WARM_UP_STEPS):
         method.step(0.0)
+    method.warm_up()
     side = _WARM_UP_PIXELS
     scale = side / scene.train.intrinsics.width
     focal = scene.train.intrinsics.fx * scale

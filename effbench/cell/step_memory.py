@@ -1,22 +1,32 @@
-"""What one more step of a trained method keeps for its backward pass."""
+"""What further steps of a trained method keep for their backward pass."""
 
 from __future__ import annotations
+
+import math
+import statistics
 
 from effbench.cell.memory import saved_bytes
 from effbench.cell.task import Task
 from effbench.machine import devices
 from effbench.method import Method
 
-_LATE = 0.999  # progress of the extra step whose memory is measured: as late training does it
+_LATE = 0.999  # progress of the steps whose memory is measured: as late training does them
+_STEPS = 16  # at least: batches differ, and grids and schedules come round in so many
 
 
 def measure_step(task: Task, method: Method) -> None:
-    """Measure what one more step keeps for backward; last, since it changes the method."""
+    """Measure what further steps keep for backward, as mean and maximum over a whole cycle of the
+    method; last, since it changes the method."""
+    steps = math.ceil(_STEPS / method.cycle) * method.cycle
     with devices.eager_steps():
         if task.device.type == "cuda":
             _cover_recorded(task, method)
-        saved = saved_bytes(lambda: method.step(_LATE))
-    task.measured.memory["saved_mb"] = saved / 1e6
+        saved = [saved_bytes(lambda: method.step(_LATE)) / 1e6 for _ in range(steps)]
+    task.measured.memory |= {
+        "saved_mb": statistics.fmean(saved),
+        "saved_max_mb": max(saved),
+        "saved_steps": steps,
+    }
 
 
 def _cover_recorded(task: Task, method: Method) -> None:

@@ -15,6 +15,8 @@ from effbench.cell.curve import Curve
 from effbench.cell.evaluation import mean_psnr
 from effbench.cell.loop import Point, TrainLog, point_fractions, train
 from effbench.cell.task import Task
+from effbench.machine import phases
+from effbench.machine.contention import Contention
 from effbench.method import Method
 from effbench.method.budget import Budget
 from effbench.records.layout import CURVE, RESUME, TABLES
@@ -36,7 +38,10 @@ def train_cell(task: Task, method: Method) -> None:
     task.memory.begin("warmup")  # until the first point of the curve
     keep = functools.partial(resume.write, task.folder / RESUME)
     clock = Clock(task.synchronize, meter=task.meter, spent=spent)
-    log = train(method, budget, clock, on_point, point_fractions(budget), keep=keep, log=log)
+    contention = Contention()
+    with phases.observed(task.memory.within):
+        log = train(method, budget, clock, on_point, point_fractions(budget), keep=keep, log=log)
+    task.measured.machine |= contention.read()
     task.memory.end()
     task.measured.energy = task.meter.energy()
     if spent:
@@ -44,9 +49,12 @@ def train_cell(task: Task, method: Method) -> None:
         task.measured.energy = {"energy_j": None, "reason": reason}
         task.notes["resumed_after_s"] = [spent]
     task.measured.time |= _step_times(log)
-    phases = task.memory.phases
+    if log.step_s:
+        task.measured.machine["longest_step_ms"] = max(log.step_s) * 1e3
     if method.trains:
-        task.measured.memory["peak_mem_mb"] = max(phases["warmup"], phases["steady"])
+        peaks = task.memory.phases
+        training = (peaks[name] for name in ("warmup", "steady", "grid") if name in peaks)
+        task.measured.memory["peak_mem_mb"] = max(training)
 
 
 def _resumed(task: Task, method: Method) -> TrainLog | None:
@@ -86,6 +94,7 @@ def _step_times(log: TrainLog) -> dict[str, Any]:
     steps_ms = np.asarray(log.step_s) * 1e3
     return times | {
         "iter_ms": float(np.median(steps_ms)),
+        "iter_ms_mean": log.train_s / log.iterations * 1e3,
         "iter_ms_p95": float(np.percentile(steps_ms, 95)),
         "overshoot_s": log.overshoot_s,
         "overhead_s": log.overhead_s,

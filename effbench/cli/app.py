@@ -104,6 +104,13 @@ _RUN_OPTIONS = [
     ),
     click.option("--seeds", type=int, metavar="N", help="Repetitions of each cell."),
     click.option("--downscale", type=int, metavar="K", help="Divide the images' sides by K."),
+    click.option(
+        "--split",
+        type=click.Choice(["test", "val"]),
+        default="test",
+        show_default=True,
+        help="Views to evaluate; tune on val, where a scene has it, and report test.",
+    ),
     click.option("--device", default="auto", metavar="auto|cpu|cuda[:i]", show_default=True),
     click.option(
         "--backend",
@@ -133,7 +140,17 @@ _RUN_OPTIONS = [
         metavar="DIR",
         help="Output folder.  [default: results/runs/<suite>-<time>]",
     ),
-    click.option("--fresh", is_flag=True, help="Do finished cells again."),
+    click.option("--fresh", is_flag=True, help="Do all finished cells again."),
+    click.option(
+        "--keep-stale",
+        is_flag=True,
+        help="Keep finished cells of other code, data or machines, marked in every table.",
+    ),
+    click.option(
+        "--retry-disturbed",
+        is_flag=True,
+        help="Do cells once more for which the machine was slower than for others, or shared.",
+    ),
     click.option("--dry-run", is_flag=True, help="Print the cells and how long they may take."),
     plugins_option,
     scenes_option,
@@ -152,6 +169,8 @@ def run_(
     settings: tuple[str, ...],
     out: Path | None,
     fresh: bool,
+    keep_stale: bool,
+    retry_disturbed: bool,
     dry_run: bool,
     plugins: tuple[Path, ...],
     scenes_root: Path | None,
@@ -160,7 +179,8 @@ def run_(
     """Run a suite, or methods, on scenes, and make a leaderboard and pictures.
 
     Each cell (method, variant, scene, repetition) runs in a process of its own. The same command
-    again completes a run that was interrupted. Exit status: 0 if every cell succeeded, 3 if some
+    again completes a run that was interrupted; a finished cell is kept if it is of the same code,
+    data and machine. Exit status: 0 if every cell succeeded, 3 if some
     failed, 2 if the command is wrong.
 
     \b
@@ -191,20 +211,21 @@ def run_(
 
         click.echo(listing.plan_text(planned, folder))
     else:
-        _run(planned, folder, console, fresh)
+        kept = {"fresh": fresh, "keep_stale": keep_stale, "retry_disturbed": retry_disturbed}
+        _run(planned, folder, console, **kept)
 
 
-def _run(planned: Plan, out: Path, console: Console, fresh: bool) -> None:
+def _run(planned: Plan, out: Path, console: Console, **kept: bool) -> None:
     from effbench.cli.summary import print_result
     from effbench.runs.run import run
 
     console.print(f"{len(planned.cells)} cells → {out}", markup=False, highlight=False)
     try:
-        result = run(planned, out, console, fresh=fresh)
+        result = run(planned, out, console, **kept)
     except KeyboardInterrupt:
         click.echo(
             f"\nstopped; finished cells are kept in {out}: run the same command "
-            f"{'without --fresh ' if fresh else ''}again to do the rest",
+            f"{'without --fresh ' if kept['fresh'] else ''}again to do the rest",
             err=True,
         )
         sys.exit(INTERRUPTED)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,30 +19,90 @@ if TYPE_CHECKING:
     import torch
 
 
+class Presence:
+    """This cell's place on a device, by which others of this user see it and are seen.
+
+    A file that is locked while the cell lasts; the system drops the lock of a process that dies.
+    Whoever comes later leaves a mark beside the files of those it finds, so that a cell learns of
+    one that came and went.
+    """
+
+    def __init__(self, folder: Path, device: str) -> None:
+        """Raises OSError where no lock can be written."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._pattern = f"{device}.*.here"
+        self._path = folder / f"{device}.{os.getpid()}-{uuid.uuid4().hex[:8]}.here"
+        self._met = self._path.with_suffix(".met")
+        self._met.unlink(missing_ok=True)
+        self._lock = FileLock(self._path, timeout=0)
+        self._lock.acquire()
+        self._others = self._look()
+        for path in self._others:
+            path.with_suffix(".met").touch()
+
+    def alone(self) -> bool:
+        """Whether no other cell has been on the device since this one came."""
+        return not (self._others or self._met.exists() or self._look())
+
+    def leave(self) -> None:
+        """Give up the place."""
+        self._lock.release()
+        for path in (self._path, self._met):
+            path.unlink(missing_ok=True)
+
+    def _look(self) -> list[Path]:
+        """Return the files of other cells that are there now; those of dead ones are removed."""
+        found = []
+        for path in self._path.parent.glob(self._pattern):
+            if path == self._path:
+                continue
+            other = FileLock(path, timeout=0)
+            try:
+                other.acquire()
+            except Timeout:
+                found.append(path)
+                continue
+            other.release()
+            for left in (path, path.with_suffix(".met")):
+                left.unlink(missing_ok=True)
+        return found
+
+
 @contextmanager
-def held(device: torch.device, on_wait: Callable[[], None] = lambda: None) -> Iterator[bool | None]:
-    """Hold a device while the context lasts; gives whether no other cell of this user is on it.
+def held(
+    device: torch.device, on_wait: Callable[[], None] = lambda: None
+) -> Iterator[Callable[[], bool | None]]:
+    """Hold a device while the context lasts; gives what tells whether no other cell of this user
+    has been on it so far.
 
     A GPU is waited for, after a call of `on_wait`. A CPU is not: other programs use it anyway, so
     the answer is all there is. The system drops the lock of a process that dies. Where no lock can
     be written, nobody can tell: the answer is None, and why goes to the log.
     """
-    lock = FileLock(lock_folder() / f"{_name(device)}.lock")
+    name = _name(device)
+    lock = FileLock(lock_folder() / f"{name}.lock")
     try:
-        lock_folder().mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:  # an OSError as well
         if device.type == "cuda":
-            on_wait()
-            lock.acquire(timeout=-1)
+            _wait(lock, on_wait)
+        presence = Presence(lock_folder(), name)
     except OSError as error:
         print(f"no lock: {unwritable(error)}", file=sys.stderr)
-        yield None
+        yield lambda: None
         return
     try:
-        yield lock.is_locked
+        yield presence.alone
     finally:
+        presence.leave()
         lock.release()  # does nothing to a lock that is not held
+
+
+def _wait(lock: FileLock, on_wait: Callable[[], None]) -> None:
+    lock_folder().mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        on_wait()
+        lock.acquire(timeout=-1)
 
 
 def _name(device: torch.device) -> str:

@@ -169,6 +169,21 @@ class Method(ABC):
     def parameters(self) -> Iterable[torch.Tensor]:
         """Yield the trainable tensors (for the parameter and non-zero counts)."""
 
+    @property
+    def cycle(self) -> int:
+        """After how many steps training comes round: what it keeps in memory is measured over
+        whole cycles. Default: 1, every step is like the others."""
+        return 1
+
+    def begin(self) -> None:  # noqa: B027
+        """Make ready what only training needs, such as views to draw from. Called once before the
+        first step, outside the clock. Default: nothing."""
+
+    def warm_up(self) -> None:  # noqa: B027
+        """Do once what training does only after a while, such as an update of a grid, so that
+        nothing is compiled inside the clock. Called on a copy that is thrown away, after its first
+        steps. Default: nothing."""
+
     def snapshot(self) -> dict[str, torch.Tensor] | None:
         """Return, at a moment worth going on from, what `resume` needs, else None (the default).
 

@@ -17,6 +17,7 @@ from effbench.method.budget import Budget
 from effbench.scene import SceneRef
 
 FILE = "plan.json"
+FILES = "plan*.json"  # of one folder: the last run's, and `plan-<digest>.json` of earlier ones
 ALLOWANCE_S = 20.0  # per cell beyond its budget: imports, scene, warm-up, evaluation; a guess
 _ID_LENGTH = 100  # leaves room for the folders around it where a path may have 255 characters
 
@@ -121,13 +122,38 @@ class Plan:
         raise EffbenchError(f"the plan has no cell '{cell_id}': see `cells` in its {FILE}")
 
     def write(self, folder: Path) -> None:
-        """Write the plan to `folder`/plan.json, atomically."""
-        files.write_json(folder / FILE, {"digest": self.digest, **asdict(self)})
+        """Write the plan to `folder`/plan.json, atomically; another plan that is there stays beside
+        it under its digest, for the cells that were run for it."""
+        path = folder / FILE
+        try:
+            before = read_file(path).digest
+        except EffbenchError:
+            before = self.digest
+        if before != self.digest:
+            path.rename(folder / f"plan-{before}.json")
+        files.write_json(path, {"digest": self.digest, **asdict(self)})
+        (folder / f"plan-{self.digest}.json").unlink(missing_ok=True)
 
 
 def read(folder: Path) -> Plan:
     """Read `folder`/plan.json. Raises EffbenchError if there is none that can be read."""
-    path = folder / FILE
+    return read_file(folder / FILE)
+
+
+def find(folder: Path, cell_id: str) -> Plan | None:
+    """Return the plan that a folder's cell was run for; None where no plan names it."""
+    for path in sorted(folder.glob(FILES)):
+        try:
+            planned = read_file(path)
+        except EffbenchError:
+            continue
+        if any(cell.cell_id == cell_id for cell in planned.cells):
+            return planned
+    return None
+
+
+def read_file(path: Path) -> Plan:
+    """Read a plan. Raises EffbenchError if it cannot be read."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return Plan(

@@ -42,6 +42,7 @@ class Request:
     backend: str = "auto"
     eval_views: int | None = None
     curve_views: int = 2
+    split: str = "test"
 
 
 def make_plan(
@@ -213,6 +214,12 @@ def _scenes(
         axes: dict[str, Any] = {s.key: s.values for s in request.settings if s.owner == family}
         if request.downscale is not None:
             axes["downscale"] = [request.downscale]
+        if request.split != "test":
+            if "split" not in {f.name for f in fields(source.Config)}:
+                raise ConfigError(
+                    f"scene '{name}' has no split '{request.split}': use --split test"
+                )
+            axes["split"] = [request.split]
         for params in config.grid(axes):
             resolved = config.build(source.Config, params, f"scene family {family}")
             found.append(SceneRef(name, config.changes(resolved, source.Config())))

@@ -66,10 +66,19 @@ class Registry:
     def load_scene(self, scene: SceneRef, root: str | None) -> Scene:
         """Load a scene; `root` is the folder of captures. Raises SceneError naming file, fault and
         remedy."""
+        source, name, settings = self._settled(scene)
+        return source.load(name, Path(root) if root else None, settings)
+
+    def scene_manifest(self, scene: SceneRef, root: str | None) -> str:
+        """Return the manifest that a scene has now. Raises SceneError as `load_scene` does."""
+        source, name, settings = self._settled(scene)
+        return source.manifest(name, Path(root) if root else None, settings)
+
+    def _settled(self, scene: SceneRef) -> tuple[SceneSource, str, Any]:
+        """Return a scene's source, its name there and its parameters."""
         family, _, name = scene.name.partition("/")
         source = self.source(family)
-        settings = config.build(source.Config, scene.params, f"scene family {family}")
-        return source.load(name, Path(root) if root else None, settings)
+        return source, name, config.build(source.Config, scene.params, f"scene family {family}")
 
     def suites(self) -> list[Path]:
         """Return the suites' files: the package's own, then those of the plug-in folders."""

@@ -35,9 +35,9 @@ class Record:
 
     preset_of: the method whose preset `method` is, empty if it is a method itself.
 
-    The groups `scene`, `quality`, `time`, `memory`, `size`, `energy` and `export` are plain dicts;
-    keys left out are written as null, unknown keys are refused. Units are part of the key: `_s`
-    seconds, `_ms` milliseconds, `_mb` 1e6 bytes, `_j` joules; PSNR in dB.
+    The groups `scene`, `quality`, `time`, `memory`, `size`, `energy`, `export`, `machine` and
+    `identity` are plain dicts; keys left out are written as null, unknown keys are refused. Units
+    are part of the key: `_s` seconds, `_ms` milliseconds, `_mb` 1e6 bytes, `_j` joules; PSNR in dB.
     """
 
     cell_id: str
@@ -58,6 +58,8 @@ class Record:
     size: dict[str, Any] = field(default_factory=dict)
     energy: dict[str, Any] = field(default_factory=dict)
     export: dict[str, Any] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
+    identity: dict[str, Any] = field(default_factory=dict)
     device: str = ""
     backend: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from effbench.records import record, tables
 from effbench.records.layout import CURVE, RENDERS
 from effbench.records.record import Record
 
-PLAN = "plan.json"
+PLANS = "plan*.json"
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def _planned(results: Results, key: str) -> list[str]:
     """Return what the folders' plans have under `key`, each once, empty ones left out."""
     named: dict[str, None] = {}
     for folder in results.folders:
-        for path in sorted(folder.rglob(PLAN)):
+        for path in sorted(folder.rglob(PLANS)):
             try:
                 name = json.loads(path.read_text(encoding="utf-8")).get(key)
             except (OSError, ValueError, AttributeError):

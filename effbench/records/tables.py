@@ -7,28 +7,35 @@ what each one means.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from effbench.analysis import disturbance
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.identity import ASKED, FOUND, GROUP, ROW, RUN
 from effbench.errors import RecordError
-from effbench.records import bulk, record
+from effbench.records import bulk, marks, record
 from effbench.records.record import Record
 
 _SHIPPED = tuple(name for name, about in FIGURES.items() if about.group == "export")
+# Columns are only ever added at the end: people read these tables by machine.
+CONTEXT_COLUMNS = ("eval_views", "curve_views", "iter_ms_mean", "commit", "speed", "marks")
+_FIRST = ("psnr", *_SHIPPED, *CONTEXT_COLUMNS)
 COLUMNS = (
     *("suite", "method", "variant", "scene", "n", "budget", "status", "psnr", "psnr_std"),
-    *(name for name in FIGURES if name != "psnr" and name not in _SHIPPED),
+    *(name for name in FIGURES if name not in _FIRST),
     *("device", "backend"),
 )
 EXTRA_COLUMNS = ("role", "reason", *_SHIPPED)
 _COUNTS = ("n", *(name for name, about in FIGURES.items() if about.count))
 
+DEFAULT = "default"
 _RUN = ["seed", "started"]
 
 
@@ -38,19 +45,23 @@ def latest(records: Sequence[Record]) -> list[Record]:
 
 
 def cells(records: Sequence[Record]) -> pd.DataFrame:
-    """Return a row per record: suite, method, variant, scene, budget, settings (all parameters, as
-    JSON), repetition, device, manifest, backend, role, status, reason, and every figure."""
+    """Return a row per record: ASKED (settings are all parameters, as JSON), repetition, FOUND,
+    curve_views, commit, stale, fewer, role, status, reason, what tells of disturbances
+    (`disturbance.COLUMNS`), and every figure."""
     return _adopt(_table(records)).drop(columns=_RUN)
 
 
 def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
-    """Return COLUMNS, EXTRA_COLUMNS, then `param.<name>` for parameters that differ, per row.
+    """Return COLUMNS, EXTRA_COLUMNS, `param.<name>` for parameters that differ, and
+    CONTEXT_COLUMNS, per row.
 
     Figures are means over the seeds with status ok, `n` their number, `psnr_std` the sample
     standard deviation (ddof = 1), empty for n = 1. `status` is ok or like "ok 2/3, oom 1/3".
-    Sorted by suite, scene, budget and device, then the best PSNR first.
+    `speed` is the machine's, over the median of the cells on it; `marks` says in words what else a
+    reader must know (`effbench.records.marks`). Sorted by suite, scene, budget and device, then the
+    best PSNR first.
     """
-    columns = [*COLUMNS, *EXTRA_COLUMNS]
+    columns = [*COLUMNS, *EXTRA_COLUMNS, *CONTEXT_COLUMNS]
     with bulk.no_garbage_collection():
         cells = _table(records)
     if cells.empty:
@@ -59,7 +70,8 @@ def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
     for name in _COUNTS:
         frame[name] = frame[name].astype(float).round().astype("Int64")
     varying = _varying_params(frame.pop("settings"))
-    frame = pd.concat([frame[columns], varying], axis=1)
+    parts = [frame[[*COLUMNS, *EXTRA_COLUMNS]], varying, frame[list(CONTEXT_COLUMNS)]]
+    frame = pd.concat(parts, axis=1)
     order = [*GROUP, "psnr"]
     return frame.sort_values(order, ascending=[True] * 4 + [False], ignore_index=True)
 
@@ -85,7 +97,10 @@ def suite_means(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """Return CSV with ten significant digits; a figure that does not exist is an empty field."""
+    """Return CSV with ten significant digits; a figure that does not exist is an empty field, a row
+    without settings of its own has the variant `default`, which is not lost when read back."""
+    if "variant" in frame:
+        frame = frame.assign(variant=frame["variant"].replace("", DEFAULT))
     return frame.to_csv(index=False, lineterminator="\n", float_format="%.10g")
 
 
@@ -104,29 +119,83 @@ def to_markdown(frame: pd.DataFrame, problems: Sequence[str] = ()) -> str:
 
 def _table(records: Iterable[Record]) -> pd.DataFrame:
     """Return a row per record: ASKED, _RUN, then what `cells` returns."""
-    settings = bulk.Settings()
+    settings, codes = bulk.Settings(), _Codes()
     rows = []
     for cell in records:
         about = (cell.suite, cell.method, cell.variant, record.scene_label(cell), cell.budget)
         run = (cell.repetition, cell.seed, str(cell.provenance.get("started") or ""))
-        made = (cell.device, cell.scene.get("manifest") or "", cell.backend)
+        known, made, quality = cell.identity, cell.provenance, cell.quality
+        found = (
+            cell.device,
+            cell.scene.get("manifest") or "",
+            codes.short(known),
+            _text(quality.get("eval_views")),
+            cell.backend,
+            known.get("precision") or cell.facts.get("precision") or "",
+            _text(known.get("threads") or made.get("threads")),
+        )
+        context = (_text(known.get("curve_views")), _commit(made), known.get("stale") or "")
+        fewer = ", ".join(
+            f"{k} of {v} views" for k, v in (quality.get("fewer_views") or {}).items()
+        )
         end = (cell.role, cell.status, cell.reason)
         groups = {name: getattr(cell, name) for name in _GROUPS}
         figures = [groups[group].get(name) for name, group in _PLACES]
-        rows.append((*about, settings.text(cell.params), *run, *made, *end, *figures))
+        figures[_MEAN] = figures[_MEAN] or _mean_step(cell)
+        disturbed = disturbance.facts(cell.machine, made)
+        row = (*run, *found, *context, fewer, *end, *disturbed, *figures)
+        rows.append((*about, settings.text(cell.params), *row))
     frame = pd.DataFrame(rows, columns=_TABLE)
-    return frame.astype(dict.fromkeys(FIGURES, float))  # what nobody measured is None
+    numbers = (*FIGURES, *disturbance.COLUMNS)  # what nobody measured is None
+    return frame.astype(dict.fromkeys(numbers, float))
 
 
 _PLACES = [(name, about.group) for name, about in FIGURES.items()]
+_MEAN = [name for name, _ in _PLACES].index("iter_ms_mean")
 _GROUPS = tuple(dict.fromkeys(group for _, group in _PLACES))
 _TABLE = [
     *ASKED,
     *("repetition", "seed", "started"),
-    *("device", "manifest", "backend"),
+    *FOUND,
+    *("curve_views", "commit", "stale", "fewer"),
     *("role", "status", "reason"),
+    *disturbance.COLUMNS,
     *FIGURES,
 ]
+
+
+class _Codes:
+    """One short name for the source that made a cell, of its hashes; remembers what it was asked:
+    most cells share theirs."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str], str] = {}
+
+    def short(self, identity: Mapping[str, Any]) -> str:
+        """Return 32 bits in hexadecimal; "" for a record that does not say."""
+        package = identity.get("package")
+        if not package:
+            return ""
+        parts = (package, identity.get("method") or "", identity.get("scene_source") or "")
+        if parts not in self._known:
+            self._known[parts] = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:8]
+        return self._known[parts]
+
+
+def _mean_step(cell: Record) -> float | None:
+    """Return the mean iteration time of a record of before it was recorded, ms."""
+    train_s, iterations = cell.time.get("train_s"), cell.time.get("iterations")
+    return 1e3 * train_s / iterations if train_s and iterations else None
+
+
+def _text(number: Any) -> str:
+    return "" if number is None else str(number)
+
+
+def _commit(made: Mapping[str, Any]) -> str:
+    """Return a commit as git describes it: ten digits, and whether there were changes."""
+    commit = str(made.get("commit") or "")[:10]
+    return f"{commit}-dirty" if commit and made.get("dirty") else commit
 
 
 def _latest(frame: pd.DataFrame) -> pd.DataFrame:
@@ -141,7 +210,7 @@ def _latest(frame: pd.DataFrame) -> pd.DataFrame:
 def _adopt(frame: pd.DataFrame) -> pd.DataFrame:
     """Give failed seeds that do not know these the only value that their row's others have."""
     for column in FOUND:
-        blank = frame[column] == ""
+        blank = (frame[column] == "") & (frame["status"] != "ok")
         if not blank.any():
             continue
         row = frame.groupby(list(ASKED)).ngroup()
@@ -156,7 +225,7 @@ def _rows(frame: pd.DataFrame) -> pd.DataFrame:
     leaderboard says of them. Whole columns at a time: there may be 100,000 cells."""
     identity = list(ROW)
     row = frame.groupby(identity, dropna=False).ngroup()
-    first = frame.groupby(row)[[*ASKED, "device"]].first()
+    first = frame.groupby(row)[[*ASKED, *FOUND]].first()
     done = frame["status"] == "ok"
     figures = frame.loc[done, list(FIGURES)].astype(float).groupby(row[done])
     is_row = (frame["role"] == "row").groupby(row).any()
@@ -165,7 +234,10 @@ def _rows(frame: pd.DataFrame) -> pd.DataFrame:
         status=_merged(frame["status"], row, _status),
         **figures.mean().reindex(first.index),
         psnr_std=figures["psnr"].std(ddof=1).reindex(first.index),
-        backend=_merged(frame["backend"], row, lambda v: ", ".join(sorted({b for b in v if b}))),
+        curve_views=_merged(frame["curve_views"], row, _listed),
+        commit=_merged(frame["commit"], row, _listed),
+        speed=disturbance.relative_speed(frame).groupby(row).mean(),
+        marks=marks.of_rows(frame, row),
         role=is_row.map({True: "row", False: "parent"}),
         reason=_merged(frame["reason"], row, lambda v: "; ".join(dict.fromkeys(r for r in v if r))),
     )
@@ -181,6 +253,10 @@ def _merged(
     for number in several.index[several]:
         shared[number] = merge(values[row == number])
     return shared
+
+
+def _listed(values: pd.Series[str]) -> str:
+    return ", ".join(sorted({value for value in values if value}))
 
 
 def _status(statuses: pd.Series[str]) -> str:

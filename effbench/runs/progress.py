@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from effbench.planning.plan import Cell
 from effbench.records.record import Record
+from effbench.runs.kept import Judgement
 
 _PHASES = {
     "load": "loading",
@@ -83,24 +84,38 @@ class Display:
             done = (self._bar.tasks[0].total or 0) - left
             self._bar.update(self._task, completed=done, left=_about(left))
 
-    def finish(self, result: Record, *, kept: bool = False) -> None:
-        """The cell that began is done: run now, or `kept` from an earlier run."""
+    def explain(self, what: str, reasons: Sequence[str]) -> None:
+        """Say why something is done with the cell that began, if there is a reason."""
+        if reasons:
+            self._print(f"{self._label}: {what}, since {' and '.join(reasons)}")
+
+    def finish(self, result: Record, judged: Judgement) -> None:
+        """The cell that began is done: run now, or kept from an earlier run."""
+        kept = judged.record is not None
         del self._left[self._current]
         took = time.monotonic() - self._began
         psnr = result.quality.get("psnr")
         parts = [
             result.status,
             f"{psnr:.2f} dB" if psnr is not None else "",
-            "(kept from an earlier run)" if kept else f"in {duration(took)}",
+            _kept(judged.reasons) if kept else f"in {duration(took)}",
             _about(self._seconds_left(0.0)) if self._left and not kept else "",
         ]
         line = f"{self._label}: {' '.join(part for part in parts if part)}"
         reason = f"\n    {result.reason.splitlines()[0]}" if result.reason else ""
-        self._console.print(line + reason, markup=False, highlight=False, soft_wrap=True)
+        self._print(line + reason)
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _seconds_left(self, spent: float) -> float:
         here = self._left.get(self._current, 0.0)
         return sum(self._left.values()) - min(spent, here)
+
+
+def _kept(reasons: Sequence[str]) -> str:
+    stale = f", stale: {' and '.join(reasons)}" if reasons else ""
+    return f"(kept from an earlier run{stale})"
 
 
 def duration(seconds: float) -> str:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,23 +20,25 @@ import torch
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from effbench.analysis import paper
-from effbench.cell.facts import identity, scene_facts
+from effbench.analysis import disturbance, paper
+from effbench.cell.facts import asked, scene_facts
 from effbench.errors import EffbenchError, RecordError
 from effbench.machine import provenance
 from effbench.planning import plan
+from effbench.planning.order import interleaved
 from effbench.planning.plan import Cell, Plan
+from effbench.planning.registry import discover
 from effbench.records import record
 from effbench.records.layout import (
     CURVE,
     LOG,
-    MODEL,
     RECORD,
     RESUME,
     TABLES,
     cell_folder,
 )
 from effbench.records.record import Record, Status
+from effbench.runs.kept import Judgement, Keeper
 from effbench.runs.progress import Display
 from effbench.runs.supervise import run_worker
 
@@ -73,9 +75,9 @@ def choose_folder(planned: Plan, *, fresh: bool = False, runs: Path = RUNS) -> P
     """
     stem = runs / f"{planned.suite}-{datetime.now():%Y%m%d-%H%M%S}"
     if not fresh:
-        plans = sorted(runs.glob(f"*/{plan.FILE}"), key=lambda path: path.stat().st_mtime)
+        plans = sorted(runs.glob(f"*/{plan.FILES}"), key=lambda path: path.stat().st_mtime)
         for path in reversed(plans):
-            if _same_plan(path.parent, planned):
+            if _same_plan(path, planned):
                 return path.parent
     out, number = stem, 1
     while out.exists():  # two runs within a second
@@ -84,25 +86,63 @@ def choose_folder(planned: Plan, *, fresh: bool = False, runs: Path = RUNS) -> P
     return out
 
 
-def run(planned: Plan, out: Path, console: Console, *, fresh: bool = False) -> Result:
-    """Run a plan's cells into `out`; finished ones are kept, unless `fresh`.
+def run(
+    planned: Plan,
+    out: Path,
+    console: Console,
+    *,
+    fresh: bool = False,
+    keep_stale: bool = False,
+    retry_disturbed: bool = False,
+) -> Result:
+    """Run a plan's cells into `out`, repetition by repetition, the rows of each shuffled.
 
-    Raises EffbenchError if the folder cannot be written or another run is at work in it;
-    KeyboardInterrupt after stopping the cell in flight.
+    Finished cells are kept as far as they are of the code, data and machine of today; `fresh`
+    keeps none, `keep_stale` all. retry_disturbed: do cells once more whose machine was slower than
+    for the others, or shared. Raises EffbenchError if the folder cannot be written or another run
+    is at work in it; KeyboardInterrupt after stopping the cell in flight.
     """
     out = out.resolve()
+    keeper = Keeper(planned, out, discover(planned.plugins), keep_stale)
     with _locked(out):
         planned.write(out)
+        order = interleaved(planned)
         records: dict[str, Record] = {}
-        with Display(console, planned.cells) as display:
-            for cell in planned.cells:
+        with Display(console, order) as display:
+            for cell in order:
                 display.start(cell)
-                kept = None if fresh else finished(cell, out)
-                if kept is None:
+                judged = Judgement(None) if fresh else keeper.judge(cell)
+                if judged.record is None:
                     _clear(cell_folder(out, cell.cell_id), fresh=fresh)
-                records[cell.cell_id] = kept or _run_cell(cell, planned, out, records, display)
-                display.finish(records[cell.cell_id], kept=kept is not None)
-        return summarise(planned, out, list(records.values()))
+                    display.explain("run again", judged.reasons)
+                records[cell.cell_id] = judged.record or _run_cell(
+                    cell, planned, out, records, display
+                )
+                display.finish(records[cell.cell_id], judged)
+        if retry_disturbed:
+            _retry(order, planned, out, records, console)
+        return summarise(planned, out, [records[cell.cell_id] for cell in planned.cells])
+
+
+def _retry(
+    order: Sequence[Cell], planned: Plan, out: Path, records: dict[str, Record], console: Console
+) -> None:
+    """Run disturbed cells once more, and what started from them."""
+    told = [(r.cell_id, r.device, r.machine, r.provenance) for r in records.values()]
+    marked = disturbance.by_cell(told)
+    again: list[Cell] = []
+    for cell in order:
+        repeated = {other.cell_id for other in again}
+        if marked.get(cell.cell_id) or repeated & set(cell.parents.values()):
+            again.append(cell)
+    with Display(console, again) as display:
+        for cell in again:
+            display.start(cell)
+            _clear(cell_folder(out, cell.cell_id), fresh=True)
+            reasons = marked.get(cell.cell_id) or ["its parent was run again"]
+            display.explain("run again", reasons)
+            records[cell.cell_id] = _run_cell(cell, planned, out, records, display)
+            display.finish(records[cell.cell_id], Judgement(None))
 
 
 def summarise(planned: Plan, out: Path, records: list[Record]) -> Result:
@@ -118,21 +158,6 @@ def summarise(planned: Plan, out: Path, records: list[Record]) -> Result:
     frame, pages = papers.write(out, tested)
     verdict = None if tested.figures else frame
     return Result(out, records, written + pages, drawn, tested, verdict)
-
-
-def finished(cell: Cell, out: Path) -> Record | None:
-    """Return a cell's record if it ended well and left its model, else None."""
-    folder = cell_folder(out, cell.cell_id)
-    try:
-        result = record.read(folder / RECORD)
-    except RecordError:
-        return None
-    if result.status != "ok" or not (folder / MODEL).exists():
-        return None
-    if result.role == "parent" and cell.role == "row":  # now asked for in its own right
-        result = replace(result, role="row")
-        record.write(folder / RECORD, result)
-    return result
 
 
 def _run_cell(
@@ -156,7 +181,7 @@ def _write(cell: Cell, planned: Plan, out: Path, status: Status, reason: str) ->
     """Write the record of a cell that could not write its own."""
     cpu = torch.device("cpu")  # to ask a GPU for its name would take memory of it
     result = Record(
-        **identity(cell),
+        **asked(cell),
         status=status,
         reason=reason,
         scene=scene_facts(cell),
@@ -204,9 +229,9 @@ def _can_go_on(folder: Path) -> bool:
         return True  # no record: the run was interrupted
 
 
-def _same_plan(folder: Path, planned: Plan) -> bool:
+def _same_plan(path: Path, planned: Plan) -> bool:
     try:
-        return plan.read(folder).digest == planned.digest
+        return plan.read_file(path).digest == planned.digest
     except EffbenchError:
         return False
 

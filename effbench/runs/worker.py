@@ -15,7 +15,7 @@ from pathlib import Path
 
 from effbench.cell.reporting import Report, silent
 from effbench.cell.run import run_cell
-from effbench.planning import plan
+from effbench.planning import plan, sources
 from effbench.planning import registry as plugins
 from effbench.planning.plan import Cell, Plan
 from effbench.planning.registry import Registry
@@ -51,6 +51,7 @@ def run_planned(
         command=planned.command,
         report=report,
         classes=registry.method,
+        sources=sources.of(cell, registry),
     )
 
 

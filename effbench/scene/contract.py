@@ -128,6 +128,12 @@ class SceneSource(ABC):
     def load(self, name: str, root: Path | None, config: Any) -> Scene:
         """Load `family/name`. Raises SceneError naming the file, what is wrong and the remedy."""
 
+    def manifest(self, name: str, root: Path | None, config: Any) -> str:
+        """Return the manifest of what `load` would give, by which a finished cell is known to be
+        of the same data. Default: load it; a source that can tell by less should. Raises SceneError
+        as `load` does."""
+        return self.load(name, root, config).manifest
+
 
 @dataclass(frozen=True)
 class SceneRef:

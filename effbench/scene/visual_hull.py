@@ -7,9 +7,10 @@ view sees nothing but empty pixels where the cell projects to.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from effbench.scene.contract import Views
+from effbench.scene.contract import Intrinsics
 from effbench.scene.lazy import Lazy
 
 if TYPE_CHECKING:
@@ -22,14 +23,21 @@ _COARSE = 32  # cells per axis of the first lattice
 _FINER = 2  # each cell that is left is divided into so many per axis
 
 
-def hull_box(views: Views, box: NDArray[np.float32]) -> NDArray[np.float32]:
+@dataclass(frozen=True)
+class Silhouettes:
+    """Which pixels of some views are not empty: bool [V, H, W]; poses float32 [V, 3, 4]."""
+
+    masks: NDArray[np.bool_]
+    poses: NDArray[np.float32]
+    intrinsics: Intrinsics
+
+
+def hull_box(views: Silhouettes, box: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the part of `box` (float32 [2, 3]) that holds all that the views show.
 
     The result holds every point that no view shows to be empty, and is at most two 64ths of the box
-    larger on each side. `box` itself where images have no alpha or nothing is left.
+    larger on each side. `box` itself where nothing is left.
     """
-    if views.images.shape[-1] != 4:
-        return box
     low, high = box.astype(np.float64)
     side = (high - low) / _COARSE
     centres = low + (_lattice(_COARSE) + 0.5) * side
@@ -50,19 +58,19 @@ def _lattice(size: int) -> NDArray[np.float64]:
 
 
 def _carve(
-    views: Views, centres: NDArray[np.float64], side: NDArray[np.float64]
+    views: Silhouettes, centres: NDArray[np.float64], side: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the centres [P, 3] of the cells that no view shows to be empty."""
     radius = float(np.linalg.norm(side)) / 2
-    for image, pose in zip(views.images, views.poses, strict=True):
+    for mask, pose in zip(views.masks, views.poses, strict=True):
         if not len(centres):
             break
-        centres = centres[_maybe_full(views, image[..., 3] > 0, pose, centres, radius)]
+        centres = centres[_maybe_full(views, mask, pose, centres, radius)]
     return centres
 
 
 def _maybe_full(
-    views: Views,
+    views: Silhouettes,
     mask: NDArray[np.bool_],
     pose: NDArray[np.float32],
     centres: NDArray[np.float64],
@@ -98,7 +106,7 @@ def _maybe_full(
     return kept
 
 
-def _stretch(views: Views) -> float:
+def _stretch(views: Silhouettes) -> float:
     """Return how much perspective stretches a ball's image at a corner: 1 / cos of the angle."""
     camera = views.intrinsics
     x = max(camera.cx, camera.width - camera.cx) / camera.fx

@@ -13,14 +13,14 @@ from effbench.analysis.measures import CLAIMED
 NAN = math.nan
 
 
-def cells(name: str, psnr: list[float], iter_ms: list[float]) -> pd.DataFrame:
+def cells(name: str, psnr: list[float], iter_ms_mean: list[float]) -> pd.DataFrame:
     """Return a row's cells, repetitions from 0; NaN: a figure that was not measured."""
     return pd.DataFrame(
         {
             "cell": [f"{name}{i}" for i in range(len(psnr))],
             "repetition": range(len(psnr)),
             "psnr": psnr,
-            "iter_ms": iter_ms,
+            "iter_ms_mean": iter_ms_mean,
             "saved_mb": [10.0] * len(psnr),
         }
     )
@@ -37,13 +37,13 @@ class TestPairs:
         pairs = comparison.pair(own, other)
         assert list(zip(pairs["cell"], pairs["cell_baseline"], strict=True)) == [("a0", "b0")]
         assert list(comparison.differences(pairs, "psnr")) == [1.0]
-        assert list(comparison.ratios(pairs, "iter_ms")) == [0.5]
+        assert list(comparison.ratios(pairs, "iter_ms_mean")) == [0.5]
 
     def test_pairs_without_a_figure_or_with_nothing_to_divide_by_are_left_out(self) -> None:
         own = cells("a", [21.0, NAN, 23.0], [5.0, 6.0, 7.0])
         pairs = comparison.pair(own, cells("b", [20.0, 20.0, 20.0], [10.0, NAN, 0.0]))
         assert list(comparison.differences(pairs, "psnr")) == [1.0, 3.0]
-        assert list(comparison.ratios(pairs, "iter_ms")) == [0.5]
+        assert list(comparison.ratios(pairs, "iter_ms_mean")) == [0.5]
 
     def test_nothing_in_common_is_no_pair(self) -> None:
         nothing = cells("a", [], [])

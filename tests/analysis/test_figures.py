@@ -10,7 +10,8 @@ def test_every_figure_of_the_leaderboard_is_explained() -> None:
     identity = {*("suite", "method", "variant", "scene", "n", "budget", "status", "psnr_std")}
     figures = [c for c in tables.COLUMNS if c not in identity | {"device", "backend"}]
     assert [name for name in FIGURES if name in figures] == figures
-    assert set(tables.EXTRA_COLUMNS) - {"role", "reason"} == set(FIGURES) - set(figures)
+    others = {*tables.EXTRA_COLUMNS, *tables.CONTEXT_COLUMNS} & set(FIGURES)
+    assert others == set(FIGURES) - set(figures)
     for about in FIGURES.values():
         assert about.how.endswith(".")
         assert about.heading.endswith(about.unit) or about.unit == "1/s"

@@ -16,6 +16,8 @@ COMMON = {
     "variant": "",
     "scene": "a",
     "manifest": "m",
+    "eval_views": "25",
+    "threads": "2",
     "budget": "60s",
     "device": "CPU",
     "settings": "{}",
@@ -30,9 +32,9 @@ def cells(
     """Return a row's cells, repetitions from 0; NaN: a figure that was not measured."""
     about: dict[str, Any] = {**COMMON, "method": method, **changes, **FIGURES}
     times = iter_ms or [10.0] * len(psnr)
-    return pd.DataFrame({"repetition": range(len(psnr)), "psnr": psnr, "iter_ms": times}).assign(
-        **about
-    )
+    return pd.DataFrame(
+        {"repetition": range(len(psnr)), "psnr": psnr, "iter_ms_mean": times}
+    ).assign(**about)
 
 
 def rows_of(found: pd.DataFrame) -> dict[tuple[str, str], Any]:

@@ -26,21 +26,44 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_device_is_free_again_afterwards() -> None:
     for device in (CPU, FIRST, FIRST, CPU):
         with device_lock.held(device) as alone:
-            assert alone
+            assert alone()
 
 
 def test_each_device_has_its_own_lock() -> None:
     with device_lock.held(FIRST), device_lock.held(SECOND), device_lock.held(CPU) as alone:
-        assert alone
+        assert alone()
 
 
 def test_a_second_cell_on_the_cpu_goes_on_and_knows() -> None:
     told: list[str] = []
     with device_lock.held(CPU), device_lock.held(CPU, lambda: told.append("now")) as alone:
-        assert not alone
+        assert not alone()
         assert told == []  # it does not wait
     with device_lock.held(CPU) as alone:
-        assert alone
+        assert alone()
+
+
+def test_the_first_of_two_knows_too_even_of_one_that_came_and_went() -> None:
+    with device_lock.held(CPU) as alone:
+        assert alone()
+        with device_lock.held(CPU) as of_second:
+            assert not of_second()
+            assert not alone()
+        assert not alone(), "it was there"
+        with device_lock.held(FIRST):
+            pass
+    with device_lock.held(CPU) as alone, device_lock.held(FIRST):
+        assert alone(), "a cell on another device does not count"
+
+
+def test_a_cell_that_outlasts_the_first_is_seen_by_the_next() -> None:
+    first, second = device_lock.held(CPU), device_lock.held(CPU)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    with device_lock.held(CPU) as alone:
+        assert not alone()
+    second.__exit__(None, None, None)
 
 
 def test_a_second_cell_on_a_gpu_waits_until_the_first_is_done() -> None:
@@ -64,11 +87,12 @@ def test_the_lock_of_a_process_that_was_killed_is_free() -> None:
         "import os, sys, torch\n"
         "from effbench.machine import device_lock\n"
         "with device_lock.held(torch.device('cpu')) as alone:\n"
-        "    os._exit(0 if alone else 1)\n"
+        "    os._exit(0 if alone() else 1)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
     with device_lock.held(CPU) as alone:
-        assert alone
+        assert alone()
+    assert not list((device_lock.lock_folder()).glob("*.here")), "it leaves nothing behind"
 
 
 def test_without_a_folder_for_locks_a_cell_goes_on_and_says_why(
@@ -76,5 +100,5 @@ def test_without_a_folder_for_locks_a_cell_goes_on_and_says_why(
 ) -> None:
     (own_folder / "locks").write_text("a file in the way")
     with device_lock.held(CPU) as alone:
-        assert alone is None, "nobody can tell"
+        assert alone() is None, "nobody can tell"
     assert "set EFFBENCH_CACHE" in capsys.readouterr().err

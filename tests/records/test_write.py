@@ -9,7 +9,7 @@ import pandas as pd
 from effbench.records import record, results, tables
 from effbench.records.record import Record
 from effbench.records.write import write_tables
-from tests.records.test_tables import EXPORT, ISSUED, cell
+from tests.records.test_tables import CONTEXT, EXPORT, ISSUED, cell
 
 
 def write_cell(out: Path, written: Record, curve: str) -> None:
@@ -30,7 +30,7 @@ class TestWriteTables:
         fixed = "suite,method,variant,scene,repetition,seed,fraction,train_s,iteration,psnr,loss"
         assert ",".join(frame.columns) == fixed + ",budget,device,occupied"
         assert tables.to_csv(frame).splitlines()[1:] == [
-            "pruning,nerf,,procedural/blocks,0,0,0.5,30,50,18,0.1,60s,CPU,",
+            "pruning,nerf,default,procedural/blocks,0,0,0.5,30,50,18,0.1,60s,CPU,",
             "pruning,ngp,T=19,procedural/blocks,3,3,1,60,9,,0.2,60s,CPU,0.25",
         ]
 
@@ -53,5 +53,5 @@ class TestWriteTables:
 
     def test_an_empty_folder_gives_empty_tables(self, tmp_path: Path) -> None:
         leaderboard, _, curves = write_tables(tmp_path)
-        assert leaderboard.read_text() == ISSUED + f",role,reason,{EXPORT}\n"
+        assert leaderboard.read_text() == ISSUED + f",role,reason,{EXPORT},{CONTEXT}\n"
         assert curves.read_text().startswith("suite,method,")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from effbench.scene import Intrinsics, Views
-from effbench.scene.visual_hull import hull_box
+from effbench.scene import Intrinsics
+from effbench.scene.visual_hull import Silhouettes, hull_box
 
 BOX = np.array([[-1.5] * 3, [1.5] * 3], np.float32)
 CAMERA = Intrinsics(64, 48, 90.0, 90.0, 32.0, 24.0)
@@ -23,9 +23,9 @@ def looking_at_origin(position: Sequence[float]) -> NDArray[np.float32]:
 
 
 def view_of_ball(
-    pose: NDArray[np.float32], centre: Sequence[float], radius: float, channels: int = 4
-) -> NDArray[np.uint8]:
-    """Return the image [H, W, C] of an opaque ball, by intersecting every pixel's ray."""
+    pose: NDArray[np.float32], centre: Sequence[float], radius: float
+) -> NDArray[np.bool_]:
+    """Return which pixels [H, W] show an opaque ball, by intersecting every pixel's ray."""
     y, x = np.mgrid[: CAMERA.height, : CAMERA.width] + 0.5
     local = np.stack(
         [(x - CAMERA.cx) / CAMERA.fx, -(y - CAMERA.cy) / CAMERA.fy, -np.ones_like(x)], -1
@@ -34,16 +34,16 @@ def view_of_ball(
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
     offset = np.asarray(centre) - pose[:, 3]
     along = rays @ offset
-    hit = (offset @ offset - along**2 < radius**2) & (along > 0)
-    return np.repeat(hit[..., None] * np.uint8(255), channels, -1)
+    hit: NDArray[np.bool_] = (offset @ offset - along**2 < radius**2) & (along > 0)
+    return hit
 
 
-def views_of_ball(centre: Sequence[float], radius: float, channels: int = 4) -> Views:
+def views_of_ball(centre: Sequence[float], radius: float) -> Silhouettes:
     directions = np.random.default_rng(0).normal(size=(40, 3))
     positions = 4 * directions / np.linalg.norm(directions, axis=1, keepdims=True)
     poses = np.stack([looking_at_origin(position) for position in positions])
-    images = np.stack([view_of_ball(pose, centre, radius, channels) for pose in poses])
-    return Views(images, poses, CAMERA, tuple(f"view {i}" for i in range(len(poses))))
+    masks = np.stack([view_of_ball(pose, centre, radius) for pose in poses])
+    return Silhouettes(masks, poses, CAMERA)
 
 
 def test_the_box_holds_the_object_and_little_more() -> None:
@@ -59,17 +59,16 @@ def test_the_box_holds_the_object_and_little_more() -> None:
 def test_what_no_view_sees_is_kept() -> None:
     seen = views_of_ball((0, 0, 0), 0.5)
     narrow = Intrinsics(64, 48, 900.0, 900.0, 32.0, 24.0)  # sees only the middle of the ball
-    images = np.full_like(seen.images, 255)
-    assert (hull_box(Views(images, seen.poses, narrow, seen.names), BOX) == BOX).all()
+    everything = Silhouettes(np.ones_like(seen.masks), seen.poses, narrow)
+    assert (hull_box(everything, BOX) == BOX).all()
 
 
 def test_points_behind_a_camera_are_kept() -> None:
     pose = looking_at_origin((0.0, 0.0, 1.0))[None]  # inside the box, looking down
-    empty = np.zeros((1, CAMERA.height, CAMERA.width, 4), np.uint8)
-    _, high = hull_box(Views(empty, pose, CAMERA, ("only",)), BOX)
+    empty = np.zeros((1, CAMERA.height, CAMERA.width), np.bool_)
+    _, high = hull_box(Silhouettes(empty, pose, CAMERA), BOX)
     assert high[2] == BOX[1, 2]
 
 
-def test_images_without_alpha_and_empty_ones_say_nothing() -> None:
-    assert (hull_box(views_of_ball((0, 0, 0), 0.5, channels=3), BOX) == BOX).all()
+def test_empty_images_say_nothing() -> None:
     assert (hull_box(views_of_ball((9, 9, 9), 0.1), BOX) == BOX).all()

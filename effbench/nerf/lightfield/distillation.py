@@ -86,6 +86,9 @@ class NeLFMethod(Method):
         self.iteration = 0
         self.starts: deque[float] = deque(maxlen=_TIMED_STEPS)  # of the last steps, seconds
 
+    def begin(self) -> None:
+        _ = self.pool  # loaded outside the clock
+
     @functools.cached_property
     def pool(self) -> ViewPool:
         """The views to train on, loaded when training begins: what is only rendered needs none."""

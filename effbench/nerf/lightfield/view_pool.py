@@ -14,7 +14,9 @@ from effbench.scene import Views
 
 
 class ViewPool:
-    """Pseudo views, then real ones, on the device; drawn without replacement until all were seen.
+    """Pseudo views, then real ones; drawn without replacement until all were seen.
+
+    The images stay on the host, of which a GPU has a multiple: what is drawn is sent to the device.
 
     poses: float32 [V, 3, 4]; images: uint8 [V, H, W, 3]; pseudo: how many are pseudo views;
     render_s: seconds that those took.
@@ -23,8 +25,9 @@ class ViewPool:
     def __init__(self, views: PseudoViews, context: Context) -> None:
         scene, device = context.scene, context.device
         self.pseudo, self.render_s = len(views), views.render_s
-        images = torch.cat([views.images, real_images(scene.train, scene.background)])
-        self.images = images.to(device)
+        self.images = torch.cat([views.images, real_images(scene.train, scene.background)])
+        if device.type == "cuda":
+            self.images = self.images.pin_memory()
         self.poses = torch.cat([views.poses, torch.from_numpy(scene.train.poses)]).to(device)
         self._pixels = self.images.flatten(1, 2)
         self._generator = torch.Generator().manual_seed(context.seed)
@@ -37,8 +40,8 @@ class ViewPool:
 
     def views(self, index: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Return the poses [V, 3, 4] and images uint8 [V, H, W, 3] of views."""
-        at = torch.tensor(index, device=self.poses.device)
-        return self.poses[at], self.images[at]
+        at = torch.tensor(index)
+        return self.poses[at.to(self.poses.device)], self._sent(self.images[at])
 
     def pixels(self, count: int, real_share: float) -> tuple[Tensor, Tensor, Tensor]:
         """Draw pixels of all views, each of a real one with probability `real_share`.
@@ -51,8 +54,12 @@ class ViewPool:
         number = torch.where(real, len(self.images) - self.pseudo, self.pseudo)
         view = (random[1] * number).long() + torch.where(real, self.pseudo, 0)
         pixel = (random[2] * self._pixels.shape[1]).long()
-        view, pixel = view.to(self.poses.device), pixel.to(self.poses.device)
-        return self.poses[view], pixel, self._pixels[view, pixel]
+        device = self.poses.device
+        colors = self._sent(self._pixels[view, pixel])
+        return self.poses[view.to(device)], pixel.to(device), colors
+
+    def _sent(self, drawn: Tensor) -> Tensor:
+        return drawn.to(self.poses.device, non_blocking=True)
 
     def _next(self, real: bool) -> int:
         if not self._left[real]:

@@ -118,6 +118,10 @@ class ProposalSampler(Sampler):
         self._power = annealed(iteration / warmup) if iteration < warmup else 1.0
         self._learning = iteration < warmup or iteration % every == 0
 
+    @property
+    def cycle(self) -> int:
+        return self.options.proposal_every
+
     def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
         chords = Chords.of(rays, self.aabb)
         with torch.set_grad_enabled(self._learning):

@@ -14,6 +14,7 @@ from effbench.kernels.compaction import keep_prefix, keep_selected
 from effbench.kernels.marching import march
 from effbench.kernels.samples import Samples
 from effbench.kernels.volume_rendering import composite, visible_counts
+from effbench.machine.phases import memory_phase
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling.capacity import Capacity
 from effbench.nerf.sampling.occupancy import OccupancyGrid
@@ -53,6 +54,14 @@ class Sampler(ABC):
 
     def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:  # noqa: B027
         """Adapt to the field before step `iteration`. Default: nothing to adapt."""
+
+    @property
+    def cycle(self) -> int:
+        """Steps between two updates. Default: 1."""
+        return 1
+
+    def warm_up(self, field: RadianceField, generator: torch.Generator) -> None:  # noqa: B027
+        """Adapt once in every way that `update` may, whenever it is due. Default: nothing."""
 
     def parameters(self) -> Iterable[Tensor]:
         """Yield what the sampler itself trains, with `loss`. Default: nothing."""
@@ -106,12 +115,22 @@ class OccupancySampler(Sampler):
     def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:
         if iteration == 0 or iteration % self.options.every:
             return
+        with memory_phase("grid"):
+            self._visit(field, generator, iteration <= self.options.everywhere_until)
 
+    @property
+    def cycle(self) -> int:
+        return self.options.every
+
+    def warm_up(self, field: RadianceField, generator: torch.Generator) -> None:
+        for everywhere in (True, False):
+            self._visit(field, generator, everywhere)
+
+    def _visit(self, field: RadianceField, generator: torch.Generator, everywhere: bool) -> None:
         def density(positions: Tensor) -> Tensor:
             with torch.no_grad():
                 return field.density(field.encode(positions))[0]
 
-        everywhere = iteration <= self.options.everywhere_until
         self.grid.update(density, generator, everywhere)
 
     def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:

@@ -109,6 +109,13 @@ class RadianceFieldMethod(Method):
         kind = NerfaccSampler if self.library == "nerfacc" else OccupancySampler
         return kind(options, self.aabb, self.device, self.backend)
 
+    @property
+    def cycle(self) -> int:
+        return self.sampler.cycle
+
+    def warm_up(self) -> None:
+        self.sampler.warm_up(self.field, self.generator)
+
     def step(self, progress: float) -> Tensor:
         self._set_rate(progress)
         self.sampler.update(self.field, self.iteration, self.generator)
