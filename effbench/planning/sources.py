@@ -36,11 +36,17 @@ def package_hash() -> str:
     return _hash(_PACKAGE, files)
 
 
-@functools.cache
 def file_hash(file: Path) -> str:
     """Return the hash of a plug-in's file and of the helpers beside it: modules whose names begin
     with an underscore, which are no plug-ins themselves."""
-    return _hash(file.parent, {file, *file.parent.glob("_*.py")})
+    files = sorted({file, *file.parent.glob("_*.py")})
+    return _hash_of(file.parent, tuple((path, path.stat().st_mtime_ns) for path in files))
+
+
+@functools.cache
+def _hash_of(folder: Path, files: tuple[tuple[Path, int], ...]) -> str:
+    """Hash files with their times: thousands of cells share theirs."""
+    return _hash(folder, (path for path, _ in files))
 
 
 def _plugin_hash(method: str, registry: Registry) -> str:

@@ -87,7 +87,7 @@ class Keeper:
         try:
             return self.registry.scene_manifest(scene, self.planned.scenes_root)
         except EffbenchError as error:
-            raise EffbenchError(
+            raise type(error)(
                 f"{error}: nobody can tell whether the finished {cell_id} is of that scene; make "
                 "it readable, or choose another --out"
             ) from error

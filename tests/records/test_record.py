@@ -176,7 +176,12 @@ class TestSchema:
 
     def test_its_fields_are_those_of_the_dataclass(self) -> None:
         assert set(SCHEMA["properties"]) == set(Record.__dataclass_fields__)
-        later = {"export", "machine", "identity", "preset_of"}  # records of earlier versions are read without them
+        later = {
+            "export",
+            "machine",
+            "identity",
+            "preset_of",
+        }  # records of earlier versions are read without them
         assert set(SCHEMA["required"]) == set(SCHEMA["properties"]) - later
 
     @pytest.mark.parametrize("path", REQUIRED, ids=".".join)

@@ -105,7 +105,8 @@ def test_figures_are_those_of_the_leaderboard(run: Path, page: Page) -> None:
     rows = page.data["rows"]
     for own, line in zip(rows, written, strict=True):
         entry = page.data["entries"][own["entry"]]["label"]
-        assert entry == f"{line['method']} {line['variant'].replace(',', ', ')}".strip()
+        variant = line["variant"].removeprefix(tables.DEFAULT).replace(",", ", ")
+        assert entry == f"{line['method']} {variant}".strip()
         for name in (*page.data["columns"], "psnr_std", "n"):
             assert own[name] == pytest.approx(float(line[name]), rel=1e-9)
     assert len(rows) == 2 * len(PRUNING)
