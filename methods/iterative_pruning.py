@@ -14,6 +14,7 @@ from torch import Tensor
 from effbench.errors import ConfigError
 from effbench.method import Context, Method, Requirement
 from effbench.nerf.compression.channel_pruning import Cost, prune
+from effbench.nerf.lightfield import training_state
 from effbench.nerf.lightfield.config import DistillConfig
 from effbench.nerf.lightfield.distillation import NeLFMethod
 from effbench.nerf.lightfield.latency import latency_ms
@@ -99,18 +100,21 @@ class IterativePruning(NeLFMethod):
         self.just_pruned = True
 
     def snapshot(self) -> dict[str, Tensor] | None:
-        """Return the network once after each pruning step: from it, training goes on."""
+        """Return the network once after each pruning step, and how training stands: from these it
+        goes on."""
         if not self.just_pruned:
             return None
         self.just_pruned = False
         done = {_STEP: torch.tensor(self.pruned_steps), _ITERATION: torch.tensor(self.iteration)}
-        return {**self.state(), **done}
+        training = training_state.pack(self.optimizer, self.random, self.pool)
+        return {**self.state(), **done, **training}
 
     def resume(self, snapshot: Mapping[str, Tensor]) -> None:
-        tensors = dict(snapshot)
+        tensors = {k: v for k, v in snapshot.items() if not k.startswith(training_state.PREFIX)}
         self.pruned_steps = int(tensors.pop(_STEP))
         self.iteration = int(tensors.pop(_ITERATION))
         self.load_state(tensors)
+        training_state.unpack(snapshot, self.optimizer, self.random, self.pool)
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Return `pruning`: a row per pruning step since the last call, with what is left."""

@@ -15,6 +15,7 @@ from effbench.cell.curve import Curve
 from effbench.cell.evaluation import mean_psnr
 from effbench.cell.loop import Point, TrainLog, point_fractions, train
 from effbench.cell.task import Task
+from effbench.errors import EffbenchError
 from effbench.machine import phases
 from effbench.machine.contention import Contention
 from effbench.method import Method
@@ -33,16 +34,23 @@ def train_cell(task: Task, method: Method) -> None:
     log = _resumed(task, method)
     spent = log.train_s if log else 0.0
     kept = budget.progress(spent, log.iterations) if log else None
-    on_point = _observer(task, method, kept)
+    samples: list[float] = []
+    on_point = _observer(task, method, kept, samples)
     task.report("train", 0.0, "")
     task.memory.begin("warmup")  # until the first point of the curve
-    keep = functools.partial(resume.write, task.folder / RESUME)
+    made_by = dict(task.measured.identity)
+    keep = functools.partial(resume.write, task.folder / RESUME, made_by=made_by)
     clock = Clock(task.synchronize, meter=task.meter, spent=spent)
     contention = Contention()
     with phases.observed(task.memory.within):
         log = train(method, budget, clock, on_point, point_fractions(budget), keep=keep, log=log)
     task.measured.machine |= contention.read()
     task.memory.end()
+    if samples and not any(samples):
+        raise EffbenchError(
+            "no step that was looked at placed a sample on a ray, so that nothing was learnt: the "
+            "scene's box, near and far may miss what its cameras see"
+        )
     task.measured.energy = task.meter.energy()
     if spent:
         reason = f"the first {spent:.1f} s were trained before an interruption"
@@ -59,7 +67,7 @@ def train_cell(task: Task, method: Method) -> None:
 
 def _resumed(task: Task, method: Method) -> TrainLog | None:
     """Let a method go on from what an interrupted run left; return the log of that, if any."""
-    interrupted = resume.read(task.folder / RESUME)
+    interrupted = resume.read(task.folder / RESUME, task.measured.identity)
     if interrupted is None:
         return None
     snapshot, log = interrupted
@@ -67,9 +75,12 @@ def _resumed(task: Task, method: Method) -> TrainLog | None:
     return log
 
 
-def _observer(task: Task, method: Method, kept: float | None) -> Callable[[Point], None]:
+def _observer(
+    task: Task, method: Method, kept: float | None, samples: list[float]
+) -> Callable[[Point], None]:
     """Return what is done at each point of the curve, the clock paused: a look at a few test views
-    and at the method's own figures, written down. kept: as `Curve` takes it."""
+    and at the method's own figures, written down. kept: as `Curve` takes it; samples: filled with
+    how many samples the steps before the points placed, of a method that counts them."""
     scene = method.context.scene
     views = evenly_spaced(len(scene.test), task.cell.curve_views)
     curve = Curve(task.folder / CURVE, kept)
@@ -79,7 +90,10 @@ def _observer(task: Task, method: Method, kept: float | None) -> Callable[[Point
         task.memory.begin("render")  # evaluation must not count as memory of training
         psnr = mean_psnr(method, scene, views)
         task.memory.begin("diagnostics")
-        curve.add(point, psnr, method.diagnostics())
+        figures = method.diagnostics()
+        if "samples" in figures:
+            samples.append(figures["samples"])
+        curve.add(point, psnr, figures)
         tables.add(point.fraction, method.tables())
         task.report("train", point.fraction, f"{psnr:.2f} dB" if views else "")
         task.memory.begin("steady")

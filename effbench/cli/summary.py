@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from effbench.analysis import verdict_text
+from effbench.analysis import identity, verdict_text
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.paper import Paper
 from effbench.records import tables
@@ -27,12 +27,10 @@ def print_result(result: Result, console: Console) -> None:
     _print(_leaderboard(result), console)
     if result.paper is not None and result.verdict is not None:
         print_verdict(result.paper, result.verdict, console)
-    if shared := sum(r.provenance.get("alone") is False for r in result.records):
-        note = (
-            f"note: {shared} of {len(result.records)} cells shared the processor with another "
-            "run's: their times are worse than they should be"
-        )
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
+    for row in tables.leaderboard(result.records).to_dict("records"):
+        if row["marks"]:
+            note = f"note: {identity.label(row['method'], row['variant'])}: {row['marks']}"
+            console.print(note, markup=False, highlight=False, soft_wrap=True)
     places = {
         "leaderboard": result.out / "leaderboard.md",
         **({"verdict": result.out / "verdict.md"} if result.verdict is not None else {}),

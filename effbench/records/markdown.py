@@ -14,9 +14,10 @@ from effbench.analysis.identity import GROUP
 _LEGEND = """\
 PSNR is the mean ± sample standard deviation over n seeds; a row with n=1 has no deviation. MB are \
 1e6 bytes. train: time the clock counted; setup: scene to device, compilation, warm-up; prepare: \
-parents and pseudo views. iter: median duration of one iteration, and its 95th percentile. peak: \
-memory while training; saved: kept for backward by one iteration. model: the shipped file, and \
-after zstandard (zst). What each column means is in docs/records.md."""
+parents and pseudo views. iter: median duration of one iteration, its mean and its 95th \
+percentile. peak: memory while training; saved: kept for backward by one iteration. model: the \
+shipped file, and after zstandard (zst). marks: what else to know of a row, such as a machine that \
+was shared. What each column means is in docs/records.md."""
 
 
 def render(frame: pd.DataFrame, means: pd.DataFrame, problems: Sequence[str]) -> str:
@@ -54,8 +55,9 @@ def _table(rows: pd.DataFrame) -> str:
             cells[about.heading] = ["" if pd.isna(v) else about.write(v) for v in rows[name]]
     if "backend" in rows:
         cells["backend"] = [_escape(b) for b in rows["backend"]]
+        cells["marks"] = [_escape(m) for m in rows["marks"]]
     cells = {name: column for name, column in cells.items() if name == "method" or any(column)}
-    text = ("method", "variant", "seeds", "status", "backend")
+    text = ("method", "variant", "seeds", "status", "backend", "marks")
     align = ["left" if name in text else "right" for name in cells]
     return tabulate(cells, headers="keys", tablefmt="github", colalign=align, disable_numparse=True)
 

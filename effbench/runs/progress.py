@@ -36,7 +36,7 @@ class Display:
         self._began = 0.0
         self._label = ""
         self._bar: Progress | None = None
-        if console.is_terminal:
+        if _interactive(console):
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -111,6 +111,13 @@ class Display:
     def _seconds_left(self, spent: float) -> float:
         here = self._left.get(self._current, 0.0)
         return sum(self._left.values()) - min(spent, here)
+
+
+def _interactive(console: Console) -> bool:
+    """Whether somebody watches: FORCE_COLOR makes rich take a file for a terminal, but a bar that
+    moves has no place there."""
+    isatty = getattr(console.file, "isatty", None)
+    return console.is_terminal and bool(isatty and isatty())
 
 
 def _kept(reasons: Sequence[str]) -> str:

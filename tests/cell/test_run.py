@@ -143,6 +143,7 @@ def test_a_child_starts_from_its_parents_result_and_pays_for_it(tmp_path: Path) 
         ("memory", "oom", "out of memory: no room"),
         ("nan", "diverged", "the loss is nan after"),
         ("nan-render", "diverged", "pixels that are not finite"),
+        ("blind", "failed", "no step that was looked at placed a sample on a ray"),
         (
             "nan-weights",
             "diverged",

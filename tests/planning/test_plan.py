@@ -245,3 +245,16 @@ def test_two_cells_of_one_id_are_an_error(
     monkeypatch.setattr(Cell, "cell_id", property(lambda _: "same"))
     with pytest.raises(ConfigError, match="two different cells have the id same"):
         planned(registry, "lr=0.1,0.2", methods=("fake",), scenes=("toy/grey",))
+
+
+def test_plans_of_several_runs_stay_beside_each_other(tmp_path: Path) -> None:
+    scene = SceneRef("toy/grey")
+    first = Plan("a", (Cell("a", "one", scene, "5it"),), scenes_root="first")
+    second = Plan("b", (Cell("b", "two", scene, "5it"),), scenes_root="second")
+    for written in (first, second, second, first):
+        written.write(tmp_path)
+        assert plan.read(tmp_path) == written
+    assert len(list(tmp_path.glob(plan.FILES))) == 2
+    for cell, of in ((first.cells[0], first), (second.cells[0], second)):
+        assert plan.find(tmp_path, cell.cell_id) == of
+    assert plan.find(tmp_path, "nothing") is None

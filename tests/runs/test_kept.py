@@ -90,7 +90,6 @@ def test_nothing_changed_nothing_is_run_again(plugins: Path, tmp_path: Path) -> 
     second, printed = again(plan, tmp_path / "out")
     assert second == first
     assert printed.count("(kept from an earlier run)") == 2
-    assert set(board(tmp_path / "out")["marks"]) == {""} or "machine" in printed
 
 
 EDITS: dict[str, Callable[[Path], None]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -60,6 +60,19 @@ class ViewPool:
 
     def _sent(self, drawn: Tensor) -> Tensor:
         return drawn.to(self.poses.device, non_blocking=True)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return where the draws stand: the generator, and the views that are left of a round."""
+        left = {True: "real", False: "pseudo"}
+        named = {
+            name: torch.tensor(self._left[real], dtype=torch.int64) for real, name in left.items()
+        }
+        return {"generator": self._generator.get_state(), **named}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on with the draws from what `state` returned."""
+        self._generator.set_state(state["generator"])
+        self._left = {True: state["real"].tolist(), False: state["pseudo"].tolist()}
 
     def _next(self, real: bool) -> int:
         if not self._left[real]:

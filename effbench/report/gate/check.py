@@ -57,6 +57,7 @@ def check(candidate: Snapshot, baseline: Snapshot, options: Options) -> Report:
         raise baseline.unreadable[0]
     candidate = rows.with_device(candidate, baseline)
     notes = rows.check_hardware(candidate, baseline, options.allow_hardware)
+    notes += rows.other_software(candidate, baseline)
     row = [name for name in CHECKED if name != "device" or not options.allow_hardware]
     new, old = (rows.split(s, row) for s in (candidate, baseline))
     reference = options.reference or rows.choose_reference(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pandas as pd
 
@@ -89,6 +90,37 @@ def check_hardware(candidate: Snapshot, baseline: Snapshot, allowed: bool) -> li
         f"other hardware: {described[0]}, the baseline on {described[1]}; training for the same "
         "time is not the same training there, and the reference's own times are not compared"
     ]
+
+
+def other_software(candidate: Snapshot, baseline: Snapshot) -> list[str]:
+    """Return a note on versions of Python and libraries that differ: a change of a figure may be
+    theirs. A library that only one side names was not there, or not recorded yet."""
+    new, old = (_versions(side.provenance) for side in (candidate, baseline))
+    differ = [
+        f"{name} {_either(new[name])}, the baseline with {_either(old[name])}"
+        for name in new
+        if name in old and new[name] != old[name]
+    ]
+    return [f"other versions: {'; '.join(differ)}"] if differ else []
+
+
+def _either(versions: set[str]) -> str:
+    return " or ".join(sorted(versions))
+
+
+def _versions(provenance: dict[str, Any]) -> dict[str, set[str]]:
+    """Return the versions that cells were made with, by name; several where cells differ."""
+    found: dict[str, set[str]] = {}
+    python, packages = provenance.get("python"), provenance.get("packages")
+    named = [
+        *({"python": version} for version in (python if isinstance(python, list) else [python])),
+        *(packages if isinstance(packages, list) else [packages]),
+    ]
+    for versions in named:
+        for name, version in (versions or {}).items():
+            if version:
+                found.setdefault(name, set()).add(str(version))
+    return found
 
 
 def split(snapshot: Snapshot, by: Sequence[str]) -> dict[Key, Row]:

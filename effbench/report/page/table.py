@@ -66,6 +66,9 @@ def _text_columns(board: pd.DataFrame) -> list[Column]:
     columns.append(Column("n", "n", "", "Seeds that finished: figures are means over them."))
     if (board["status"] != "ok").any():
         columns.append(Column("status", "status", "", "How the cells ended.", "text"))
+    if (board["marks"] != "").any():
+        how = "What else to know of a row: shared or slow machines, other code, fewer views."
+        columns.append(Column("marks", "marks", "", how, "text"))
     return columns
 
 

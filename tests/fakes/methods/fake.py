@@ -18,7 +18,17 @@ from effbench.method import Context, Method, Requirement
 from effbench.scene import Intrinsics
 
 Mode = Literal[
-    "ok", "raise", "nan", "nan-render", "nan-weights", "perfect", "kill", "memory", "exit", "switch"
+    "ok",
+    "raise",
+    "nan",
+    "nan-render",
+    "nan-weights",
+    "perfect",
+    "blind",
+    "kill",
+    "memory",
+    "exit",
+    "switch",
 ]
 
 
@@ -78,7 +88,8 @@ class Fake(Method):
         return [self.value]
 
     def diagnostics(self) -> dict[str, float]:
-        return {"value": float(self.value.detach().mean())}
+        placed = {"samples": 0.0} if self.config.mode == "blind" else {}
+        return {"value": float(self.value.detach().mean()), **placed}
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         return {"values": [{"step": self.steps, "channel": channel} for channel in "ab"]}

@@ -298,15 +298,17 @@ def test_a_schedule_goes_on_from_its_last_pruning_step() -> None:
     method.step(0.3)
     snapshot = {key: tensor.clone() for key, tensor in method.snapshot().items()}
     assert method.snapshot() is None, "once for each pruning step"
-    method.step(0.4)
+    losses = [float(method.step(progress)) for progress in (0.4, 0.41, 0.42)]
 
     resumed = pruning(pruning_steps=3)
     resumed.resume(snapshot)
 
     assert (resumed.pruned_steps, resumed.iteration) == (2, 2)
-    before = resumed.network.shape
-    resumed.step(0.4)
-    assert resumed.network.shape == before == method.network.shape
+    assert resumed.network.shape == method.network.shape
+    again = [float(resumed.step(progress)) for progress in (0.4, 0.41, 0.42)]
+    assert again == losses, "the same views, rays and steps as if it had not stopped"
+    for own, other in zip(resumed.parameters(), method.parameters(), strict=True):
+        assert torch.equal(own, other)
     resumed.step(0.5)
     method.step(0.5)
     assert resumed.pruned_steps == 3

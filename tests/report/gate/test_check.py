@@ -289,6 +289,20 @@ class TestRefusals:
         assert ("hsm", "iter_ms") not in verdicts(report, "within noise")
         assert report.notes[0].startswith("other hardware: H200 (2 threads), the baseline on CPU")
 
+    def test_other_versions_of_libraries_are_noted(self, base: Path, tmp_path: Path) -> None:
+        def made_with(torch: str, numba: str | None) -> Change:
+            def apply(data: dict[str, Any]) -> None:
+                data["provenance"] |= {"python": "3.12.1"}
+                data["provenance"]["packages"] = {"torch": torch, "numba": numba}
+
+            return apply
+
+        old = write(tmp_path / "old", made_with("2.12.0", "0.68"))
+        assert check(write(tmp_path / "same", made_with("2.12.0", None)), old).notes == []
+        (note,) = check(write(tmp_path / "other", made_with("2.13.0", "0.68")), old).notes
+        assert note == "other versions: torch 2.13.0, the baseline with 2.12.0"
+        assert check(old, base).notes == [], "a baseline that does not say has no other"
+
     def test_other_numbers_of_threads_are_other_hardware(self, base: Path, tmp_path: Path) -> None:
         new = write(tmp_path / "new", lambda d: d["provenance"].update(threads=64))
         with pytest.raises(ConfigError, match=r"CPU \(64 threads\)"):
