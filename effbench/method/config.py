@@ -7,6 +7,7 @@ Numbers, true/false, none and choices are written as in Python or TOML; a tuple 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 import types
@@ -52,8 +53,7 @@ def build(cls: type[Any], values: Mapping[str, Any], owner: str) -> Any:
     cls: a dataclass; owner: whose parameters they are, for messages. Raises ConfigError naming
     the parameter that is unknown, or whose value does not fit, and what would.
     """
-    hints = typing.get_type_hints(cls)
-    names = [f.name for f in dataclasses.fields(cls)]
+    hints, names = _annotations(cls)  # type: ignore[arg-type]
     converted = {}
     for given, value in values.items():
         key = current_name(cls, given)
@@ -64,6 +64,13 @@ def build(cls: type[Any], values: Mapping[str, Any], owner: str) -> Any:
         return cls(**converted)
     except (TypeError, ValueError) as error:  # the config's own __post_init__
         raise ConfigError(f"{owner}: {error}") from error
+
+
+@functools.cache
+def _annotations(cls: type[Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the evaluated annotations and the names of a config's fields: slow to find, and the
+    same for thousands of cells."""
+    return typing.get_type_hints(cls), [f.name for f in dataclasses.fields(cls)]
 
 
 def current_name(cls: type[Any], name: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,7 +54,7 @@ class Cell:
     parents: Mapping[str, str] = field(default_factory=dict)
     preset_of: str = ""
 
-    @property
+    @functools.cached_property
     def cell_id(self) -> str:
         """A readable folder name, unique by a hash of everything that can change the result."""
         values = [_short(setting) for setting in self.changed.split(",") if setting]
@@ -75,19 +76,20 @@ class Cell:
         """Roughly how long the cell takes; a budget of iterations counts as nothing."""
         return (Budget.parse(self.budget).seconds or 0.0) + ALLOWANCE_S
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """64 bits of a hash of everything that can change the result, as 16 hexadecimal digits."""
         return hashlib.sha256(self.key.encode()).hexdigest()[:16]
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """Everything that can change the result, as JSON: cells of one key are one cell."""
         # Neither the role nor which parameters were set explicitly changes the result: a parent
         # and a row with the same parameters are one cell.
-        identity = asdict(self)
-        del identity["role"], identity["variant"], identity["changed"], identity["preset_of"]
-        return json.dumps(identity, sort_keys=True)
+        unseen = ("role", "variant", "changed", "preset_of")
+        told = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unseen}
+        told["scene"] = {"name": self.scene.name, "params": self.scene.params}
+        return json.dumps(told, sort_keys=True)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Cell:

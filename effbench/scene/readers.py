@@ -16,12 +16,14 @@ from effbench.scene.lazy import Lazy
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
 else:
     np = Lazy("numpy")
 
 MIN_SIDE = 8  # pixels; smaller views say nothing about a method
 MAX_FACTOR = 128  # 2 · 255 · 255 · factor², the largest sum when downscaling, fits into 32 bits
 _ORIENTATION = 0x0112  # EXIF's tag; 1: as it is
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "YCbCr")  # become RGB without loss
 _RIGID_TOLERANCE = 1e-3  # of R Rᵀ against I: JSON with 4 decimals stays below, a 1 % scale does not
 
 
@@ -71,26 +73,58 @@ def decode_image(path: Path, data: bytes) -> NDArray[np.uint8]:
     alpha) where the file has transparency.
 
     Raises SceneError for anything else than 8 bits, and for what would have to be converted without
-    a word: pixels that are to be shown turned, CMYK.
+    a word: pixels that are to be shown turned, other colours than sRGB, several frames.
     """
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(data)) as image:
-            mode, alpha = image.mode, image.has_transparency_data
-            turned = image.getexif().get(_ORIENTATION, 1)
+            converted = _silent_conversion(image)
+            alpha = image.has_transparency_data
+            # decoded before it is refused: a truncated file is that, whatever it was
             pixels = np.asarray(image.convert("RGBA" if alpha else "RGB"))
     except Exception as error:  # Pillow's decoders raise many types on a corrupt file
         wrong = f"truncated or not an image ({error})"
         raise fail(path, wrong, "download or export the image again") from error
-    if turned not in (0, 1):
-        wrong = f"its EXIF data says that it is to be shown turned (orientation {turned})"
-        raise fail(path, wrong, "turn its pixels and remove the tag, so that they fit the pose")
-    if mode == "CMYK":
-        raise fail(path, "has CMYK pixels, whose colours depend on a printer", "convert it to sRGB")
-    if mode.startswith(("I", "F")):
-        raise fail(path, f"has {mode} pixels, not 8 bits per channel", "convert it to 8-bit PNG")
+    if converted:
+        raise fail(path, *converted)
     return pixels
+
+
+def _silent_conversion(image: Image.Image) -> tuple[str, str] | None:
+    """Return what would be lost in an image without a word, and the remedy; None for nothing."""
+    # Pillow reads colours of 16 bits as their upper 8; the decoder's raw mode tells, until it is done
+    deep = any(";16" in str(tile) for tile in getattr(image, "tile", ()))
+    turned = image.getexif().get(_ORIENTATION, 1)
+    if turned not in (0, 1):
+        return (
+            f"its EXIF data says that it is to be shown turned (orientation {turned})",
+            "turn its pixels and remove the tag, so that they fit the pose",
+        )
+    if image.mode == "CMYK":
+        return "has CMYK pixels, whose colours depend on a printer", "convert it to sRGB"
+    if deep or image.mode not in _MODES:
+        name = "16-bit" if deep else image.mode
+        return f"has {name} pixels, not 8 bits per channel", "convert it to 8-bit PNG"
+    if (frames := getattr(image, "n_frames", 1)) > 1:
+        return f"holds {frames} frames, of which a view is one", "export each by itself"
+    if profile := _foreign_profile(image):
+        return f"has the colour profile '{profile}', not sRGB", "convert its colours to sRGB"
+    return None
+
+
+def _foreign_profile(image: Image.Image) -> str:
+    """Return the name of an image's ICC profile, if it has one that is not sRGB; else ""."""
+    data = image.info.get("icc_profile")
+    if not data:
+        return ""
+    from PIL import ImageCms
+
+    try:
+        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(data))).strip()
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        name = "unreadable"
+    return "" if "srgb" in name.lower().replace(" ", "") else name
 
 
 def parse_pose(source: Path, where: str, matrix: Any) -> NDArray[np.float64]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
+import struct
+import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
 
 from effbench.errors import SceneError
 from effbench.scene import Intrinsics, Views, manifest, readers
@@ -82,6 +88,83 @@ def test_sixteen_bit_images_are_refused() -> None:
     data = encode(np.zeros((2, 2), np.uint16), "I;16")
     with pytest.raises(SceneError, match="convert it to 8-bit PNG"):
         readers.decode_image(SOURCE, data)
+
+
+def saved(image: Image.Image, suffix: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, suffix, **options)
+    return buffer.getvalue()
+
+
+def sixteen_bit_rgb() -> bytes:
+    """A PNG of one pixel with three channels of 16 bits, which Pillow cannot write."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        checksum = zlib.crc32(name + content)
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
+    pixels = zlib.compress(b"\0" + struct.pack(">HHH", 1000, 2000, 3000))
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", pixels), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def profile(name: str) -> bytes:
+    """An ICC profile whose description is `name`."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    text = "sRGB built-in".encode("utf-16-be")
+    at = bytes(data).index(text)
+    data[at : at + len(text)] = name.ljust(13).encode("utf-16-be")
+    return bytes(data)
+
+
+GREY = Image.new("RGB", (4, 3), (90, 90, 90))
+TURNED = Image.Exif()
+TURNED[0x0112] = 6
+
+
+@pytest.mark.parametrize(
+    ("data", "wrong"),
+    [
+        (saved(GREY.convert("CMYK"), "JPEG"), "has CMYK pixels"),
+        (saved(GREY, "JPEG", exif=TURNED), r"shown turned \(orientation 6\)"),
+        (saved(GREY, exif=TURNED), r"shown turned \(orientation 6\)"),
+        (sixteen_bit_rgb(), "has 16-bit pixels"),
+        (saved(GREY.convert("F"), "TIFF"), "has F pixels"),
+        (saved(GREY, icc_profile=profile("Adobe RGB")), "has the colour profile 'Adobe RGB'"),
+        (saved(GREY, icc_profile=b"none"), "has the colour profile 'unreadable'"),
+        (
+            saved(GREY, "GIF", save_all=True, append_images=[Image.new("RGB", (4, 3))]),
+            "holds 2 frames",
+        ),
+    ],
+    ids=["CMYK", "turned JPEG", "turned PNG", "16 bit", "float", "profile", "broken", "frames"],
+)
+def test_what_would_be_converted_without_a_word_is_refused(data: bytes, wrong: str) -> None:
+    with pytest.raises(SceneError, match=wrong):
+        readers.decode_image(SOURCE, data)
+
+
+def test_an_image_that_says_it_is_srgb_is_read() -> None:
+    data = saved(GREY, icc_profile=profile("sRGB"))
+    assert (readers.decode_image(SOURCE, data) == 90).all()
+
+
+IMAGES = [saved(GREY.convert("RGBA")), saved(GREY, "JPEG"), saved(GREY, "WEBP"), saved(GREY, "BMP")]
+
+
+@given(data=st.data())
+@settings(max_examples=300)
+def test_a_damaged_image_is_one_error_or_an_image(data: st.DataObject) -> None:
+    content = bytearray(data.draw(st.sampled_from(IMAGES)))
+    kept = data.draw(st.integers(0, len(content)))
+    del content[kept:]
+    for _ in range(data.draw(st.integers(0, 3)) if content else 0):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(SceneError):
+        found = readers.decode_image(SOURCE, bytes(content))
+        assert found.dtype == np.uint8
+        assert found.shape[2] in (3, 4)
 
 
 def rotated(scale: float = 1.0, mirror: float = 1.0) -> list[list[float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
@@ -11,6 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from effbench.errors import SceneError
@@ -344,3 +348,112 @@ def test_an_image_for_print_is_refused(folder: Path) -> None:
     Image.new("CMYK", (SIZE, SIZE)).save(folder / "train" / "a.jpg")
     with pytest.raises(SceneError, match=r"a.jpg: has CMYK pixels"):
         load(folder)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+PLACES: list[list[str | int]] = [
+    [],
+    ["frames"],
+    ["camera_angle_x"],
+    ["frames", 1],
+    ["frames", 0, "file_path"],
+    ["frames", 2, "transform_matrix"],
+    ["frames", 0, "transform_matrix", 1, 3],
+]
+
+
+@given(place=st.sampled_from(PLACES), value=JSON)
+@hypothesis_settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_stands_in_a_transforms_file_is_one_error_or_a_scene(
+    folder: Path, place: list[str | int], value: Any
+) -> None:
+    path = folder / "transforms_train.json"
+    kept = path.read_text()
+    content: Any = {"all": json.loads(kept)}
+    within = content
+    for key in ["all", *place][:-1]:
+        within = within[key]
+    within[["all", *place][-1]] = value
+    path.write_text(json.dumps(content["all"]))
+    try:
+        with contextlib.suppress(SceneError):  # nothing else, whatever it says
+            load(folder)
+    finally:
+        path.write_text(kept)
+
+
+@given(text=st.text(max_size=40))
+@hypothesis_settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_transforms_file_of_any_text_is_one_error(folder: Path, text: str) -> None:
+    path = folder / "transforms_test.json"
+    kept = path.read_text()
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
+    try:
+        with pytest.raises(SceneError, match="To fix it"):
+            load(folder)
+    finally:
+        path.write_text(kept)
+
+
+class TestSizeBoxAndSplit:
+    def scene(self, folder: Path, **params: Any) -> Scene:
+        source = discover().source(FAMILY)
+        return source.load(folder.name, folder.parents[1], source.Config(**params))
+
+    def test_a_size_gives_the_same_pixels_as_the_factor_to_it(self, folder: Path) -> None:
+        by_size, by_factor = self.scene(folder, size=8), self.scene(folder, downscale=2)
+        assert (by_size.train.images == by_factor.train.images).all()
+        assert by_size.train.intrinsics == by_factor.train.intrinsics
+
+    @pytest.mark.parametrize(
+        ("params", "wrong"),
+        [
+            ({"size": 7}, "size=7 does not divide the images' 16 pixels. .*choose one of 16, 8"),
+            ({"size": 8, "downscale": 2}, "both say how large"),
+            ({"size": -8}, "does not divide"),
+        ],
+    )
+    def test_a_size_that_does_not_fit_is_refused(
+        self, folder: Path, params: dict[str, int], wrong: str
+    ) -> None:
+        with pytest.raises(SceneError, match=wrong):
+            self.scene(folder, **params)
+
+    def test_the_box_is_that_of_the_full_images_whatever_the_size(self, folder: Path) -> None:
+        for name in "bac":  # a dot in the middle of each training view
+            pixels = np.zeros((SIZE, SIZE, 4), np.uint8)
+            pixels[7:9, 7:9] = 255
+            Image.fromarray(pixels).save(folder / "train" / f"{name}.png")
+        full, small = self.scene(folder).box, self.scene(folder, downscale=2).box
+        assert (full == small).all()
+        fixed = self.scene(folder, box="fixed").box
+        assert (fixed == [[-1.5] * 3, [1.5] * 3]).all()
+        assert (full[1] - full[0]).min() < 3
+
+    def test_the_validation_split_is_evaluated_when_asked_for(self, folder: Path) -> None:
+        with pytest.raises(SceneError, match=r"has no val split.*--split test"):
+            self.scene(folder, split="val")
+        write_split(folder, "val", ["v0"])
+        edit_poses(folder / "transforms_val.json", 20.0)
+        scene = self.scene(folder, split="val")
+        assert scene.test.names == ("val/v0.png",)
+        assert scene.manifest != self.scene(folder).manifest
+
+
+def edit_poses(path: Path, x: float) -> None:
+    content = json.loads(path.read_text())
+    for frame in content["frames"]:
+        frame["transform_matrix"][0][3] += x
+    path.write_text(json.dumps(content))
+
+
+def test_the_manifest_is_that_of_the_loaded_scene(folder: Path) -> None:
+    source = discover().source(FAMILY)
+    asked = source.manifest(folder.name, folder.parents[1], source.Config())
+    assert asked == load(folder).manifest
+    write_image(folder / "test" / "t0.png", 99)
+    assert source.manifest(folder.name, folder.parents[1], source.Config()) != asked
