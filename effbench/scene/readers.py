@@ -93,7 +93,7 @@ def decode_image(path: Path, data: bytes) -> NDArray[np.uint8]:
 
 def _silent_conversion(image: Image.Image) -> tuple[str, str] | None:
     """Return what would be lost in an image without a word, and the remedy; None for nothing."""
-    # Pillow reads colours of 16 bits as their upper 8; the decoder's raw mode tells, until it is done
+    # Pillow reads colours of 16 bits as their upper 8; the raw mode tells, until it has decoded
     deep = any(";16" in str(tile) for tile in getattr(image, "tile", ()))
     turned = image.getexif().get(_ORIENTATION, 1)
     if turned not in (0, 1):
