@@ -6,10 +6,13 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from bench import restart_with_allocator
 from effbench.files import write_json
+
+if TYPE_CHECKING:
+    from effbench.nerf.training import RadianceFieldMethod
 
 
 def main() -> None:
@@ -63,14 +66,12 @@ def print_encoding(layout: str, times: dict[str, dict[str, float]], own: str) ->
         print(f"{name:28}{forward:9.1f}{backward:10.1f}{both:9.1f}{both / ours:8.2f}×", flush=True)
 
 
-def measure_iteration(arguments: argparse.Namespace) -> dict[str, float]:
-    """Break down Instant-NGP's step with the CPU defaults on the procedural blocks."""
+def instant_ngp() -> RadianceFieldMethod:
+    """Return Instant-NGP with the CPU defaults on the procedural blocks."""
     import torch
 
-    from bench import iteration
     from effbench.method import Context
     from effbench.method.config import build
-    from effbench.nerf.training import RadianceFieldMethod
     from effbench.planning.registry import discover
 
     registry = discover([])
@@ -79,11 +80,35 @@ def measure_iteration(arguments: argparse.Namespace) -> dict[str, float]:
     method_class = registry.method("instant-ngp")
     config = build(method_class.Config, method_class.device_defaults["cpu"], "instant-ngp")
     method = method_class(config, Context(scene, torch.device("cpu"), seed=0))
-    parts = iteration.measure(cast(RadianceFieldMethod, method), 300, arguments.iterations)
+    return cast("RadianceFieldMethod", method)
+
+
+def measure_iteration(arguments: argparse.Namespace) -> dict[str, float]:
+    """Break down a step of Instant-NGP."""
+    from bench import iteration
+
+    parts = iteration.measure(instant_ngp(), 300, arguments.iterations)
     print("\ninstant-ngp, one iteration on procedural/blocks (ms, % of the iteration)")
     for name, milliseconds in parts.items():
         print(f"{name:22}{milliseconds:9.2f}{100 * milliseconds / parts['total']:9.0f} %")
     return parts
+
+
+def measure_rendering(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Time both ways of rendering after 300 steps."""
+    from bench import rendering
+
+    method = instant_ngp()
+    for _ in range(300):
+        method.step(0.3)
+    found = rendering.compare(method, view=0, rounds=arguments.rounds)
+    camera = method.context.scene.test.intrinsics
+    print(f"\ninstant-ngp, one view of procedural/blocks at {camera.width}×{camera.height}")
+    for name, milliseconds in found["ms"].items():
+        ratio = milliseconds / found["ms"][rendering.WHOLE]
+        print(f"{name:22}{milliseconds:9.1f} ms{ratio:8.2f}×")
+    print(f"PSNR of the kernel's view: {found['psnr_difference']:+.4f} dB")
+    return found
 
 
 def measure_gate(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -129,6 +154,7 @@ def measure_records(arguments: argparse.Namespace) -> dict[str, float]:
 PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "encoding": measure_encoding,
     "iteration": measure_iteration,
+    "rendering": measure_rendering,
     "gate": measure_gate,
     "records": measure_records,
 }

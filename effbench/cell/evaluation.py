@@ -8,6 +8,7 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from effbench.cell import quality, scoring
 from effbench.cell.clock import Clock
 from effbench.cell.task import Task
 from effbench.errors import EffbenchError
-from effbench.machine import devices
+from effbench.machine import devices, environment
 from effbench.method import Method
 from effbench.planning.plan import scene_key
 from effbench.records.layout import RENDERS, truth_folder
@@ -119,24 +120,53 @@ def evaluate(
     columns = scoring.columns(len(views), size.height, size.width, device)
     names = file_names(scene.test)
     renders.mkdir(parents=True, exist_ok=True)
-    render_s, perfect = [], 0
-    with scoring.Scoring.of(len(views), size.height * size.width, device) as scorer:
+    render_s: list[float] = []
+    saver = _Saver(scene, [(view, names[view]) for view in views], renders, truths, columns)
+    with (
+        scoring.Scoring.of(len(views), size.height * size.width, device) as scorer,
+        ThreadPoolExecutor(environment.usable_threads()) as threads,  # PNG is written without GIL
+    ):
+        images = []
         for place, view in enumerate(views):
             clock = Clock(devices.synchronizer(device))
             clock.start()
             image = render(method, scene, view)
             clock.pause()
             render_s.append(clock.read())
-            prediction, reference = quality.quantise(image), truth(scene, view)
-            saved, true = (folder / f"{names[view]}.png" for folder in (renders, truths))
-            # Half of zlib's default time for 10 % more bytes
-            Image.fromarray(prediction).save(saved, compress_level=1)
-            _save_shared(true, reference)
-            perfect += np.array_equal(prediction, reference)
-            scorer.add(scoring.Job(str(saved), str(true), columns.of(place)))
+            images.append(quality.quantise(image))
             on_view(0.5 * (place + 1) / len(views))
+        # Only now: saved meanwhile, on the same cores, images would disturb the time of a frame
+        for job in threads.map(saver.save, range(len(views)), images):
+            scorer.add(job)
         scores = scorer.finish(lambda done: on_view(0.5 + 0.5 * done / len(views)))
-    return Evaluation(_quality(columns, [names[view] for view in views], scores), render_s, perfect)
+    shown = [names[view] for view in views]
+    return Evaluation(_quality(columns, shown, scores), render_s, saver.perfect)
+
+
+@dataclass
+class _Saver:
+    """Saves renders and their truth, and counts those that are equal.
+
+    views: those rendered, with their file names; renders, truths: folders; columns: to be scored.
+    """
+
+    scene: Scene
+    views: Sequence[tuple[int, str]]
+    renders: Path
+    truths: Path
+    columns: scoring.Columns
+    perfect: int = 0
+
+    def save(self, place: int, prediction: NDArray[np.uint8]) -> scoring.Job:
+        """Save the render of the view at a place, and return what is to be scored of it."""
+        view, name = self.views[place]
+        saved, true = (folder / f"{name}.png" for folder in (self.renders, self.truths))
+        reference = truth(self.scene, view)
+        # Half of zlib's default time for 10 % more bytes
+        Image.fromarray(prediction).save(saved, compress_level=1)
+        _save_shared(true, reference)
+        self.perfect += np.array_equal(prediction, reference)
+        return scoring.Job(str(saved), str(true), self.columns.of(place))
 
 
 def _quality(
@@ -166,5 +196,5 @@ def _save_shared(path: Path, image: NDArray[np.uint8]) -> None:
         there = False
     if not there:
         stream = io.BytesIO()
-        Image.fromarray(image).save(stream, "PNG")
+        Image.fromarray(image).save(stream, "PNG", compress_level=1)
         files.write_bytes(path, stream.getvalue())

@@ -72,11 +72,10 @@ def ssim(prediction: Image, truth: Image) -> float:
 
 def flip(prediction: Image, truth: Image) -> float:
     """Return the mean LDR-ꟻLIP error in [0, 1] (Andersson et al. 2020) at 67 pixels per degree."""
-    import flip_evaluator
+    from effbench.cell import flip as error  # numba: slow to import
 
     same_shape(prediction, truth)
-    reference, test = (x.astype(np.float32) / np.float32(255) for x in (truth, prediction))
-    return float(flip_evaluator.evaluate(reference, test, "LDR", applyMagma=False)[1])
+    return error.flip(prediction, truth)
 
 
 def same_shape(prediction: Image, truth: Image) -> None:

@@ -1,8 +1,7 @@
 """Scores of saved views against their truth: in this process, or in several beside the rendering.
 
-To score a view takes a core longer than ten steps of training, so that a cell of many views scores
-in processes of one thread each. On a GPU they work while it renders. On a CPU, where rendering has
-all the cores and its time is a figure, they start when it is done.
+To score a view takes a core longer than several steps of training, so that a cell of many views
+scores in processes of one thread each.
 """
 
 from __future__ import annotations
@@ -89,13 +88,12 @@ def score(job: Job, device: torch.device) -> Scores:
 class Scoring:
     """The scores of a cell's views, which are handed in as they are rendered.
 
-    processes: how many score, 0 for none but this one; beside: at once, while others are rendered,
-    rather than after the last; device: where this process scores LPIPS, if not in those.
+    processes: how many score, 0 for none but this one; device: where LPIPS is scored, by this
+    process if that is a GPU.
     """
 
-    def __init__(self, processes: int, *, beside: bool, device: torch.device) -> None:
+    def __init__(self, processes: int, device: torch.device) -> None:
         self._pool = _Pool(processes) if processes else None
-        self._beside = beside
         self._device = device
         self._jobs: list[Job] = []
         self._scores: list[Future[Scores]] = []
@@ -104,22 +102,18 @@ class Scoring:
     def of(cls, views: int, pixels: int, device: torch.device) -> Scoring:
         """Return what suits a number of views, of some pixels each, rendered on a device."""
         worth = views * pixels >= _WORTH_PROCESSES
-        on_gpu = device.type != "cpu"
-        cores = environment.usable_threads()
-        count = min(views, max(1, cores - 1) if on_gpu else cores)
-        return cls(count if worth else 0, beside=on_gpu, device=device)
+        return cls(min(views, environment.usable_threads()) if worth else 0, device)
 
     def add(self, job: Job) -> None:
-        """Hand in the next view."""
-        self._jobs.append(job)
-        if self._pool and self._beside:
+        """Hand in the next view; other processes begin with it at once."""
+        if self._pool:
+            if not self._jobs:
+                openmp.rest()  # its threads would spin on the cores that the others need
             self._scores.append(self._pool.submit(self._shared(job)))
+        self._jobs.append(job)
 
     def finish(self, on_done: Callable[[int], None]) -> list[Scores]:
         """Return the scores of the views in order; `on_done` is called with the number done."""
-        if self._pool and not self._beside:
-            openmp.rest()  # its threads would spin on the cores that the others need
-            self._scores = [self._pool.submit(self._shared(job)) for job in self._jobs]
         found = []
         for index, job in enumerate(self._jobs):
             found.append(self._score(index, job))

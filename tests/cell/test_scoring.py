@@ -32,9 +32,9 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
     return made
 
 
-def scores(jobs: list[Job], processes: int, *, beside: bool = False) -> list[scoring.Scores]:
+def scores(jobs: list[Job], processes: int) -> list[scoring.Scores]:
     seen: list[int] = []
-    with Scoring(processes, beside=beside, device=CPU) as scorer:
+    with Scoring(processes, CPU) as scorer:
         for job in jobs:
             scorer.add(job)
         found = scorer.finish(seen.append)
@@ -56,7 +56,6 @@ def test_a_view_has_the_scores_of_its_files(jobs: list[Job]) -> None:
 def test_other_processes_find_the_same_in_the_same_order(jobs: list[Job]) -> None:
     alone = scores(jobs, processes=0)
     assert scores(jobs, processes=2) == alone
-    assert scores(jobs, processes=2, beside=True) == alone
 
 
 def test_a_killed_process_loses_no_score(
@@ -77,7 +76,7 @@ def test_a_killed_process_loses_no_score(
 
 def test_a_file_that_vanished_is_an_error_not_a_wait(jobs: list[Job], tmp_path: Path) -> None:
     gone = Job(str(tmp_path / "gone.png"), jobs[0].truth, NAMES)
-    with Scoring(1, beside=False, device=CPU) as scorer:
+    with Scoring(1, CPU) as scorer:
         scorer.add(gone)
         with pytest.raises(OSError, match=r"gone\.png"):
             scorer.finish(lambda _: None)
@@ -105,6 +104,3 @@ def test_few_pixels_are_scored_at_once_and_many_by_others() -> None:
     assert Scoring.of(5, 100 * 100, CPU)._pool is None
     with Scoring.of(200, 400 * 400, CPU) as scorer:
         assert scorer._pool is not None
-        assert not scorer._beside, "rendering on a CPU is timed"
-    with Scoring.of(200, 400 * 400, torch.device("cuda")) as scorer:
-        assert scorer._beside

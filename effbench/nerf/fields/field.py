@@ -15,6 +15,7 @@ from effbench.errors import ConfigError
 from effbench.kernels.hash_encoding import hash_encode
 from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.mlp import mlp
+from effbench.kernels.ray_rendering import HashNetworks
 from effbench.kernels.rays import SH_WIDTH, spherical_harmonics
 
 _FP16_SCALE = 2.0**14
@@ -43,6 +44,11 @@ class RadianceField(nn.Module):
     @abstractmethod
     def color(self, geometry: Tensor, directions: Tensor) -> Tensor:
         """Return sRGB in [0, 1] (float32 [N, 3]) from features [N, G] and directions [N, D]."""
+
+    def plain(self) -> HashNetworks | None:
+        """Return the field as tensors that `kernels.ray_rendering` takes. Default: None, it is not
+        of that kind."""
+        return None
 
     def shipped(self) -> dict[str, Tensor]:
         """Return the weights by name, detached. Default: the parameters."""
@@ -166,6 +172,10 @@ class HashField(NetworkField):
         self.color_layers = nn.ParameterList(
             [weight(hidden, SH_WIDTH + geometry), weight(hidden, hidden), weight(3, hidden)]
         )
+
+    def plain(self) -> HashNetworks:
+        density, color = tuple(self.density_layers), tuple(self.color_layers)
+        return HashNetworks(self.table, self.layout, density, color)
 
     def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
         return hash_encode(positions, self.table, self.layout, self.backend, encoded)

@@ -28,6 +28,7 @@ class OccupancyGrid:
         cells = resolution**3
         self.optical_depth = torch.zeros(cells, device=device)
         self.bits = torch.full((cells // 8,), 255, dtype=torch.uint8, device=device)
+        self._distances: tuple[tuple[int, int], Tensor] | None = None
 
     def update(
         self,
@@ -50,6 +51,17 @@ class OccupancyGrid:
             optical_depth = density(self._point_in(part, generator)) * self.step
             raise_to(self.optical_depth, part, optical_depth, self.backend)
         self._refresh()
+
+    def distances(self) -> Tensor:
+        """Return uint8 [G³], on the CPU: how far each cell is from an occupied one
+        (`kernels.cpu.cell_distances`), found anew when the bits have changed."""
+        from effbench.kernels.cpu.cell_distances import cell_distances
+
+        state = (self.bits.data_ptr(), self.bits._version)
+        if self._distances is None or self._distances[0] != state:
+            found = cell_distances(self.bits.numpy(), self.resolution)
+            self._distances = (state, torch.from_numpy(found))
+        return self._distances[1]
 
     def occupied(self) -> Tensor:
         """Return bool [G³]: which cells are sampled."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from effbench.kernels.compaction import keep_prefix, keep_selected
 from effbench.kernels.marching import march
+from effbench.kernels.ray_rendering import HashNetworks, Marching, render_rays
 from effbench.kernels.samples import Samples
 from effbench.kernels.volume_rendering import composite, visible_counts
 from effbench.machine.phases import memory_phase
@@ -198,6 +199,9 @@ class OccupancySampler(Sampler):
     @torch.no_grad()
     def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
         """March in waves of growing length and drop a ray once its transmittance is spent."""
+        plain = field.plain() if self.backend == "cpu" else None
+        if plain:
+            return self._render_at_once(rays, plain, background)
         device = rays.origins.device
         color = torch.zeros(len(rays), 3, device=device)
         left = torch.ones(len(rays), device=device)
@@ -220,6 +224,18 @@ class OccupancySampler(Sampler):
             alive = alive[going]
             wave *= 2
         return color + left[:, None] * background
+
+    def _render_at_once(self, rays: Rays, field: HashNetworks, background: Tensor) -> Tensor:
+        grid = self.grid
+        marching = Marching(
+            *(grid.bits, grid.resolution, self.render_step, self.aabb.near, self.aabb.far),
+            distances=grid.distances(),
+        )
+        return render_rays(
+            *(rays.origins, rays.directions, field, marching),
+            early_stop_eps=self.options.early_stop_eps,
+            background=background,
+        )
 
     def _shade(
         self, samples: Samples, directions: Tensor, left: Tensor, field: RadianceField

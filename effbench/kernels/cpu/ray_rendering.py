@@ -1,0 +1,324 @@
+"""Whole rays in one kernel: march, encode, density, colours where they are seen, composite.
+
+Rays are worked on in groups. Every ray of a group that still lets light through adds a few samples
+to a wave; the wave is encoded level by level and goes through the density network 8 rows at a time,
+so that vectors are full however short each ray's part is. Only samples with a weight go on to the
+colour network. Nothing of a sample is written to memory beyond the group's own buffers.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from effbench.kernels.cpu import PARALLEL, SERIAL
+from effbench.kernels.cpu.hash_blocks import CORNERS, encode
+from effbench.kernels.cpu.marching import _clamp, _interval
+from effbench.kernels.cpu.vectors import COLUMNS, ROWS, tile_add_relu, tile_relu, tile_set
+from effbench.kernels.hash_layout import HashLayout
+
+_GROUP = 512  # rays
+_WINDOW, _WIDEST = 4, 16  # samples that a ray adds to the first wave, and to later ones at most
+_KEPT = 512  # samples that get their colours at once
+_HARMONICS = 16
+_f32 = np.float32
+Array = NDArray[np.float32]
+
+
+def render(
+    origins: Array,
+    directions: Array,
+    near: float,
+    far: float,
+    distances: NDArray[np.uint8],
+    resolution: int,
+    step: float,
+    table: Array,
+    layout: HashLayout,
+    weights: tuple[Array, ...],
+    early_stop_eps: float,
+    least_weight: float,
+    background: Array,
+) -> Array:
+    """Return the colours [R, 3]; see `effbench.kernels.ray_rendering`.
+
+    distances: of `cell_distances`; weights: W1ᵀ, W2ᵀ of the density network and W1ᵀ of the colour
+    network's rows for harmonics and for the geometry, W2ᵀ, W3ᵀ, all padded (`padded`).
+    """
+    colors = np.empty((len(origins), 3), np.float32)
+    limit = math.log(1 / early_stop_eps) if early_stop_eps > 0 else math.inf
+    _render(
+        origins,
+        directions,
+        _f32(near),
+        _f32(far),
+        distances,
+        resolution,
+        _f32(step),
+        table.reshape(-1),
+        layout.scales,
+        layout.strides,
+        layout.dense,
+        layout.offsets,
+        weights,
+        _f32(math.exp(-limit)),
+        _f32(least_weight),
+        background,
+        colors,
+        numba.get_num_threads(),
+    )
+    return colors
+
+
+def padded(matrix: Array, rows: int | None = None) -> Array:
+    """Return a matrix [K, N] with zeros added: columns to a multiple of 16, and rows if wanted."""
+    inner, outer = matrix.shape
+    whole = np.zeros((rows or inner, -(-outer // COLUMNS) * COLUMNS), np.float32)
+    whole[:inner, :outer] = matrix
+    return whole
+
+
+@njit(**SERIAL)
+def _layer_relu(x, width, w, h, rows):  # type: ignore[no-untyped-def]
+    """h = relu(x W) for flat x [rows, width], w [width, N] and flat h [rows, N]."""
+    inner, outer = w.shape
+    flat = w.reshape(-1)
+    for row in range(0, rows, ROWS):
+        for column in range(0, outer, COLUMNS):
+            tile_relu(
+                x, row * width, width, flat, column, outer, h, row * outer + column, outer, inner
+            )  # fmt: skip
+
+
+@njit(**SERIAL)
+def _layer_add_relu(x, width, w, h, rows):  # type: ignore[no-untyped-def]
+    """h = relu(h + x W), of the first rows of x that W has, as in `_layer_relu`."""
+    inner, outer = w.shape
+    flat = w.reshape(-1)
+    for row in range(0, rows, ROWS):
+        for column in range(0, outer, COLUMNS):
+            tile_add_relu(
+                x, row * width, width, flat, column, outer, h, row * outer + column, outer, inner
+            )  # fmt: skip
+
+
+@njit(**SERIAL)
+def _layer(x, width, w, y, rows):  # type: ignore[no-untyped-def]
+    """y = x W, as in `_layer_relu`."""
+    inner, outer = w.shape
+    flat = w.reshape(-1)
+    for row in range(0, rows, ROWS):
+        for column in range(0, outer, COLUMNS):
+            tile_set(
+                x, row * width, width, flat, column, outer, y, row * outer + column, outer, inner
+            )  # fmt: skip
+
+
+@njit(**SERIAL)
+def _harmonics(d, out):  # type: ignore[no-untyped-def]
+    """Write the spherical harmonics of a direction: `effbench.kernels.rays`."""
+    x, y, z = d[0], d[1], d[2]
+    xx, yy, zz = x * x, y * y, z * z
+    out[0] = _f32(0.28209479177387814)
+    out[1] = _f32(-0.48860251190291987) * y
+    out[2] = _f32(0.48860251190291987) * z
+    out[3] = _f32(-0.48860251190291987) * x
+    out[4] = _f32(1.0925484305920792) * x * y
+    out[5] = _f32(-1.0925484305920792) * y * z
+    out[6] = _f32(0.94617469575755997) * zz - _f32(0.31539156525251999)
+    out[7] = _f32(-1.0925484305920792) * x * z
+    out[8] = _f32(0.54627421529603959) * (xx - yy)
+    out[9] = _f32(0.59004358992664352) * y * (yy - _f32(3) * xx)
+    out[10] = _f32(2.8906114426405538) * x * y * z
+    out[11] = _f32(0.45704579946446572) * y * (_f32(1) - _f32(5) * zz)
+    out[12] = _f32(0.3731763325901154) * z * (_f32(5) * zz - _f32(3))
+    out[13] = _f32(0.45704579946446572) * x * (_f32(1) - _f32(5) * zz)
+    out[14] = _f32(1.4453057213202769) * z * (xx - yy)
+    out[15] = _f32(0.59004358992664352) * x * (_f32(3) * yy - xx)
+
+
+@njit(**SERIAL)
+def _march_on(o, d, near, far, distances, resolution, step, k, want, px, py, pz, at):  # type: ignore[no-untyped-def]
+    """Write up to `want` samples from lattice point k on; return their number, the next k, and
+    whether the ray is at its end. Free cells are crossed in cubes as large as their distances."""
+    enter, leave, (ix, iy, iz) = _interval(o, d, max(near, _f32(0)), far)
+    size, last = _f32(resolution), resolution - 1
+    ax, ay, az = abs(ix) / size, abs(iy) / size, abs(iz) / size
+    per_length = _f32(1) / step
+    half = _f32(0.5)
+    count = 0
+    while count < want:
+        t = enter + (_f32(k) + half) * step
+        if not t < leave:
+            return count, k, True
+        ux, uy, uz = o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2]
+        x, y, z = ux * size, uy * size, uz * size
+        cx, cy, cz = min(max(int(x), 0), last), min(max(int(y), 0), last), min(max(int(z), 0), last)
+        free = distances[(cz * resolution + cy) * resolution + cx]
+        if free == 0:
+            px[at + count], py[at + count], pz[at + count] = _clamp(ux), _clamp(uy), _clamp(uz)
+            count += 1
+            k += 1
+            continue
+        beyond = _f32(free - 1)  # further cells to the face of the free cube
+        fx, fy, fz = x - _f32(cx), y - _f32(cy), z - _f32(cz)
+        gx = (_f32(1) - fx if d[0] > 0 else fx) + beyond
+        gy = (_f32(1) - fy if d[1] > 0 else fy) + beyond
+        gz = (_f32(1) - fz if d[2] > 0 else fz) + beyond
+        ahead = max(min(gx * ax, gy * ay, gz * az), _f32(0))
+        lattice = (t + ahead - enter) * per_length - half
+        k = max(k + 1, int(lattice) + int(lattice > int(lattice)))
+    return count, k, False
+
+
+@njit(**SERIAL)
+def _color(  # type: ignore[no-untyped-def]
+    kept, kept_outputs, outputs, kept_rays, kept_weights, by_ray, h2, h3, logits, w, colors, first
+):
+    """Add the colours of the kept samples to their rays."""
+    _, _, _, geometry, second, third = w
+    hidden, ends = geometry.shape[1], third.shape[1]
+    for i in range(kept):
+        start = kept_rays[i] * hidden
+        h2[i * hidden : (i + 1) * hidden] = by_ray[start : start + hidden]
+    rows = (kept + ROWS - 1) // ROWS * ROWS
+    _layer_add_relu(kept_outputs, outputs, geometry, h2, rows)
+    _layer_relu(h2, hidden, second, h3, rows)
+    _layer(h3, second.shape[1], third, logits, rows)
+    one = _f32(1)
+    for i in range(kept):
+        for c in range(3):
+            shade = one / (one + math.exp(-logits[i * ends + c]))
+            colors[first + kept_rays[i], c] += kept_weights[i] * shade
+
+
+@njit(**SERIAL)
+def _render_group(  # type: ignore[no-untyped-def]
+    origins, directions, near, far, distances, resolution, step, table, scales, strides, dense,
+    offsets, w, stop_at, least, background, colors, first, rays, px, py, pz, encoded, h1, out,
+    index, weights, runs, kept_outputs, kept_weights, kept_rays, by_ray, h2, h3, logits, harmonics,
+    ks, left, saved, alive, ended,
+):  # fmt: skip
+    w1, w2, w_harmonics = w[0], w[1], w[2]
+    width, outputs, hidden = w1.shape[0], w2.shape[1], w_harmonics.shape[1]
+    alive_count = 0
+    for r in range(rays):
+        colors[first + r, 0] = colors[first + r, 1] = colors[first + r, 2] = _f32(0)
+        left[r], saved[r], ks[r] = _f32(1), _f32(0), 0
+        alive[r] = r
+        alive_count += 1
+    window = _WINDOW
+    fresh = True
+    while alive_count:
+        count, run_count = 0, 0
+        for a in range(alive_count):
+            r = alive[a]
+            found, ks[r], ended[r] = _march_on(
+                origins[first + r], directions[first + r], near, far, distances, resolution, step,
+                ks[r], window, px, py, pz, count,
+            )  # fmt: skip
+            if found:
+                runs[run_count, 0], runs[run_count, 1], runs[run_count, 2] = r, count, found
+                run_count += 1
+                count += found
+        if fresh:  # of rays that meet anything: what their direction adds to each sample's colour
+            for q in range(run_count):
+                _harmonics(directions[first + runs[q, 0]], harmonics[q * _HARMONICS :])
+            rows = (run_count + ROWS - 1) // ROWS * ROWS
+            _layer(harmonics, _HARMONICS, w_harmonics, h2, rows)
+            for q in range(run_count):
+                r = runs[q, 0]
+                by_ray[r * hidden : (r + 1) * hidden] = h2[q * hidden : (q + 1) * hidden]
+            fresh = False
+        if count == 0:
+            break
+        stop = (count + ROWS - 1) // ROWS * ROWS
+        for i in range(count, stop):
+            px[i] = py[i] = pz[i] = _f32(0.5)
+        encode(
+            px, py, pz, table, scales, strides, dense, offsets, encoded, width, stop, index, weights
+        )  # fmt: skip
+        for start in range(0, stop, _KEPT):  # so that the hidden layer stays in the cache
+            rows = min(_KEPT, stop - start)
+            _layer_relu(encoded[start * width :], width, w1, h1, rows)
+            _layer(h1, w1.shape[1], w2, out[start * outputs :], rows)
+        alive_count, kept = 0, 0
+        for q in range(run_count):
+            r, start, found = runs[q, 0], runs[q, 1], runs[q, 2]
+            light, i = left[r], 0
+            while i < found and light >= stop_at:
+                passed = math.exp(-math.exp(out[(start + i) * outputs]) * step)
+                weight = light * (_f32(1) - passed)
+                light *= passed
+                if weight <= least:
+                    saved[r] += weight
+                else:  # NaN, too
+                    at = (start + i) * outputs
+                    kept_outputs[kept * outputs : (kept + 1) * outputs] = out[at : at + outputs]
+                    kept_weights[kept], kept_rays[kept] = weight + saved[r], r
+                    saved[r] = _f32(0)
+                    kept += 1
+                i += 1
+            left[r] = light
+            if light >= stop_at and not ended[r]:
+                alive[alive_count] = r
+                alive_count += 1
+            if kept + _WIDEST > _KEPT or q == run_count - 1:
+                _color(
+                    kept, kept_outputs, outputs, kept_rays, kept_weights, by_ray, h2, h3, logits, w,
+                    colors, first,
+                )  # fmt: skip
+                kept = 0
+        window = min(2 * window, _WIDEST)
+    for r in range(rays):
+        for c in range(3):
+            colors[first + r, c] += (left[r] + saved[r]) * background[c]
+
+
+@njit(**PARALLEL)
+def _render(  # type: ignore[no-untyped-def]
+    origins, directions, near, far, distances, resolution, step, table, scales, strides, dense,
+    offsets, w, stop_at, least, background, colors, tasks,
+):  # fmt: skip
+    total = len(origins)
+    groups = (total + _GROUP - 1) // _GROUP
+    for task in prange(tasks):
+        room = _GROUP * _WIDEST + ROWS
+        px, py, pz = (
+            np.empty(room, np.float32),
+            np.empty(room, np.float32),
+            np.empty(room, np.float32),
+        )
+        width, hidden, outputs = w[0].shape[0], w[0].shape[1], w[1].shape[1]
+        inner, last, ends = w[2].shape[1], w[4].shape[1], w[5].shape[1]
+        encoded = np.zeros(room * width, np.float32)
+        h1 = np.empty(_KEPT * hidden, np.float32)
+        out = np.empty(room * outputs, np.float32)
+        index = np.zeros((2, CORNERS), np.uint32)
+        weights = np.zeros((2, CORNERS), np.float32)
+        runs = np.empty((_GROUP, 3), np.int64)
+        most = max(_KEPT, _GROUP) + ROWS
+        kept_outputs = np.zeros(most * outputs, np.float32)
+        kept_weights = np.empty(most, np.float32)
+        kept_rays = np.empty(most, np.int64)
+        by_ray = np.empty(_GROUP * inner, np.float32)
+        h2 = np.zeros(most * inner, np.float32)
+        h3 = np.empty(most * last, np.float32)
+        logits = np.empty(most * ends, np.float32)
+        harmonics = np.zeros(most * _HARMONICS, np.float32)
+        ks, left = np.empty(_GROUP, np.int64), np.empty(_GROUP, np.float32)
+        saved = np.empty(_GROUP, np.float32)
+        alive, ended = np.empty(_GROUP, np.int64), np.empty(_GROUP, np.bool_)
+        for group in range(task, groups, tasks):
+            first = group * _GROUP
+            _render_group(
+                origins, directions, near, far, distances, resolution, step, table, scales, strides,
+                dense, offsets, w, stop_at, least, background, colors, first,
+                min(_GROUP, total - first), px, py, pz, encoded, h1, out, index, weights, runs,
+                kept_outputs, kept_weights, kept_rays, by_ray, h2, h3, logits, harmonics, ks, left,
+                saved, alive, ended,
+            )  # fmt: skip

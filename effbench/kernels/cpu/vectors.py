@@ -1,0 +1,160 @@
+"""Operations on short vectors that numba's loops do not compile to, as LLVM instructions.
+
+Arrays are one-dimensional, contiguous and float32 (indices uint32). A tile keeps 8 rows of a
+product in registers, 16 columns each, while it walks along what is summed: one multiply-add per
+cycle and unit, where a loop that numba vectorises also loads and stores. LLVM splits vectors of 16
+for processors that have shorter ones.
+
+numba's cache does not notice a change in this file: delete `__pycache__` beside it after one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+ROWS, COLUMNS = 8, 16  # of a tile
+LANES = 64  # points that are addressed at once, see `blend`
+
+_intrinsic: Any = intrinsic  # untyped: callers leave out the first parameter, numba's own
+_FLAGS = ("contract", "reassoc")  # NaN and infinity stay what they are
+_FLOAT, _INT64, _INT32 = ir.FloatType(), ir.IntType(64), ir.IntType(32)
+
+
+def _data(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    return context.make_array(kind)(context, builder, value).data
+
+
+def _load(builder: Any, pointer: Any, index: Any, width: int = 1) -> Any:
+    at = builder.gep(pointer, [index])
+    if width > 1:
+        at = builder.bitcast(at, ir.VectorType(_FLOAT, width).as_pointer())
+    loaded = builder.load(at)
+    loaded.align = 4
+    return loaded
+
+
+def _store(builder: Any, value: Any, pointer: Any, index: Any) -> None:
+    at = builder.bitcast(builder.gep(pointer, [index]), value.type.as_pointer())
+    builder.store(value, at).align = 4
+
+
+def _everywhere(builder: Any, scalar: Any, width: int) -> Any:
+    """Return a vector of one number."""
+    kind = ir.VectorType(_FLOAT, width)
+    nothing = ir.Constant(kind, ir.Undefined)
+    first = builder.insert_element(nothing, scalar, ir.Constant(_INT32, 0))
+    lanes = ir.Constant(ir.VectorType(_INT32, width), [0] * width)
+    return builder.shuffle_vector(first, nothing, lanes)
+
+
+def _number(value: int) -> Any:
+    return ir.Constant(_INT64, value)
+
+
+def _make_tile(mode: Literal["set", "relu", "add_relu"]) -> Any:
+    @_intrinsic
+    def tile(_, a, _a0, _lda, b, _b0, _ldb, c, _c0, _ldc, _inner):  # type: ignore[no-untyped-def]
+        long = types.int64
+        signature = types.void(a, long, long, b, long, long, c, long, long, long)
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointers = [_data(context, builder, signature.args[i], arguments[i]) for i in (0, 3, 6)]
+            _tile(builder, mode, pointers, [arguments[i] for i in (1, 2, 4, 5, 7, 8, 9)])
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return tile
+
+
+def _tile(builder: Any, mode: str, pointers: Any, numbers: Any) -> None:
+    """Write the loop over what is summed, with a register per row."""
+    (a, b, c), (a0, lda, b0, ldb, c0, ldc, inner) = pointers, numbers
+    zero = ir.Constant(ir.VectorType(_FLOAT, COLUMNS), [0.0] * COLUMNS)
+    rows_a = [builder.add(a0, builder.mul(lda, _number(row))) for row in range(ROWS)]
+    rows_c = [builder.add(c0, builder.mul(ldc, _number(row))) for row in range(ROWS)]
+    started = [_load(builder, c, at, COLUMNS) if mode == "add_relu" else zero for at in rows_c]
+    before = builder.block
+    loop, done = builder.append_basic_block("sum"), builder.append_basic_block("done")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    k = builder.phi(_INT64)
+    k.add_incoming(_number(0), before)
+    sums = [builder.phi(zero.type) for _ in range(ROWS)]
+    for total, start in zip(sums, started, strict=True):
+        total.add_incoming(start, before)
+    row_b = _load(builder, b, builder.add(b0, builder.mul(k, ldb)), COLUMNS)
+    grown = []
+    for total, row in zip(sums, rows_a, strict=True):
+        factor = _everywhere(builder, _load(builder, a, builder.add(row, k)), COLUMNS)
+        product = builder.fmul(factor, row_b, flags=_FLAGS)
+        grown.append(builder.fadd(product, total, flags=_FLAGS))
+    following = builder.add(k, _number(1))
+    k.add_incoming(following, loop)
+    for total, sum_ in zip(sums, grown, strict=True):
+        total.add_incoming(sum_, loop)
+    builder.cbranch(builder.icmp_signed("<", following, inner), loop, done)
+    builder.position_at_end(done)
+    for sum_, at in zip(grown, rows_c, strict=True):
+        negative = builder.fcmp_ordered("<", sum_, zero)
+        value = sum_ if mode == "set" else builder.select(negative, zero, sum_)
+        _store(builder, value, c, at)
+
+
+# tile(A, a0, lda, B, b0, ldb, C, c0, ldc, K): of 8 rows and 16 columns from C[c0] on,
+# C[m·ldc + n] becomes Σ_k A[a0 + m·lda + k] · B[b0 + k·ldb + n], K ≥ 1
+tile_set = _make_tile("set")
+tile_relu = _make_tile("relu")  # and 0 where that is negative
+tile_add_relu = _make_tile("add_relu")  # C itself added before
+
+
+@_intrinsic
+def blend(_, rows, index, weights, _lane, out, _at):  # type: ignore[no-untyped-def]
+    """Write the mean of 8 pairs of `rows`, weighted: blend(rows, index, weights, lane, out, at) has
+    out[at + f] = Σ_c weights[c·64 + lane] · rows[2·index[c·64 + lane] + f] for f in (0, 1)."""
+    signature = types.void(rows, index, weights, types.int64, out, types.int64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        table, places, factors, target = (
+            _data(context, builder, signature.args[i], arguments[i]) for i in (0, 1, 2, 4)
+        )
+        sums: list[Any] = [None, None]  # two chains, so that one does not wait for the other
+        for corner in range(8):
+            entry = builder.add(arguments[3], _number(corner * LANES))
+            row = builder.zext(_load(builder, places, entry), _INT64)
+            pair = _load(builder, table, builder.shl(row, _number(1)), 2)
+            factor = _everywhere(builder, _load(builder, factors, entry), 2)
+            product = builder.fmul(factor, pair, flags=_FLAGS)
+            chain = corner % 2
+            sums[chain] = (
+                product if sums[chain] is None else builder.fadd(product, sums[chain], flags=_FLAGS)
+            )
+        _store(builder, builder.fadd(*sums, flags=_FLAGS), target, arguments[5])
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@_intrinsic
+def prefetch(_, rows, _row):  # type: ignore[no-untyped-def]
+    """Ask for rows[2·row] to be brought near: prefetch(rows, row)."""
+    signature = types.void(rows, types.int64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, _INT32, _INT32, _INT32])
+        function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+            builder.module, kind, "llvm.prefetch.p0"
+        )
+        table = _data(context, builder, signature.args[0], arguments[0])
+        at = builder.bitcast(builder.gep(table, [builder.shl(arguments[1], _number(1))]), byte)
+        reading, keep, data = (ir.Constant(_INT32, value) for value in (0, 3, 1))
+        builder.call(function, [at, reading, keep, data])
+        return context.get_dummy_value()
+
+    return signature, generate

@@ -1,0 +1,141 @@
+"""Rays to colours in one operation, for a field of a hash encoding and two small networks.
+
+The definition is what its parts are elsewhere: every sample of a ray in an occupied cell, half a
+step behind the lattice (`marching`), as far as it sees transmittance ≥ `early_stop_eps`
+(`volume_rendering.visible_counts`), its density and colour, and their composite. Rendering needs
+no gradient, so nothing of a sample has to be kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from effbench.kernels.compaction import keep_prefix
+from effbench.kernels.hash_encoding import hash_encode
+from effbench.kernels.hash_layout import HashLayout
+from effbench.kernels.marching import march_reference
+from effbench.kernels.rays import SH_WIDTH, spherical_harmonics
+from effbench.kernels.volume_rendering import composite_reference, visible_counts
+
+# Samples of less weight get no colour of their own from the CPU kernel: the next sample of their
+# ray that does, or the background, has their weight besides its own.
+LEAST_WEIGHT = 1e-4
+
+
+@dataclass(frozen=True)
+class HashNetworks:
+    """An Instant-NGP field as plain tensors: table [S, 2], layers [out, in] without biases.
+
+    density: two layers, L·2 → H → 1 + G, of which output 0 is the logarithm of the density; color:
+    three, 16 + G → H → H → 3 logits, of spherical harmonics and the other outputs.
+    """
+
+    table: Tensor
+    layout: HashLayout
+    density: tuple[Tensor, Tensor]
+    color: tuple[Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Marching:
+    """How rays go through the grid; notation as in `marching`, `distances` of
+    `cpu.cell_distances`, needed by the CPU kernel alone."""
+
+    bits: Tensor
+    resolution: int
+    step: float
+    near: float
+    far: float
+    distances: Tensor | None = None
+
+
+def render_rays(
+    origins: Tensor,
+    directions: Tensor,
+    field: HashNetworks,
+    marching: Marching,
+    early_stop_eps: float,
+    background: Tensor,
+) -> Tensor:
+    """Return colours float32 [R, 3] over `background` [3], on the CPU.
+
+    origins, directions: float32 [R, 3] in the unit cube. Computed in float32.
+    """
+    from effbench.kernels.cpu import ray_rendering as cpu
+
+    assert marching.distances is not None
+    first, second, third = (layer.detach().float() for layer in field.color)
+    density = [layer.detach().float().t().contiguous().numpy() for layer in field.density]
+    outputs = cpu.padded(density[1]).shape[1]
+    # a network's own output, of which column 0, the density, has no part in the colour
+    geometry = torch.zeros(outputs, len(first))
+    geometry[1 : 1 + first.shape[1] - SH_WIDTH] = first[:, SH_WIDTH:].t()
+    hidden = cpu.padded(density[0])
+    inner = cpu.padded(geometry.numpy())
+    last = cpu.padded(second.t().numpy(), rows=inner.shape[1])
+    weights = (
+        hidden,
+        cpu.padded(density[1], rows=hidden.shape[1]),
+        cpu.padded(first[:, :SH_WIDTH].t().numpy()),
+        inner,
+        last,
+        cpu.padded(third.t().numpy(), rows=last.shape[1]),
+    )
+    colors = cpu.render(
+        origins.contiguous().numpy(),
+        directions.contiguous().numpy(),
+        marching.near,
+        marching.far,
+        marching.distances.numpy(),
+        marching.resolution,
+        marching.step,
+        field.table.detach().numpy(),
+        field.layout,
+        weights,
+        early_stop_eps,
+        LEAST_WEIGHT,
+        background.float().numpy(),
+    )
+    return torch.from_numpy(colors)
+
+
+def render_rays_reference(
+    origins: Tensor,
+    directions: Tensor,
+    field: HashNetworks,
+    marching: Marching,
+    early_stop_eps: float,
+    background: Tensor,
+) -> Tensor:
+    """The definition: all samples of all rays, then networks and composite."""
+    count = len(origins)
+    samples = march_reference(
+        origins,
+        directions,
+        torch.full((count,), marching.near),
+        marching.bits,
+        marching.resolution,
+        marching.step,
+        torch.full((count,), 0.5),
+        1 << 20,
+        marching.far,
+    )
+    encoded = hash_encode(samples.positions, field.table, field.layout, "reference")
+    output = _network(encoded, field.density)
+    optical_depth = output[:, 0].exp() * marching.step
+    seen = visible_counts(optical_depth, samples.offsets, early_stop_eps, "reference")
+    samples, kept = keep_prefix(samples, seen, backend="reference")
+    harmonics = spherical_harmonics(directions, "reference")[samples.rays]
+    logits = _network(torch.cat([harmonics, output[kept, 1:]], 1), field.color)
+    behind = background.expand(count, 3)
+    return composite_reference(optical_depth[kept], logits.sigmoid(), samples.offsets, behind)[0]
+
+
+def _network(x: Tensor, layers: tuple[Tensor, ...]) -> Tensor:
+    for layer in layers[:-1]:
+        x = functional.linear(x, layer).relu()
+    return functional.linear(x, layers[-1])
