@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import os
+import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -54,3 +55,17 @@ def test_a_failed_json_write_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="not JSON serializable"):
         files.write_json(path, {1, 2})
     assert json.loads(path.read_text()) == 1
+
+
+def test_the_cache_is_where_the_variable_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EFFBENCH_CACHE", "~/kept")
+    assert files.cache_folder() == Path.home() / "kept"
+
+
+def test_a_user_without_a_home_has_a_cache_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EFFBENCH_CACHE")
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda _: "~/.cache/effbench")
+    found = files.cache_folder()
+    assert found.is_absolute()
+    assert found.parent == Path(tempfile.gettempdir())
+    assert found.name.startswith("effbench-")

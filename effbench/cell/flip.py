@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from effbench.cell.filters import along_x, along_y
 from effbench.kernels.cpu import SERIAL
 
 # A screen 0.7 m wide with 3840 pixels, seen from 0.7 m
@@ -119,7 +120,7 @@ def _features(plane: Plane, features: tuple[Plane, ...]) -> Plane:
 
 def _smoothed(plane: Plane, across: Plane, along: Plane) -> Plane:
     """Return a plane filtered along x, then along y; beyond its border are the border's values."""
-    filtered: Plane = _columns(_rows(plane, across), along)
+    filtered: Plane = along_y(along_x(plane, across), along)
     return filtered
 
 
@@ -132,37 +133,6 @@ def _largest_distance() -> float:
     green, blue = lab[:, 0, 0].astype(np.float64), lab[:, 0, 1].astype(np.float64)
     hyab = abs(green[0] - blue[0]) + math.hypot(green[1] - blue[1], green[2] - blue[2])
     return float(hyab**_QC)
-
-
-@njit(**SERIAL)
-def _rows(plane, taps):  # type: ignore[no-untyped-def]
-    height, width = plane.shape
-    radius = len(taps) // 2
-    out = np.zeros_like(plane)
-    wide = np.empty(width + 2 * radius, np.float32)
-    for y in range(height):
-        for x in range(len(wide)):
-            wide[x] = plane[y, min(max(x - radius, 0), width - 1)]
-        row = out[y]
-        for k in range(len(taps)):
-            weight, shifted = taps[k], wide[k : k + width]
-            for x in range(len(row)):
-                row[x] += weight * shifted[x]
-    return out
-
-
-@njit(**SERIAL)
-def _columns(plane, taps):  # type: ignore[no-untyped-def]
-    height, _ = plane.shape
-    radius = len(taps) // 2
-    out = np.zeros_like(plane)
-    for y in range(height):
-        row = out[y]
-        for k in range(len(taps)):
-            weight, other = taps[k], plane[min(max(y + k - radius, 0), height - 1)]
-            for x in range(len(row)):
-                row[x] += weight * other[x]
-    return out
 
 
 @njit(**SERIAL)

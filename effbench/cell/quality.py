@@ -18,7 +18,7 @@ from effbench.errors import Diverged, EffbenchError
 Image = NDArray[np.uint8]
 Scorer = Callable[[Image, Image], float]
 
-SSIM_WINDOW = 11  # px: scikit-image truncates σ = 1.5 at 3.5 σ, a radius of 5
+SSIM_WINDOW = 11  # px
 
 
 def quantise(image: torch.Tensor | NDArray[np.floating[Any]]) -> Image:
@@ -50,24 +50,15 @@ def ssim(prediction: Image, truth: Image) -> float:
     """Return the mean structural similarity (Wang et al. 2004) over channels, at most 1.
 
     Gaussian window of 11 pixels, σ = 1.5, K = (0.01, 0.03), population covariance, averaged over
-    the valid region: scikit-image leaves out the 5 pixels at each border, where the window would
-    reach beyond the image. NaN for an image with a side below 11 pixels, which has none.
+    the valid region: without the 5 pixels at each border, where the window would reach beyond the
+    image. NaN for an image with a side below 11 pixels, which has none.
     """
-    from skimage.metrics import structural_similarity
+    from effbench.cell import ssim as similarity  # numba: slow to import
 
     same_shape(prediction, truth)
     if min(truth.shape[:2]) < SSIM_WINDOW:
         return math.nan
-    value = structural_similarity(  # type: ignore[no-untyped-call]
-        prediction.astype(np.float64) / 255,
-        truth.astype(np.float64) / 255,
-        data_range=1.0,
-        channel_axis=-1,
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-    )
-    return float(value)
+    return similarity.ssim(prediction, truth)
 
 
 def flip(prediction: Image, truth: Image) -> float:

@@ -93,7 +93,7 @@ def render_rays(
         marching.distances.numpy(),
         marching.resolution,
         marching.step,
-        field.table.detach().numpy(),
+        field.table.detach().float().numpy(),
         field.layout,
         weights,
         early_stop_eps,

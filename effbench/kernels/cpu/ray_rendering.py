@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from effbench.kernels.cpu import PARALLEL, SERIAL
 from effbench.kernels.cpu.hash_blocks import CORNERS, encode
 from effbench.kernels.cpu.marching import _clamp, _interval
-from effbench.kernels.cpu.vectors import COLUMNS, ROWS, tile_add_relu, tile_relu, tile_set
+from effbench.kernels.cpu.vectors import COLUMNS, ROWS, exp_16, tile_add_relu, tile_relu, tile_set
 from effbench.kernels.hash_layout import HashLayout
 
 _GROUP = 512  # rays
@@ -183,16 +183,22 @@ def _color(  # type: ignore[no-untyped-def]
     _, _, _, geometry, second, third = w
     hidden, ends = geometry.shape[1], third.shape[1]
     for i in range(kept):
-        start = kept_rays[i] * hidden
-        h2[i * hidden : (i + 1) * hidden] = by_ray[start : start + hidden]
+        start, to = kept_rays[i] * hidden, i * hidden
+        for f in range(hidden):
+            h2[to + f] = by_ray[start + f]
     rows = (kept + ROWS - 1) // ROWS * ROWS
     _layer_add_relu(kept_outputs, outputs, geometry, h2, rows)
     _layer_relu(h2, hidden, second, h3, rows)
     _layer(h3, second.shape[1], third, logits, rows)
     one = _f32(1)
+    for i in range(rows):  # the four first of each row together: three colours and nothing
+        for c in range(4):
+            logits[i * 4 + c] = -logits[i * ends + c]
+    for at in range(0, 4 * rows, COLUMNS):
+        exp_16(logits, at)
     for i in range(kept):
         for c in range(3):
-            shade = one / (one + math.exp(-logits[i * ends + c]))
+            shade = one / (one + logits[i * 4 + c])
             colors[first + kept_rays[i], c] += kept_weights[i] * shade
 
 
@@ -201,16 +207,15 @@ def _render_group(  # type: ignore[no-untyped-def]
     origins, directions, near, far, distances, resolution, step, table, scales, strides, dense,
     offsets, w, stop_at, least, background, colors, first, rays, px, py, pz, encoded, h1, out,
     index, weights, runs, kept_outputs, kept_weights, kept_rays, by_ray, h2, h3, logits, harmonics,
-    ks, left, saved, alive, ended,
+    ks, left, saved, alive, ended, passes,
 ):  # fmt: skip
     w1, w2, w_harmonics = w[0], w[1], w[2]
     width, outputs, hidden = w1.shape[0], w2.shape[1], w_harmonics.shape[1]
-    alive_count = 0
     for r in range(rays):
         colors[first + r, 0] = colors[first + r, 1] = colors[first + r, 2] = _f32(0)
         left[r], saved[r], ks[r] = _f32(1), _f32(0), 0
         alive[r] = r
-        alive_count += 1
+    alive_count = rays
     window = _WINDOW
     fresh = True
     while alive_count:
@@ -246,19 +251,29 @@ def _render_group(  # type: ignore[no-untyped-def]
             rows = min(_KEPT, stop - start)
             _layer_relu(encoded[start * width :], width, w1, h1, rows)
             _layer(h1, w1.shape[1], w2, out[start * outputs :], rows)
+        for i in range(stop):  # what passes each sample: exp(−density·step)
+            passes[i] = out[i * outputs]
+        for at in range(0, stop, COLUMNS):
+            exp_16(passes, at)
+        for i in range(stop):
+            passes[i] *= -step
+        for at in range(0, stop, COLUMNS):
+            exp_16(passes, at)
         alive_count, kept = 0, 0
         for q in range(run_count):
             r, start, found = runs[q, 0], runs[q, 1], runs[q, 2]
             light, i = left[r], 0
             while i < found and light >= stop_at:
-                passed = math.exp(-math.exp(out[(start + i) * outputs]) * step)
+                passed = passes[start + i]
                 weight = light * (_f32(1) - passed)
                 light *= passed
                 if weight <= least:
                     saved[r] += weight
                 else:  # NaN, too
                     at = (start + i) * outputs
-                    kept_outputs[kept * outputs : (kept + 1) * outputs] = out[at : at + outputs]
+                    to = kept * outputs
+                    for f in range(outputs):
+                        kept_outputs[to + f] = out[at + f]
                     kept_weights[kept], kept_rays[kept] = weight + saved[r], r
                     saved[r] = _f32(0)
                     kept += 1
@@ -312,6 +327,7 @@ def _render(  # type: ignore[no-untyped-def]
         harmonics = np.zeros(most * _HARMONICS, np.float32)
         ks, left = np.empty(_GROUP, np.int64), np.empty(_GROUP, np.float32)
         saved = np.empty(_GROUP, np.float32)
+        passes = np.zeros(room + COLUMNS, np.float32)
         alive, ended = np.empty(_GROUP, np.int64), np.empty(_GROUP, np.bool_)
         for group in range(task, groups, tasks):
             first = group * _GROUP
@@ -320,5 +336,5 @@ def _render(  # type: ignore[no-untyped-def]
                 dense, offsets, w, stop_at, least, background, colors, first,
                 min(_GROUP, total - first), px, py, pz, encoded, h1, out, index, weights, runs,
                 kept_outputs, kept_weights, kept_rays, by_ray, h2, h3, logits, harmonics, ks, left,
-                saved, alive, ended,
+                saved, alive, ended, passes,
             )  # fmt: skip

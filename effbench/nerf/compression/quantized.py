@@ -108,7 +108,7 @@ class QuantizedHash(QuantizedForm):
         return {
             "quantized": f"hash table in {self._precision}",
             "table_relative_error": self._error,
-            "rendering": "with the table turned back into fp32",
+            "table": "turned back into fp32 for rendering",
         }
 
     def exportable(self, intrinsics: Intrinsics) -> Exportable | None:

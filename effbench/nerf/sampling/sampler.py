@@ -73,6 +73,11 @@ class Sampler(ABC):
         found at the samples it placed (detached). Default: none."""
         return None
 
+    def at_once(self, field: RadianceField) -> HashNetworks | None:
+        """Return the field if `render` does all of it in one kernel, in fp32. Default: None, it is
+        rendered by its parts."""
+        return None
+
     def state(self) -> dict[str, Tensor]:
         """Return what rendering needs. Default: nothing."""
         return {}
@@ -199,8 +204,7 @@ class OccupancySampler(Sampler):
     @torch.no_grad()
     def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
         """March in waves of growing length and drop a ray once its transmittance is spent."""
-        plain = field.plain() if self.backend == "cpu" else None
-        if plain:
+        if plain := self.at_once(field):
             return self._render_at_once(rays, plain, background)
         device = rays.origins.device
         color = torch.zeros(len(rays), 3, device=device)
@@ -224,6 +228,9 @@ class OccupancySampler(Sampler):
             alive = alive[going]
             wave *= 2
         return color + left[:, None] * background
+
+    def at_once(self, field: RadianceField) -> HashNetworks | None:
+        return field.plain() if self.backend == "cpu" else None
 
     def _render_at_once(self, rays: Rays, field: HashNetworks, background: Tensor) -> Tensor:
         grid = self.grid

@@ -210,6 +210,7 @@ class RadianceFieldMethod(Method):
         return {
             "backend": " + ".join(name for name in (self.library, self.backend) if name),
             "precision": self.field.precision,
+            "rendering": "one kernel, fp32" if self.sampler.at_once(self.field) else "by parts",
             "render_rays_per_chunk": self._RENDER_RAYS,
             "rays_last_step": self.ray_count,
             "samples_last_step": self.sample_count,

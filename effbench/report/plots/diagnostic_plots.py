@@ -36,6 +36,7 @@ _QUANTITIES = {"pixel_loss": "pixel loss", "sample_weight": "weight of a sample"
 _PHASES = {  # marker, colour, name
     "warmup": ("^", "#999999", "training, warm-up"),
     "steady": ("o", "#0173b2", "training, steady"),
+    "grid": ("D", "#029e73", "updates of the grid"),
     "render": ("s", "#de8f05", "rendering"),
 }
 _GRADIENT = "#cc3311"
