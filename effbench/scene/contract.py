@@ -81,7 +81,9 @@ class Scene:
     box: float32 [2, 3], world-space minimum and maximum corner of what is to be modelled;
     near, far: ray bounds in world units; background: sRGB colour behind transparent pixels;
     manifest: SHA-256 over the split's files or, for made scenes, over the pixels and poses;
-    verified: whether that hash was compared with one shipped with effbench;
+    verified: whether that hash was compared with one shipped with effbench; opaque: whether every
+    ray of every camera ends on something, as in a photograph, so that a random background in
+    training asks for nothing that is not there;
     notes: warnings that belong in the record (skipped frames and the like).
     """
 
@@ -94,6 +96,7 @@ class Scene:
     manifest: str
     verified: bool = False
     background: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    opaque: bool = False
     notes: tuple[str, ...] = ()
 
 

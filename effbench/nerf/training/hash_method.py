@@ -43,7 +43,7 @@ class HashConfig:
     weight_decay: float = 1e-6  # L2, networks only
     decay: Literal["exponential", "none"] = "exponential"
     loss: Literal["huber", "mse"] = "huber"
-    background: Literal["random", "scene"] = "random"  # in training, where images have alpha
+    background: Literal["random", "scene"] = "random"  # in training, of objects and captures
     ema: float = 0.0  # decay of the weight average; 0 for none
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"  # of the networks
     buffers: Literal["auto", "fixed", "exact"] = "auto"  # of a step; auto: fixed on CUDA

@@ -253,7 +253,8 @@ class RadianceFieldMethod(Method):
 
     def matched(self, pixels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return the colours to match and the background behind each ray, both [R, 3]."""
-        if self.options.background == "random" and self.pixels.has_alpha:
+        opaque = self.context.scene.opaque
+        if self.options.background == "random" and (self.pixels.has_alpha or opaque):
             background = torch.rand(len(pixels), 3, generator=generator, device=self.device)
         else:
             background = self.scene_background.expand(len(pixels), 3)

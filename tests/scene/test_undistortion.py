@@ -1,0 +1,51 @@
+"""A lens' images on a pinhole: points come to lie where the pinhole sees them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from effbench.scene import Intrinsics
+from effbench.scene.undistortion import distorted, resampling
+
+PINHOLE = Intrinsics(120, 90, 100.0, 102.0, 61.0, 44.0)
+LENSES = [(0.06, -0.08, -0.001, 0.0002), (-0.2, 0.05, 0.0, 0.0), (0.1, 0.0, 0.004, -0.003)]
+
+
+def test_equal_cameras_need_no_resampling() -> None:
+    assert resampling(PINHOLE, (0, 0, 0, 0), PINHOLE) is None
+
+
+def test_distortion_is_opencvs() -> None:
+    u, v = np.array([0.3]), np.array([-0.2])
+    x, y = distorted(u, v, (0.1, 0.02, 0.01, -0.02))
+    r2 = 0.13
+    radial = 1 + 0.1 * r2 + 0.02 * r2**2
+    assert x[0] == pytest.approx(0.3 * radial + 2 * 0.01 * -0.06 - 0.02 * (r2 + 2 * 0.09))
+    assert y[0] == pytest.approx(-0.2 * radial + 2 * -0.02 * -0.06 + 0.01 * (r2 + 2 * 0.04))
+
+
+@pytest.mark.parametrize("lens", LENSES)
+def test_a_spot_lies_where_the_pinhole_sees_it(lens: tuple[float, float, float, float]) -> None:
+    for u, v in [(0.0, 0.0), (0.35, -0.25), (-0.4, 0.3), (0.2, 0.35)]:
+        x, y = distorted(np.array(u), np.array(v), lens)
+        rows, columns = np.mgrid[: PINHOLE.height, : PINHOLE.width] + 0.5
+        at = PINHOLE.fx * x + PINHOLE.cx, PINHOLE.fy * y + PINHOLE.cy
+        spot = 250 * np.exp(-((columns - at[0]) ** 2 + (rows - at[1]) ** 2) / 8)
+        warp = resampling(PINHOLE, lens, PINHOLE)
+        assert warp is not None
+        seen = warp(spot[..., None].astype(np.uint8)).astype(float)[..., 0]
+        total = seen.sum()
+        found = (seen * columns).sum() / total, (seen * rows).sum() / total
+        expected = PINHOLE.fx * u + PINHOLE.cx, PINHOLE.fy * v + PINHOLE.cy
+        assert found == pytest.approx(expected, abs=0.25)
+
+
+def test_another_pinhole_is_shifted_and_scaled() -> None:
+    other = Intrinsics(120, 90, 100.0, 102.0, 65.0, 44.0)
+    warp = resampling(other, (0, 0, 0, 0), PINHOLE)
+    assert warp is not None
+    assert warp.largest_move == pytest.approx(4)
+    assert warp.outside == pytest.approx(4 / 120, abs=0.01)
+    columns = np.tile(np.arange(120, dtype=np.uint8), (90, 1))[..., None]
+    assert warp(columns)[10, :100, 0].tolist() == list(range(4, 104))
