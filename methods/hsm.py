@@ -79,6 +79,10 @@ class HSMOnProposal(HashMethod):
         }
     }
 
+    @property
+    def contracts(self) -> bool:
+        return self.config.contract
+
     def build_sampler(self) -> Sampler:
         seed = self.context.seed
         return ProposalSampler(self.config, self.aabb, self.device, self.backend, seed)

@@ -56,6 +56,7 @@ _INDOOR = (
 _HOLD = 8  # every so many views one is held out
 _NEAR_OF_POINTS, _NEAR = 0.55, 0.2  # of the least depth of a point; without points, in units
 _FAR = 1e3
+_INNER = 1.0  # half side of what is not contracted: what the cameras stand around
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")
 _MOST_MISSING = 0.5  # of the images: more is a wrong folder
 _SET_ROOT = "set EFFBENCH_SCENES or pass --scenes-root"
@@ -156,6 +157,7 @@ class _Loader:
             box=np.array([[-half] * 3, [half] * 3], np.float32),
             manifest=self.manifest(),
             opaque=True,
+            inner=np.array([[-_INNER] * 3, [_INNER] * 3], np.float32),
             notes=tuple(self.notes),
         )
 

@@ -78,7 +78,9 @@ class Views:
 class Scene:
     """A scene ready to train on.
 
-    box: float32 [2, 3], world-space minimum and maximum corner of what is to be modelled;
+    box: float32 [2, 3], world-space minimum and maximum corner of what is to be modelled; inner:
+    the same of what is in the middle, for scenes that go on without end: methods that can contract
+    all of space do so beyond it, the others model the box;
     near, far: ray bounds in world units; background: sRGB colour behind transparent pixels;
     manifest: SHA-256 over the split's files or, for made scenes, over the pixels and poses;
     verified: whether that hash was compared with one shipped with effbench; opaque: whether every
@@ -97,6 +99,7 @@ class Scene:
     verified: bool = False
     background: tuple[float, float, float] = (1.0, 1.0, 1.0)
     opaque: bool = False
+    inner: NDArray[np.float32] | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -21,7 +21,8 @@ from effbench.nerf.sampling.rays import Aabb, Rays
 class Chords:
     """What lies of R rays inside the cube and between near and far.
 
-    rays: the H rays that meet it; index: int64 [H], which ones they are; enter, leave: [H, 1].
+    rays: the H rays that meet it; index: int64 [H], which ones they are; enter, leave: [H, 1], in
+    the coordinate along a ray in which samples and edges are given: here the distance.
     """
 
     rays: Rays
@@ -40,6 +41,14 @@ class Chords:
     def __len__(self) -> int:
         return len(self.index)
 
+    def distances(self, t: Tensor) -> Tensor:
+        """Return the distances of samples [H, K]."""
+        return t
+
+    def lengths(self, t: Tensor, edges: Tensor) -> Tensor:
+        """Return what the bins [H, K + 1] around samples [H, K] are long in the field's cube."""
+        return edges.diff(dim=1)
+
     def positions(self, t: Tensor) -> Tensor:
         """Return the points [H·K, 3] at distances `t` [H, K]."""
         origins, directions = self.rays.origins[:, None], self.rays.directions[:, None]
@@ -51,7 +60,8 @@ class Chords:
         counts[self.index] = t.shape[1]
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         ray = self.index.repeat_interleave(t.shape[1])
-        return Samples(self.positions(t), t.flatten(), ray, offsets, deltas.flatten())
+        distances = self.distances(t).flatten()
+        return Samples(self.positions(t), distances, ray, offsets, deltas.flatten())
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.inverse_cdf import sample_pdf
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.fields.field import TruncatedExp
+from effbench.nerf.sampling.contraction import Disparities
 from effbench.nerf.sampling.histograms import (
     Chords,
     Histogram,
@@ -45,6 +46,7 @@ class ProposalOptions:
     proposal_hidden: int = 16  # neurons of its hidden layer
     proposal_warmup: int = 1000  # iterations of annealed weights and of learning at every one
     proposal_every: int = 5  # iterations between the networks' steps after that
+    contract: bool = True  # all of space, for captures: beyond an inner cube it is contracted
 
     def __post_init__(self) -> None:
         if not self.proposal_samples or min(*self.proposal_samples, self.field_samples) < 2:
@@ -123,11 +125,11 @@ class ProposalSampler(Sampler):
         return self.options.proposal_every
 
     def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
-        chords = Chords.of(rays, self.aabb)
+        chords = self._chords(rays)
         with torch.set_grad_enabled(self._learning):
             t, histograms = self._resample(chords, generator)
         edges = _own_edges(t, chords)
-        samples = chords.pack(t, edges.diff(dim=1))
+        samples = chords.pack(t, chords.lengths(t, edges))
         learning = histograms if self._learning else ()
         return ProposalPlaced(samples=samples, edges=edges, histograms=learning)
 
@@ -141,10 +143,13 @@ class ProposalSampler(Sampler):
 
     @torch.no_grad()
     def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
-        chords = Chords.of(rays, self.aabb)
+        chords = self._chords(rays)
         t, _ = self._resample(chords, None)
-        samples = chords.pack(t, _own_edges(t, chords).diff(dim=1))
+        samples = chords.pack(t, chords.lengths(t, _own_edges(t, chords)))
         return shade(samples, rays, field, background, self.backend)
+
+    def _chords(self, rays: Rays) -> Chords:
+        return (Disparities if self.aabb.contracted else Chords).of(rays, self.aabb)
 
     def _resample(
         self, chords: Chords, generator: torch.Generator | None
@@ -156,7 +161,8 @@ class ProposalSampler(Sampler):
             t = self._draw(histograms[-1], count, generator)
             edges = edges_between(t, enter, leave)
             density = network(chords.positions(t)).view_as(t)
-            histograms.append(Histogram(edges, rendering_weights(density * edges.diff(dim=1))))
+            optical_depth = density * chords.lengths(t, edges)
+            histograms.append(Histogram(edges, rendering_weights(optical_depth)))
         t = self._draw(histograms[-1], self.options.field_samples, generator)
         return t, tuple(histograms[1:])
 

@@ -39,7 +39,7 @@ class RadianceFieldMethod(Method):
         self.device = context.device
         self.backend, self.library = libraries.split(context.backend, self.device)
         self.generator = torch.Generator(self.device).manual_seed(context.seed)
-        self.aabb = Aabb.of(context.scene, self.device)
+        self.aabb = Aabb.of(context.scene, self.device, contract=self.contracts)
         self.pixels = self.build_pixels()
         self.scene_background = torch.tensor(context.scene.background, device=self.device)
         self.options = self.build_options()
@@ -61,6 +61,11 @@ class RadianceFieldMethod(Method):
         self.figures: Mapping[str, Tensor] = {}  # of the last step, by the learner
         self.steps = StepLog()
         self.fixed = fixed_step(self, self.ray_count, self._MOST_RAYS)
+
+    @property
+    def contracts(self) -> bool:
+        """Whether the sampler reaches beyond a capture's inner box. Default: no."""
+        return False
 
     @property
     def cube(self) -> Aabb:
@@ -210,6 +215,7 @@ class RadianceFieldMethod(Method):
         return {
             "backend": " + ".join(name for name in (self.library, self.backend) if name),
             "precision": self.field.precision,
+            "space": "contracted" if self.aabb.contracted else "box",
             "rendering": "one kernel, fp32" if self.sampler.at_once(self.field) else "by parts",
             "render_rays_per_chunk": self._RENDER_RAYS,
             "rays_last_step": self.ray_count,
