@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from effbench.errors import SceneError
 from effbench.scene.lazy import Lazy
 from effbench.scene.readers import fail, read_bytes
+from effbench.scene.undistortion import Lens
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,19 +53,6 @@ _SINGLE_FOCAL = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
 _READ = ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV")
 _MOST_PIXELS = 1 << 20  # per side: larger is a damaged file
 _AGAIN = "export the model again"
-
-
-class Lens(NamedTuple):
-    """A camera in pixels of the size it was calibrated at; radial (k1, k2) and tangential (p1, p2)
-    distortion as in OpenCV, zeros for a pinhole."""
-
-    width: int
-    height: int
-    fx: float
-    fy: float
-    cx: float
-    cy: float
-    distortion: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)

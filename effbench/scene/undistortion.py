@@ -4,8 +4,9 @@ lens shows what it sees. Radial and tangential distortion as in OpenCV."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from effbench.errors import SceneError
 from effbench.scene.contract import Intrinsics
 from effbench.scene.lazy import Lazy
 
@@ -16,6 +17,30 @@ else:
     np = Lazy("numpy")
 
 Distortion = tuple[float, float, float, float]  # k1, k2, p1, p2
+
+
+class Lens(NamedTuple):
+    """A camera in pixels of the size it was calibrated at; radial (k1, k2) and tangential (p1, p2)
+    distortion as in OpenCV, zeros for a pinhole."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    distortion: Distortion = (0.0, 0.0, 0.0, 0.0)
+
+    def at_size(self, width: int, height: int) -> Intrinsics:
+        """Return the pinhole for images of another size, each axis by its own ratio. Raises
+        SceneError for another shape."""
+        x, y = width / self.width, height / self.height
+        if not 0.8 < x / y < 1.25:
+            raise SceneError(
+                f"the camera was calibrated at {self.width}×{self.height}, the images are "
+                f"{width}×{height}: another shape. To fix it, use the images that the poses are of"
+            )
+        return Intrinsics(width, height, self.fx * x, self.fy * y, self.cx * x, self.cy * y)
 
 
 @dataclass(frozen=True)

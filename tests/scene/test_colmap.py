@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from effbench.errors import SceneError
-from effbench.scene.colmap import Lens, Model, find_model, read_model
+from effbench.scene.colmap import Model, find_model, read_model
+from effbench.scene.undistortion import Lens
 from tests.colmap_model import POINTS, Camera, View, views, write_binary, write_text
 
 CAMERA = Camera()
