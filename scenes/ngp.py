@@ -1,0 +1,69 @@
+"""Captures with a `transforms.json`, as instant-ngp's scripts and nerfstudio write them.
+
+    <root>/ngp/<name>/transforms.json
+    <root>/ngp/<name>/images/0001.jpg …
+
+Every 8th image, in the order of names, is for testing, unless the file lists a test split. Poses
+are put upright around the point that the cameras look at, the median camera at distance 1
+(`effbench.scene.normalise`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from effbench.scene import Scene, SceneEntry, SceneSource
+from effbench.scene.captures import Capture, CaptureConfig, digest, to_scene
+from effbench.scene.lazy import Lazy
+from effbench.scene.readers import fail
+from effbench.scene.transforms import FILE, read_transforms
+
+np = Lazy("numpy")
+
+STANDARD = ("fox",)
+_SET_ROOT = "set EFFBENCH_SCENES or pass --scenes-root"
+
+
+class Transforms(SceneSource):
+    """Captures with a transforms.json: instant-ngp's fox, and your own from its scripts."""
+
+    family = "ngp"
+    Config = CaptureConfig
+
+    def entries(self, root: Path | None) -> list[SceneEntry]:
+        """List what lies below `<root>/ngp`, then the fox if it does not."""
+        reason = f"not found below {root / self.family}: {_SET_ROOT}" if root else _SET_ROOT
+        found = _found(root)
+        missing = [name for name in STANDARD if name not in found]
+        return [
+            *(SceneEntry(name, f"capture with a {FILE}") for name in found),
+            *(SceneEntry(name, "instant-ngp's example", False, reason) for name in missing),
+        ]
+
+    def load(self, name: str, root: Path | None, config: CaptureConfig) -> Scene:
+        """Load `ngp/name`. Raises SceneError naming file, fault and remedy."""
+        capture = self._capture(name, root)
+        return to_scene(capture, config, [capture.folder / FILE])
+
+    def manifest(self, name: str, root: Path | None, config: CaptureConfig) -> str:
+        """Return the manifest of `load`, from hashes of the files alone."""
+        capture = self._capture(name, root)
+        return digest(capture, [capture.folder / FILE])
+
+    def _capture(self, name: str, root: Path | None) -> Capture:
+        if root is None:
+            raise fail(f"{self.family}/{name}", "no folder of scenes is known", _SET_ROOT)
+        folder = root / self.family / name
+        if not folder.is_dir():
+            found = ", ".join(_found(root)) or "none"
+            wrong = f"there is no such folder (scenes beside it: {found})"
+            raise fail(folder, wrong, f"put the scene there, or {_SET_ROOT}")
+        shots, notes, held = read_transforms(folder)
+        points = np.empty((0, 3))
+        return Capture(f"{self.family}/{name}", folder, shots, points, notes, held)
+
+
+def _found(root: Path | None) -> list[str]:
+    if root is None:
+        return []
+    return sorted(path.parent.name for path in root.glob(f"ngp/*/{FILE}"))
