@@ -27,6 +27,8 @@ from effbench.scene.readers import (
     parse_pose,
     read_bytes,
     require,
+    scene_entries,
+    scene_folder,
 )
 from effbench.scene.visual_hull import Silhouettes, hull_box
 
@@ -42,7 +44,6 @@ BOX = 1.5  # half side, world units: holds all eight standard scenes; alpha tell
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG", ".webp", ".bmp")
 _DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 _MANIFESTS = Path(__file__).parent / "manifests"
-_SET_ROOT = "set EFFBENCH_SCENES or pass --scenes-root"
 
 
 @dataclass(frozen=True)
@@ -76,18 +77,13 @@ class Blender(SceneSource):
 
     def entries(self, root: Path | None) -> list[SceneEntry]:
         """List what lies below `<root>/nerf_synthetic`, then the standard scenes not there."""
-        reason = f"not found below {root / self.family}: {_SET_ROOT}" if root else _SET_ROOT
-        found = _found(root)
-        missing = [name for name in STANDARD if name not in found]
-        return [
-            *(SceneEntry(name, "Blender scene") for name in found),
-            *(SceneEntry(name, "Blender scene", False, reason) for name in missing),
-        ]
+        found, standard = (dict.fromkeys(n, "Blender scene") for n in (_found(root), STANDARD))
+        return scene_entries(root, self.family, found, standard)
 
     def load(self, name: str, root: Path | None, config: BlenderConfig) -> Scene:
         """Load `nerf_synthetic/name`. Raises SceneError naming file, fault and remedy."""
         scene = f"{self.family}/{name}"
-        folder = self._folder(name, root)
+        folder = scene_folder(root, self.family, name, _found(root))
         loader = _Loader(folder, config)
         train, test = (loader.views(split) for split in ("train", config.split))
         loader.check_apart(train, test, config.split)
@@ -111,20 +107,10 @@ class Blender(SceneSource):
 
     def manifest(self, name: str, root: Path | None, config: BlenderConfig) -> str:
         """Return the manifest of `load`, from hashes of the files alone."""
-        loader = _Loader(self._folder(name, root), config)
+        loader = _Loader(scene_folder(root, self.family, name, _found(root)), config)
         for split in ("train", config.split):
             loader.hash_files(split)
         return manifest.digest(loader.files)
-
-    def _folder(self, name: str, root: Path | None) -> Path:
-        if root is None:
-            raise fail(f"{self.family}/{name}", "no folder of scenes is known", _SET_ROOT)
-        folder = root / self.family / name
-        if not folder.is_dir():
-            found = ", ".join(_found(root)) or "none"
-            wrong = f"there is no such folder (scenes beside it: {found})"
-            raise fail(folder, wrong, f"put the scene there, or {_SET_ROOT}")
-        return folder
 
 
 def _found(root: Path | None) -> list[str]:

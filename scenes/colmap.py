@@ -17,7 +17,7 @@ from typing import ClassVar
 from effbench.scene import Scene, SceneEntry, SceneSource
 from effbench.scene.captures import SUFFIXES, Capture, CaptureConfig, Shot, digest, to_scene
 from effbench.scene.colmap import find_model, read_model
-from effbench.scene.readers import fail
+from effbench.scene.readers import fail, scene_entries, scene_folder
 
 STANDARD = (
     *("bicycle", "bonsai", "counter", "flowers", "garden", "kitchen", "room", "stump"),
@@ -30,7 +30,6 @@ _INDOOR = (
     "room",
 )  # evaluated at half size, the others at a quarter
 _MOST_MISSING = 0.5  # of the images: more is a wrong folder
-_SET_ROOT = "set EFFBENCH_SCENES or pass --scenes-root"
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,9 @@ class MipNerf360(SceneSource):
 
     def entries(self, root: Path | None) -> list[SceneEntry]:
         """List what lies below `<root>/<family>`, then the standard scenes that are not there."""
-        reason = f"not found below {root / self.family}: {_SET_ROOT}" if root else _SET_ROOT
-        found = _found(root, self.family)
-        missing = [name for name in self.standard if name not in found]
-        return [
-            *(SceneEntry(name, self.description) for name in found),
-            *(SceneEntry(name, self.description, False, reason) for name in missing),
-        ]
+        found = dict.fromkeys(_found(root, self.family), self.description)
+        standard = dict.fromkeys(self.standard, self.description)
+        return scene_entries(root, self.family, found, standard)
 
     def load(self, name: str, root: Path | None, config: ColmapConfig) -> Scene:
         """Load `family/name`. Raises SceneError naming file, fault and remedy."""
@@ -91,14 +86,8 @@ class _Reader:
     """Finds one capture's model and images."""
 
     def __init__(self, family: str, name: str, root: Path | None, config: ColmapConfig) -> None:
-        if root is None:
-            raise fail(f"{family}/{name}", "no folder of scenes is known", _SET_ROOT)
         self.name = f"{family}/{name}"
-        self.folder = root / family / name
-        if not self.folder.is_dir():
-            found = ", ".join(_found(root, family)) or "none"
-            wrong = f"there is no such folder (scenes beside it: {found})"
-            raise fail(self.folder, wrong, f"put the scene there, or {_SET_ROOT}")
+        self.folder = scene_folder(root, family, name, _found(root, family))
         self.sparse = find_model(self.folder)
         self.model = read_model(self.sparse)
         self.images = self._image_folder(name, config.images)

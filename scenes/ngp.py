@@ -15,13 +15,10 @@ from pathlib import Path
 from effbench.scene import Scene, SceneEntry, SceneSource
 from effbench.scene.captures import Capture, CaptureConfig, digest, to_scene
 from effbench.scene.lazy import Lazy
-from effbench.scene.readers import fail
+from effbench.scene.readers import scene_entries, scene_folder
 from effbench.scene.transforms import FILE, read_transforms
 
 np = Lazy("numpy")
-
-STANDARD = ("fox",)
-_SET_ROOT = "set EFFBENCH_SCENES or pass --scenes-root"
 
 
 class Transforms(SceneSource):
@@ -32,13 +29,8 @@ class Transforms(SceneSource):
 
     def entries(self, root: Path | None) -> list[SceneEntry]:
         """List what lies below `<root>/ngp`, then the fox if it does not."""
-        reason = f"not found below {root / self.family}: {_SET_ROOT}" if root else _SET_ROOT
-        found = _found(root)
-        missing = [name for name in STANDARD if name not in found]
-        return [
-            *(SceneEntry(name, f"capture with a {FILE}") for name in found),
-            *(SceneEntry(name, "instant-ngp's example", False, reason) for name in missing),
-        ]
+        found = dict.fromkeys(_found(root), f"capture with a {FILE}")
+        return scene_entries(root, self.family, found, {"fox": "instant-ngp's example"})
 
     def load(self, name: str, root: Path | None, config: CaptureConfig) -> Scene:
         """Load `ngp/name`. Raises SceneError naming file, fault and remedy."""
@@ -51,13 +43,7 @@ class Transforms(SceneSource):
         return digest(capture, [capture.folder / FILE])
 
     def _capture(self, name: str, root: Path | None) -> Capture:
-        if root is None:
-            raise fail(f"{self.family}/{name}", "no folder of scenes is known", _SET_ROOT)
-        folder = root / self.family / name
-        if not folder.is_dir():
-            found = ", ".join(_found(root)) or "none"
-            wrong = f"there is no such folder (scenes beside it: {found})"
-            raise fail(folder, wrong, f"put the scene there, or {_SET_ROOT}")
+        folder = scene_folder(root, self.family, name, _found(root))
         shots, notes, held = read_transforms(folder)
         points = np.empty((0, 3))
         return Capture(f"{self.family}/{name}", folder, shots, points, notes, held)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from effbench.errors import SceneError
+from effbench.scene.contract import SceneEntry
 from effbench.scene.lazy import Lazy
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 else:
     np = Lazy("numpy")
 
+SET_ROOT = "set EFFBENCH_SCENES or pass --scenes-root"
 MIN_SIDE = 8  # pixels; smaller views say nothing about a method
 MAX_FACTOR = 128  # 2 · 255 · 255 · factor², the largest sum when downscaling, fits into 32 bits
 _ORIENTATION = 0x0112  # EXIF's tag; 1: as it is
@@ -30,6 +33,33 @@ _RIGID_TOLERANCE = 1e-3  # of R Rᵀ against I: JSON with 4 decimals stays below
 def fail(source: Path | str, wrong: str, remedy: str) -> SceneError:
     """Return the error of a scene's file: where, what is wrong, what to do."""
     return SceneError(f"{source}: {wrong}. To fix it, {remedy}")
+
+
+def scene_folder(root: Path | None, family: str, name: str, found: Sequence[str]) -> Path:
+    """Return the folder of `family/name` below the user's scenes. Raises SceneError where there is
+    none; found: the names of those that are there."""
+    if root is None:
+        raise fail(f"{family}/{name}", "no folder of scenes is known", SET_ROOT)
+    folder = root / family / name
+    if not folder.is_dir():
+        wrong = f"there is no such folder (scenes beside it: {', '.join(found) or 'none'})"
+        raise fail(folder, wrong, f"put the scene there, or {SET_ROOT}")
+    return folder
+
+
+def scene_entries(
+    root: Path | None, family: str, found: Mapping[str, str], standard: Mapping[str, str]
+) -> list[SceneEntry]:
+    """Return the scenes that were found, then the standard ones that were not, with the reason.
+
+    found, standard: name to description.
+    """
+    reason = f"not found below {root / family}: {SET_ROOT}" if root else SET_ROOT
+    missing = {name: text for name, text in standard.items() if name not in found}
+    return [
+        *(SceneEntry(name, text) for name, text in found.items()),
+        *(SceneEntry(name, text, False, reason) for name, text in missing.items()),
+    ]
 
 
 def read_bytes(path: Path) -> bytes:
