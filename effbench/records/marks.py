@@ -59,9 +59,9 @@ def _disturbed(cells: pd.DataFrame, row: pd.Series[int]) -> list[tuple[int, str]
     """Return how cells were disturbed: in words for one, their number for several."""
     marked = disturbance.marks(cells)
     marked = marked[marked != ""]
-    found = []
+    sizes, found = row.value_counts(), []
     for number, texts in marked.groupby(row[marked.index]):
-        of = int((row == number).sum())
+        of = int(sizes[number])
         said = Counter(part for text in texts for part in text.split("; "))
         words = ", ".join(said) if len(texts) == 1 else ", ".join(sorted(set(map(_kind, said))))
         found.append((number, f"disturbed {len(texts)}/{of}: {words}" if of > 1 else words))
