@@ -136,16 +136,18 @@ def evaluate(
             images.append(quality.quantise(image))
             on_view(0.5 * (place + 1) / len(views))
         # Only now: saved meanwhile, on the same cores, images would disturb the time of a frame
-        for job in threads.map(saver.save, range(len(views)), images):
+        perfect = 0
+        for job, equal in threads.map(saver.save, range(len(views)), images):
             scorer.add(job)
+            perfect += equal
         scores = scorer.finish(lambda done: on_view(0.5 + 0.5 * done / len(views)))
     shown = [names[view] for view in views]
-    return Evaluation(_quality(columns, shown, scores), render_s, saver.perfect)
+    return Evaluation(_quality(columns, shown, scores), render_s, perfect)
 
 
 @dataclass
 class _Saver:
-    """Saves renders and their truth, and counts those that are equal.
+    """Saves renders and their truth, from several threads at once.
 
     views: those rendered, with their file names; renders, truths: folders; columns: to be scored.
     """
@@ -155,18 +157,18 @@ class _Saver:
     renders: Path
     truths: Path
     columns: scoring.Columns
-    perfect: int = 0
 
-    def save(self, place: int, prediction: NDArray[np.uint8]) -> scoring.Job:
-        """Save the render of the view at a place, and return what is to be scored of it."""
+    def save(self, place: int, prediction: NDArray[np.uint8]) -> tuple[scoring.Job, bool]:
+        """Save the render of the view at a place; return what is to be scored of it, and whether
+        it is equal to its truth."""
         view, name = self.views[place]
         saved, true = (folder / f"{name}.png" for folder in (self.renders, self.truths))
         reference = truth(self.scene, view)
         # Half of zlib's default time for 10 % more bytes
         Image.fromarray(prediction).save(saved, compress_level=1)
         _save_shared(true, reference)
-        self.perfect += np.array_equal(prediction, reference)
-        return scoring.Job(str(saved), str(true), self.columns.of(place))
+        job = scoring.Job(str(saved), str(true), self.columns.of(place))
+        return job, np.array_equal(prediction, reference)
 
 
 def _quality(
