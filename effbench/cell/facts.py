@@ -36,11 +36,15 @@ def scene_facts(cell: Cell, scene: Scene | None = None) -> dict[str, Any]:
 def scene_changes(recorded: Mapping[str, Any], scene: Scene) -> list[str]:
     """Return which facts tell a scene from the one that a record is of; [] for the same.
 
-    Records of earlier versions know fewer.
+    Records of earlier versions know fewer; those that know `opaque` know `inner`, which may be
+    None.
     """
     found = _loaded(scene)
-    told = ("manifest", "splits", "box", "near", "far")
-    return [name for name in told if recorded.get(name) and recorded[name] != found[name]]
+    told = ["manifest", "splits", "box", "near", "far", "opaque"]
+    known = [name for name in told if recorded.get(name) not in (None, {})]
+    if "opaque" in known:
+        known.append("inner")
+    return [name for name in known if recorded.get(name) != found[name]]
 
 
 def _loaded(scene: Scene) -> dict[str, Any]:
@@ -57,5 +61,7 @@ def _loaded(scene: Scene) -> dict[str, Any]:
         "box": scene.box.tolist(),
         "near": scene.near,
         "far": scene.far,
+        "inner": None if scene.inner is None else scene.inner.tolist(),
+        "opaque": scene.opaque,
         "splits": {name: manifest.views_digest(views) for name, views in splits.items()},
     }
