@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from effbench.errors import ConfigError
-from effbench.method import Context, Exportable, Method, Requirement
+from effbench.method import Context, Exportable, Maps, Method, Requirement
 from effbench.nerf.compression.quantized import QuantizedForm, QuantizedHash, QuantizedNetwork
 from effbench.nerf.training.hash_method import HashMethod
 from effbench.scene import Intrinsics
@@ -71,6 +71,9 @@ class Quantized(Method):
 
     def render(self, pose: torch.Tensor, intrinsics: Intrinsics) -> torch.Tensor:
         return self.form.render(pose, intrinsics)
+
+    def render_maps(self, pose: torch.Tensor, intrinsics: Intrinsics) -> Maps | None:
+        return self.form.render_maps(pose, intrinsics)
 
     def state(self) -> dict[str, torch.Tensor]:
         return self.form.state()

@@ -15,6 +15,7 @@ import torch
 from effbench.cell.evaluation import evaluate_cell
 from effbench.cell.facts import asked, scene_facts
 from effbench.cell.identity import now as found_now
+from effbench.cell.maps import save_maps
 from effbench.cell.parents import load_parents
 from effbench.cell.reporting import Report, silent
 from effbench.cell.set_up import set_up
@@ -136,6 +137,7 @@ def _measure(
     train_cell(task, method)
     save(task, method)
     evaluate_cell(task, method)
+    save_maps(task, method)
     export(task, method)
     if method.trains:
         measure_step(task, method)

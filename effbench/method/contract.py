@@ -78,6 +78,20 @@ class Context:
 
 
 @dataclass(frozen=True)
+class Maps:
+    """What the samples of a camera's rays say of its geometry, without the background.
+
+    With the weights w of volume rendering at distances t from the camera's centre along a ray
+    (world units, not the depth along the optical axis):
+    depth: float32 [H, W], the expected distance Σ w·t / Σ w, infinite where no sample has weight;
+    opacity: float32 [H, W], Σ w in [0, 1].
+    """
+
+    depth: torch.Tensor
+    opacity: torch.Tensor
+
+
+@dataclass(frozen=True)
 class Exportable:
     """What a method looks like outside of this project: a network of operations that ONNX has.
 
@@ -156,6 +170,11 @@ class Method(ABC):
     def render(self, pose: torch.Tensor, intrinsics: Intrinsics) -> torch.Tensor:
         """Render a camera ([3, 4] camera to world) as float32 [H, W, 3] in [0, 1], sRGB, over
         the scene's background, on the method's device, without gradients."""
+
+    def render_maps(self, pose: torch.Tensor, intrinsics: Intrinsics) -> Maps | None:
+        """Return depth and opacity of a camera ([3, 4] camera to world), on the method's device,
+        without gradients. Never timed. Default: None, the method knows no distances."""
+        return None
 
     @abstractmethod
     def state(self) -> dict[str, torch.Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-RECORD, MODEL, ONNX, CURVE, TABLES, LOG, RENDERS, RESUME = (
+RECORD, MODEL, ONNX, CURVE, TABLES, LOG, RENDERS, MAPS, RESUME = (
     "record.json",
     "model.safetensors",
     "model.onnx",
@@ -12,6 +12,7 @@ RECORD, MODEL, ONNX, CURVE, TABLES, LOG, RENDERS, RESUME = (
     "tables",
     "log.txt",
     "renders",
+    "maps",
     "resume.safetensors",  # of a cell in flight whose method can go on from where it was
 )
 

@@ -14,7 +14,7 @@ from effbench.errors import ConfigError
 from effbench.export import quantize, to_onnx
 from effbench.export.int8 import Clip
 from effbench.export.model import OnnxModel
-from effbench.method import Exportable, Method
+from effbench.method import Exportable, Maps, Method
 from effbench.nerf.compression.table_quantization import QuantizedTable, quantize_table
 from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import OccupancySampler
@@ -43,6 +43,9 @@ class QuantizedForm(ABC):
 
     @abstractmethod
     def facts(self) -> dict[str, Any]: ...
+
+    def render_maps(self, pose: Tensor, intrinsics: Intrinsics) -> Maps | None:
+        return None
 
     def exportable(self, intrinsics: Intrinsics) -> Exportable | None:
         return None
@@ -82,6 +85,9 @@ class QuantizedHash(QuantizedForm):
 
     def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:
         return self._method.render(pose, intrinsics)
+
+    def render_maps(self, pose: Tensor, intrinsics: Intrinsics) -> Maps | None:
+        return self._method.render_maps(pose, intrinsics)
 
     def state(self) -> dict[str, Tensor]:
         state = {**self._method.state(), _TABLE: self._table.values}

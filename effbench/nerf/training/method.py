@@ -13,11 +13,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from effbench.machine import libraries
-from effbench.method import Context, Method
+from effbench.method import Context, Maps, Method
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.fields.averaging import WeightAverage
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Sampler, nerfacc
 from effbench.nerf.sampling.nerfacc import NerfaccSampler
+from effbench.nerf.sampling.ray_maps import ray_maps
 from effbench.nerf.sampling.rays import Aabb, Rays, TrainingPixels, camera_rays
 from effbench.nerf.training.distributions import distributions, ray_profile
 from effbench.nerf.training.fixed_step import FixedStep, fixed_step
@@ -171,6 +172,15 @@ class RadianceFieldMethod(Method):
             for start in starts
         ]
         return torch.cat(parts).clamp(0, 1).view(intrinsics.height, intrinsics.width, 3)
+
+    def render_maps(self, pose: Tensor, intrinsics: Intrinsics) -> Maps:
+        field = self._evaluated()
+        rays = camera_rays(pose.to(self.device), intrinsics, self.aabb, self.backend)
+        starts = range(0, len(rays), self._RENDER_RAYS)
+        chunks = (rays.select(slice(start, start + self._RENDER_RAYS)) for start in starts)
+        parts = [ray_maps(self.sampler, chunk, field, self.aabb) for chunk in chunks]
+        size = (intrinsics.height, intrinsics.width)
+        return Maps(*(torch.cat(part).view(size) for part in zip(*parts, strict=True)))
 
     def state(self) -> dict[str, Tensor]:
         named = self._evaluated().shipped()

@@ -21,19 +21,31 @@ from effbench.report.error_maps import Pixels
 MOST_ROWS = 24  # of a scene: the ones with the best PSNR
 LONGEST_SIDE = 400  # pixels; larger images are scaled down
 _LOSSLESS_SIDE = 128  # images up to this size are small enough to be kept exact
-_QUALITY = {"image": 88, "error": 75}  # of WebP, 0 to 100
+_QUALITY = {"image": 88, "error": 75, "depth": 80, "opacity": 75}  # of WebP, 0 to 100
 _FIGURES = ("psnr", "ssim", "flip")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A view among the images, and its items with their cells' folders; unbounded: whether the
+    scene goes on without end."""
+
+    view: dict[str, Any]
+    rows: list[tuple[dict[str, Any], Path]]
+    unbounded: bool
 
 
 @dataclass
 class Images:
     """scenes: label, width, height, views (name, truth, items); an item is a row's render in that
     view: label, seed, render, error (data URIs), and its figures.
-    notes: what was left out or scaled; size: bytes of all data URIs."""
+    notes: what was left out or scaled; size: bytes of all data URIs; shown: the views, in the order
+    in which they were given room."""
 
     scenes: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     size: int = 0
+    shown: list[Shown] = field(default_factory=list)
 
 
 def collect(found: Results, views: int, limit: int) -> Images:
@@ -72,7 +84,8 @@ def _add(images: Images, scene: SceneRenders, view: str, share: int) -> None:
         images.notes.append(f"{scene.truth / view} cannot be read ({error}): left out.")
         return
     encoded = encode(truth, "image")
-    spent, items = len(encoded), []
+    spent = len(encoded)
+    rows: list[tuple[dict[str, Any], Path]] = []
     ranked = sorted(scene.cells.items(), key=lambda pair: -view_psnr(pair[1], view))
     for folder, cell in ranked[:MOST_ROWS]:
         try:
@@ -84,8 +97,8 @@ def _add(images: Images, scene: SceneRenders, view: str, share: int) -> None:
         if spent + size > share:
             break
         spent += size
-        items.append(item)
-    if not items:
+        rows.append((item, folder))
+    if not rows:
         return
     images.size += spent
     entry = next((one for one in images.scenes if one["label"] == scene.label), None)
@@ -93,7 +106,11 @@ def _add(images: Images, scene: SceneRenders, view: str, share: int) -> None:
         height, width = truth.shape[:2]
         entry = {"label": scene.label, "width": width, "height": height, "views": []}
         images.scenes.append(entry)
-    entry["views"].append({"name": Path(view).stem, "truth": encoded, "items": items})
+    items = [item for item, _ in rows]
+    added = {"name": Path(view).stem, "truth": encoded, "items": items}
+    entry["views"].append(added)
+    unbounded = any(scene.cells[folder].scene.get("inner") for _, folder in rows)
+    images.shown.append(Shown(added, rows, unbounded))
 
 
 def _item(
@@ -120,7 +137,7 @@ def figure(value: float) -> float | None:
 
 def encode(pixels: Pixels, kind: str) -> str:
     """Return an image as the data URI of a WebP, its longest side at most LONGEST_SIDE; small
-    renders are kept without loss. kind: "image" or "error"."""
+    renders are kept without loss. kind: a key of _QUALITY."""
     image = Image.fromarray(pixels)
     exact = kind == "image" and max(image.size) <= _LOSSLESS_SIDE
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)

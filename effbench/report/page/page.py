@@ -27,6 +27,7 @@ from effbench.records import results, tables
 from effbench.records.results import Results
 from effbench.report.page import data as report_data
 from effbench.report.page import images as report_images
+from effbench.report.page import maps as report_maps
 from effbench.report.page import summary, table
 
 FOLDER = Path(__file__).with_name("template")
@@ -78,7 +79,9 @@ def render(
     data["choices"] = board[list(choices)].astype(str).to_dict("records")
     plotly, source = _plotly()
     room = LIMIT_BYTES - len(embed(data)) - len(plotly) - _ROW_BYTES * len(board)
-    images = report_images.collect(found, views, max(0, min(_IMAGE_BYTES, room)))
+    limit = max(0, min(_IMAGE_BYTES, room))
+    images = report_images.collect(found, views, limit)
+    report_maps.add(images, limit)
     data["images"] = images.scenes
     script = _script()
     return _template().render(
@@ -92,6 +95,7 @@ def render(
         csv=base64.b64encode(tables.to_csv(board).encode()).decode("ascii"),
         curves=bool(data["curves"]),
         images=images,
+        maps=any("scale" in shown.view for shown in images.shown),
         **_provenance(found, data),
         failures=[cell for cell in found.records if cell.status != "ok"],
         problems=[str(problem) for problem in found.problems],

@@ -1,4 +1,5 @@
-// Two renders under a divider, enlarged and overlaid with their FLIP error maps at will.
+// Two renders, or their maps of depth or opacity, under a divider, enlarged and overlaid with their
+// FLIP error maps at will.
 
 function startImages() {
   if (!find("images")) return;
@@ -7,6 +8,7 @@ function startImages() {
   const sides = ["left", "right"].map((side) => ({
     side, select: find(`image-${side}`), layer: find(`layer-${side}`), tag: find(`tag-${side}`),
   }));
+  const shown = find("image-shown"); // only where some row has maps
   const at = { x: 0.5, y: 0.5 }; // the part of the picture in the middle of the stage
 
   const scene = () => data.images[Number(find("image-scene").value)];
@@ -30,14 +32,37 @@ function startImages() {
     for (const { select, layer, tag } of sides) {
       const choice = choices()[Number(select.value)];
       const [render, error] = layer.children;
-      render.src = choice.render;
-      render.alt = `${choice.label}, view ${view().name}`;
+      const kind = shown && choice[shown.value] ? shown.value : "render";
+      const what = kind === "render" ? choice.label : `${choice.label}: ${kind}`;
+      render.src = choice[kind];
+      render.alt = `${what}, view ${view().name}`;
       if (choice.error) error.src = choice.error; else error.removeAttribute("src");
       error.alt = choice.error ? `FLIP error of ${choice.label}` : "";
-      tag.textContent = choice.label;
+      tag.textContent = what;
     }
+    showMaps();
     showFigures();
     place();
+  }
+
+  // All there is to one row: the right one, or the left one beside ground truth. Below it, the
+  // colours of depth with their distances.
+  function showMaps() {
+    if (!shown) return;
+    const [left, right] = sides.map(({ select }) => choices()[Number(select.value)]);
+    const row = right.error ? right : left;
+    const { scale, truth } = view();
+    const parts = { truth, render: row.render, "FLIP error": row.error, depth: row.depth, opacity: row.opacity };
+    const there = Object.entries(parts).filter(([, source]) => source);
+    find("thumbs").replaceChildren(...there.map(([name, source]) => make("div", {},
+      make("img", { src: source, alt: `${row.label}: ${name}` }), make("span", {}, name))));
+    find("maps").hidden = !row.error;
+    find("ramp").hidden = find("ticks").hidden = !row.depth;
+    find("maps-note").textContent = !row.depth ? `${row.label} has no maps of depth and opacity of this view.`
+      : `${row.label}. Depth: distance along the ray in world units${scale.disparity ? ", colours even in 1/distance" : ""}, fainter where less opaque. Opacity: black is 0, white is 1.`;
+    if (!row.depth) return;
+    find("ramp").style.background = `linear-gradient(to right, ${scale.colours.join(", ")})`;
+    find("ticks").replaceChildren(...scale.ticks.map((tick) => make("span", {}, String(tick))));
   }
 
   function showFigures() {
@@ -116,6 +141,7 @@ function startImages() {
   find("image-scene").addEventListener("change", chooseScene);
   find("image-view").addEventListener("change", () => chooseView(kept()));
   for (const { select } of sides) select.addEventListener("change", showImages);
+  if (shown) shown.addEventListener("change", showImages);
   find("image-swap").addEventListener("click", () => chooseView(kept().reverse()));
   for (const range of [split, zoom, overlay]) range.addEventListener("input", place);
   stage.addEventListener("pointerdown", drag);

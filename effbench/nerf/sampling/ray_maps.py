@@ -1,0 +1,62 @@
+"""How far a field's rays reach and what of them it holds back: depth and opacity of any sampler.
+
+A sampler renders whatever colour a field has. Here the "colour" of a sample at distance t is
+(t, 1, 0), so that over black a ray becomes Σ w·t and Σ w of the very samples its colour is made of.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from effbench.nerf.fields import RadianceField
+from effbench.nerf.sampling.rays import Aabb, Rays
+from effbench.nerf.sampling.sampler import Sampler
+
+_LEAST = 1e-6  # of the contracted cube's side, how near to its faces a point is told from infinity
+
+
+def ray_maps(
+    sampler: Sampler, rays: Rays, field: RadianceField, aabb: Aabb
+) -> tuple[Tensor, Tensor]:
+    """Return the expected distance Σ w·t / Σ w of `rays` in world units (float32 [R], infinite for
+    a ray that meets nothing) and their opacity Σ w (float32 [R] in [0, 1]); no gradient."""
+    black = torch.zeros(3, device=rays.origins.device)
+    with torch.no_grad():
+        sums = sampler.render(rays, _Distances(field, rays, aabb), black)
+    distance, opacity = sums[:, 0], sums[:, 1]
+    depth = torch.where(opacity > 0, distance / opacity.clamp_min(1e-12), torch.inf)
+    return depth * aabb.side, opacity.clamp(0, 1)
+
+
+class _Distances(RadianceField):
+    """A field with its density and, for colours, (t, 1, 0): t is the distance along the ray in
+    units of the cube. Positions stand for their encodings, and `rays` for their directions'."""
+
+    def __init__(self, field: RadianceField, rays: Rays, aabb: Aabb) -> None:
+        super().__init__()
+        self._field, self._rays, self._contracted = field, rays, aabb.contracted
+
+    def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
+        return positions
+
+    def density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        return self._field.density(self._field.encode(encoded))[0], encoded
+
+    def encode_directions(self, directions: Tensor) -> Tensor:
+        return torch.cat([self._rays.origins, directions], 1)
+
+    def color(self, geometry: Tensor, directions: Tensor) -> Tensor:
+        points = uncontract(geometry) if self._contracted else geometry
+        origins, along = directions.split(3, 1)
+        t = ((points - origins) * along).sum(1)
+        return torch.stack([t, torch.ones_like(t), torch.zeros_like(t)], 1)
+
+
+def uncontract(positions: Tensor) -> Tensor:
+    """Return the points [..., 3], in units of the inner cube, that `contraction.contract` maps to
+    `positions` in the field's cube: u = y / (n·(2 − n)) with y = 4·position − 2, n = max(1, ‖y‖∞).
+    """
+    y = 4 * positions - 2
+    n = y.abs().amax(-1, keepdim=True).clamp_min(1)
+    return (y / (n * (2 - n).clamp_min(_LEAST)) + 1) / 2
