@@ -54,11 +54,11 @@ def read(folder: Path, name: str) -> ViewMaps | None:
     if nearest is None:
         return None
     with Image.open(folder / f"{name}.depth.png") as image:
-        disparity = np.asarray(image, np.float64) / _LEVELS
+        disparity = np.asarray(image).astype(np.float64) / _LEVELS
     with Image.open(folder / f"{name}.opacity.png") as image:
-        opacity = np.asarray(image, np.float32) / 255
+        opacity = (np.asarray(image) / 255).astype(np.float32)
     with np.errstate(divide="ignore"):
-        depth = np.asarray(nearest / disparity, np.float32)
+        depth = (nearest / disparity).astype(np.float32)
     return ViewMaps(depth, opacity)
 
 

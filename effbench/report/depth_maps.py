@@ -43,12 +43,10 @@ class Scale:
 
     def nearness(self, depth: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return where distances lie between far, 0, and near, 1."""
+        near, far, at = np.float64(self.near), np.float64(self.far), depth.astype(np.float64)
         if self.disparity:
-            with np.errstate(divide="ignore"):
-                part = (1 / depth - 1 / self.far) / (1 / self.near - 1 / self.far)
-        else:
-            part = (self.far - depth) / (self.far - self.near)
-        return np.asarray(np.clip(part, 0, 1), np.float32)
+            near, far, at = 1 / near, 1 / far, 1 / at
+        return np.clip((at - far) / (near - far), 0, 1).astype(np.float32)
 
     def middle(self) -> float:
         """Return the distance of the colour in the middle."""
@@ -67,6 +65,17 @@ def coloured(maps: ViewMaps, scale: Scale) -> Pixels:
 def grey(maps: ViewMaps) -> Pixels:
     """Return opacity as uint8 [H, W], 255 for 1."""
     return np.round(255 * np.clip(maps.opacity, 0, 1)).astype(np.uint8)
+
+
+def on_black(maps: ViewMaps, scale: Scale) -> Pixels:
+    """Return depth as RGB over black."""
+    picture = coloured(maps, scale).astype(np.uint16)
+    return (picture[..., :3] * picture[..., 3:] // 255).astype(np.uint8)
+
+
+def opacity(maps: ViewMaps) -> Pixels:
+    """Return opacity as RGB, white for 1."""
+    return np.repeat(grey(maps)[..., None], 3, axis=2)
 
 
 def stops(count: int = 12) -> list[str]:

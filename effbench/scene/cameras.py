@@ -57,21 +57,21 @@ def sample_poses(scene: Scene, count: int, seed: int) -> NDArray[np.float32]:
     """
     generator = np.random.default_rng(seed)
     centre = scene.box.mean(0).astype(np.float64)
-    frame = _world_frame(scene)
+    frame = world_frame(scene)
     offsets = (scene.train.poses[:, :, 3].astype(np.float64) - centre) @ frame
     radius = np.linalg.norm(offsets, axis=1)
     sines = offsets[:, 2] / radius
-    start, extent = _azimuth_range(np.arctan2(offsets[:, 1], offsets[:, 0]))
+    start, extent = azimuth_range(np.arctan2(offsets[:, 1], offsets[:, 0]))
     azimuth = start + extent * generator.random(count)
     sine = generator.uniform(sines.min(), sines.max(), count)
     distance = generator.uniform(radius.min(), radius.max(), count)
     cosine = np.sqrt(1 - sine**2)
     local = np.stack([cosine * np.cos(azimuth), cosine * np.sin(azimuth), sine], 1)
     outward = local @ frame.T
-    return _look_at(centre + distance[:, None] * outward, outward, frame[:, 2])
+    return look_at(centre + distance[:, None] * outward, outward, frame[:, 2])
 
 
-def _world_frame(scene: Scene) -> NDArray[np.float64]:
+def world_frame(scene: Scene) -> NDArray[np.float64]:
     """Return orthonormal axes as columns [3, 3], the last the training cameras' up.
 
     Cameras that are held level have their right at a right angle to it: up is the axis along which
@@ -87,7 +87,7 @@ def _world_frame(scene: Scene) -> NDArray[np.float64]:
     return np.stack([across, np.cross(up, across), up], 1)
 
 
-def _azimuth_range(azimuth: NDArray[np.float64]) -> tuple[float, float]:
+def azimuth_range(azimuth: NDArray[np.float64]) -> tuple[float, float]:
     """Return where the cameras' arc begins and its extent in radians: all but the largest gap."""
     ordered = np.sort(azimuth)
     gaps = np.diff(ordered, append=ordered[0] + 2 * np.pi)
@@ -98,7 +98,7 @@ def _azimuth_range(azimuth: NDArray[np.float64]) -> tuple[float, float]:
     return float(ordered[(widest + 1) % len(ordered)]), extent
 
 
-def _look_at(
+def look_at(
     eye: NDArray[np.float64], backward: NDArray[np.float64], up: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Return poses [V, 3, 4] of cameras at `eye` that look against unit `backward`, upright."""

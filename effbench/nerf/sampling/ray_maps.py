@@ -48,7 +48,7 @@ class _Distances(RadianceField):
 
     def color(self, geometry: Tensor, directions: Tensor) -> Tensor:
         points = uncontract(geometry) if self._contracted else geometry
-        origins, along = directions.split(3, 1)
+        origins, along = directions[:, :3], directions[:, 3:]
         t = ((points - origins) * along).sum(1)
         return torch.stack([t, torch.ones_like(t), torch.zeros_like(t)], 1)
 
