@@ -94,35 +94,49 @@ def render(
       effbench render CELL --path test --seconds 10 --downscale 2 --maps depth --out test.mp4
       effbench render CELL --path spiral --size 320x240 --fps 12 --out spiral.gif
     """
+    wanted = _parsed(size, downscale)
+    if out.suffix.lower() != out.suffix:
+        raise ConfigError(f"{out}: write the ending in small letters")
+    try:
+        from effbench.cell.reopen import reopen
+        from effbench.export import video
+
+        if wanted:
+            video.check(out, wanted[0] * (1 + len(shown)), wanted[1])
+        method = reopen(cell, plugin_folders=plugins, scenes_root=scenes_root)
+        given = method.context.scene.test.intrinsics
+        camera = _camera(given, wanted, downscale or 1, even=out.suffix == ".mp4")
+        made = _make(method, camera, kind, max(2, round(seconds * fps)), fps, shown, out)
+    except KeyboardInterrupt:
+        click.echo("\nstopped: nothing was written", err=True)
+        sys.exit(INTERRUPTED)
+    click.echo(made)
+
+
+def _make(
+    method: Method,
+    camera: Intrinsics,
+    kind: str,
+    count: int,
+    fps: int,
+    shown: tuple[str, ...],
+    out: Path,
+) -> str:
+    """Render `count` frames into a file; return what was made, in words."""
     from effbench.cell.frames import frames
-    from effbench.cell.reopen import reopen
     from effbench.export import video
     from effbench.machine import devices
     from effbench.scene.paths import camera_path
 
-    wanted = _parsed(size, downscale)
-    if out.suffix.lower() != out.suffix:
-        raise ConfigError(f"{out}: write the ending in small letters")
-    if wanted:
-        video.check(out, wanted[0] * (1 + len(shown)), wanted[1])
-    method = reopen(cell, plugin_folders=plugins, scenes_root=scenes_root)
-    scene = method.context.scene
-    camera = _camera(scene.test.intrinsics, wanted, downscale or 1, even=out.suffix == ".mp4")
-    video.check(out, camera.width * (1 + len(shown)), camera.height)
-    poses = camera_path(scene, kind, max(2, round(seconds * fps)))
-    try:
-        with devices.subnormals_flushed():
-            painters = _painters(method, poses, camera, shown)
-            images = frames(method, poses, camera, painters)
-            with click.progressbar(
-                images, length=len(poses), label="rendering", file=sys.stderr
-            ) as watched:
-                video.write(out, watched, fps)
-    except KeyboardInterrupt:
-        click.echo("\nstopped: nothing was written", err=True)
-        sys.exit(INTERRUPTED)
     width = camera.width * (1 + len(shown))
-    click.echo(f"{out} ({len(poses)} frames of {width}×{camera.height}, {fps} per second)")
+    video.check(out, width, camera.height)
+    poses = camera_path(method.context.scene, kind, count)
+    with devices.subnormals_flushed():
+        images = frames(method, poses, camera, _painters(method, poses, camera, shown))
+        bar = click.progressbar(images, length=count, label="rendering", file=sys.stderr)
+        with bar as watched:
+            video.write(out, watched, fps)
+    return f"{out} ({count} frames of {width}×{camera.height}, {fps} per second)"
 
 
 def _parsed(size: str | None, downscale: int | None) -> tuple[int, int] | None:
@@ -134,7 +148,16 @@ def _parsed(size: str | None, downscale: int | None) -> tuple[int, int] | None:
     match = re.fullmatch(r"(\d+)[x×](\d+)", size)
     if not match:
         raise ConfigError(f"--size {size}: write width and height in pixels, as in 640x480")
-    return int(match[1]), int(match[2])
+    return _large_enough(int(match[1]), int(match[2]))
+
+
+def _large_enough(width: int, height: int) -> tuple[int, int]:
+    if min(width, height) < _LEAST:
+        raise ConfigError(
+            f"{width}×{height}: a video has at least {_LEAST} pixels on each side: choose a larger "
+            "--size, or a smaller --downscale"
+        )
+    return width, height
 
 
 def _camera(
@@ -146,12 +169,8 @@ def _camera(
 
     from effbench.scene.paths import resized
 
-    width, height = wanted or (given.width // downscale, given.height // downscale)
-    if min(width, height) < _LEAST:
-        raise ConfigError(
-            f"{width}×{height}: a video has at least {_LEAST} pixels on each side: choose a larger "
-            "--size, or a smaller --downscale"
-        )
+    size = (given.width // downscale, given.height // downscale)
+    width, height = wanted or _large_enough(*size)
     camera = resized(given, width, height)
     if even and not wanted:
         camera = replace(camera, width=width - width % 2, height=height - height % 2)
