@@ -119,6 +119,22 @@ def test_method_trains_and_renders(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_method_maps_what_it_renders_or_nothing(name: str) -> None:
+    method, camera = trained(name), scene().test.intrinsics
+    maps = method.render_maps(torch.from_numpy(scene().test.poses[0]), camera)
+    if maps is None:
+        return
+    for image in (maps.depth, maps.opacity):
+        assert image.shape == (camera.height, camera.width)
+        assert image.dtype == torch.float32
+        assert not image.requires_grad
+    assert 0 <= maps.opacity.min() <= maps.opacity.max() <= 1
+    seen = maps.depth[maps.opacity > 0.01]
+    assert (seen > 0.99 * scene().near).all()
+    assert (seen < 1.01 * scene().far).all()
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_a_look_at_the_tables_leaves_training_as_it_was(name: str) -> None:
     alone, watched = train(name, {}), train(name, {})
     for table in watched.tables().values():

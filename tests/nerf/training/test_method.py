@@ -11,7 +11,7 @@ from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
 from effbench.nerf.training import RadianceFieldMethod, TrainingOptions
-from tests.nerf_scene import CAMERA, ball, context, look_at_origin
+from tests.nerf_scene import CAMERA, DISTANCE, RADIUS, ball, context, look_at_origin
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,20 @@ def test_it_learns_an_unseen_view(loss: str) -> None:
     for _ in range(150):
         method.step(0.0)
     assert error(method) < 0.01 < untrained
+
+
+def test_maps_show_the_ball_where_it_is() -> None:
+    """Its front is RADIUS nearer than the middle, and around it there is nothing."""
+    method = Small(Config(), context())
+    for _ in range(150):
+        method.step(0.0)
+    before = method.render(torch.from_numpy(look_at_origin(0.4)), CAMERA)
+    maps = method.render_maps(torch.from_numpy(look_at_origin(0.4)), CAMERA)
+    assert float(maps.depth[7:9, 7:9].mean()) == pytest.approx(DISTANCE - RADIUS, abs=0.3)
+    assert float(maps.opacity[7:9, 7:9].min()) > 0.9
+    assert float(maps.opacity[0].max()) < 0.1
+    after = method.render(torch.from_numpy(look_at_origin(0.4)), CAMERA)
+    assert torch.equal(before, after), "looking changes nothing"
 
 
 def test_the_ray_count_follows_the_samples() -> None:
