@@ -112,7 +112,7 @@ def test_a_method_without_distances_has_no_maps(tmp_path: Path) -> None:
 def test_stopped_by_the_user_nothing_is_left(
     cell: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(path: Path, frames: object, rate: int) -> None:
+    def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(video, "write", stop)

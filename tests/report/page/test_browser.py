@@ -16,6 +16,7 @@ from effbench.analysis.pareto import pareto
 from effbench.records import record, results, tables
 from effbench.report.page import page as report
 from tests.browser import chromium
+from tests.report.page.test_maps import give_maps
 from tests.results_folder import PRUNING, write_results
 
 if TYPE_CHECKING:
@@ -305,6 +306,32 @@ class TestImages:
         middle = page.evaluate(transform)
         page.keyboard.press("ArrowRight")
         assert page.evaluate(transform) != middle
+
+    def test_depth_and_opacity_take_the_renders_place(
+        self, open_page: Open, run: Path, tmp_path: Path
+    ) -> None:
+        shutil.copytree(run, tmp_path / "run")
+        give_maps(tmp_path / "run", "instant-ngp", 2.0)
+        page = open_page(report.write([tmp_path / "run"], tmp_path / "report.html").path)
+        right = page.locator("#layer-right .render")
+        colour = right.get_attribute("src")
+        thumbs = "[...document.querySelectorAll('#thumbs img')].map(i => i.naturalWidth)"
+        page.wait_for_function(f"({thumbs}).every(width => width === 48)")
+        names = page.locator("#thumbs span").all_inner_texts()
+        assert names == ["truth", "render", "FLIP error", "depth", "opacity"]
+        ticks = page.locator("#ticks span").all_inner_texts()
+        assert float(ticks[0]) < float(ticks[1]) < float(ticks[2])
+        for kind in ("depth", "opacity"):
+            page.select_option("#image-shown", kind)
+            assert right.get_attribute("src") != colour
+            assert page.inner_text("#tag-right") == f"instant-ngp: {kind}"
+            assert page.inner_text("#tag-left") == "ground truth", "it has no maps"
+        page.select_option("#image-right", label="nerf")
+        assert page.inner_text("#tag-right") == "nerf"
+        assert "nerf has no maps" in page.inner_text("#maps-note")
+        assert not page.locator("#ramp").is_visible()
+        page.select_option("#image-view", label="r_1")
+        assert page.locator("#thumbs img").count() == 3
 
 
 def test_names_do_no_harm(open_page: Open, run: Path, tmp_path: Path) -> None:
