@@ -17,18 +17,16 @@ ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "examples" / "plugins"
 
 
-def trained(out: Path, method: str, params: dict[str, object]) -> Path:
+@pytest.fixture(scope="module")
+def cell(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a trained cell."""
+    out = tmp_path_factory.mktemp("out")
+    params = {"levels": 2, "log2_table": 8, "samples": 512, "render_steps": 32}
     done = run_cell(
-        method, "ball/unit", "5it", params=params, out=out, plugins=[PLUGINS], device="cpu"
+        "instant-ngp", "ball/unit", "5it", params=params, out=out, plugins=[PLUGINS], device="cpu"
     )
     assert done.status == "ok", done.reason
     return out / "cells" / done.cell_id
-
-
-@pytest.fixture(scope="module")
-def cell(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    params = {"levels": 2, "log2_table": 8, "samples": 512, "render_steps": 32}
-    return trained(tmp_path_factory.mktemp("out"), "instant-ngp", params)
 
 
 def render(cell: Path, *arguments: str | Path) -> Result:

@@ -41,6 +41,8 @@ FULL: dict[str, Any] = {
         "box": [[-1.5, -1.5, -1.5], [1.5, 1.5, 1.5]],
         "near": 2.0,
         "far": 6.0,
+        "inner": [[-0.5, -0.5, -0.5], [0.5, 0.5, 0.5]],
+        "opaque": True,
         "splits": {"train": "ab", "test": "cd"},
     },
     "repetition": 2,

@@ -45,8 +45,8 @@ class Slab(RadianceField):
 
 def sampler(kind: str, aabb: Aabb) -> Sampler:
     if kind == "occupancy":
-        options = OccupancyOptions(resolution=8, render_steps=2048, early_stop_eps=0.0)
-        return OccupancySampler(options, aabb, CPU, "auto")
+        march = OccupancyOptions(resolution=8, render_steps=2048, early_stop_eps=0.0)
+        return OccupancySampler(march, aabb, CPU, "auto")
     if kind == "hierarchical":
         return HierarchicalSampler(512, 512, aabb, "auto")
     options = ProposalOptions(proposal_samples=(64,), field_samples=1024, proposal_levels=2)
