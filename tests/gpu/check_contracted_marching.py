@@ -24,7 +24,7 @@ def arguments(device: torch.device, scale: int, generator: torch.Generator) -> A
     near[1] = math.inf  # a ray that is switched off
     bits = torch.randint(256, (16**3 // 8,), generator=generator, device=device).to(torch.uint8)
     jitter = torch.rand(count, generator=generator, device=device)
-    return origins, directions, near, bits, 16, 1 / 48, jitter
+    return origins, directions, near, bits, 16, 1 / 20, jitter
 
 
 @pytest.mark.parametrize("limit", [1000, 7])
