@@ -33,6 +33,7 @@ class HSM(HashMethod):
 
     name = "hsm"
     Config = HSMConfig
+    capture_defaults: ClassVar[dict[str, dict[str, Any]]] = {"cpu": {"grid_threshold": 0.05}}
     config: HSMConfig
 
     @classmethod
@@ -79,13 +80,9 @@ class HSMOnProposal(HashMethod):
         }
     }
 
-    @property
-    def contracts(self) -> bool:
-        return self.config.contract
-
     def build_sampler(self) -> Sampler:
         seed = self.context.seed
-        return ProposalSampler(self.config, self.aabb, self.device, self.backend, seed)
+        return ProposalSampler(self.config, self.space, self.device, self.backend, seed)
 
     def build_learner(self) -> HardSampleLearner:
         return learner(self)

@@ -38,10 +38,6 @@ class Proposal(HashMethod):
         }
     }
 
-    @property
-    def contracts(self) -> bool:
-        return self.config.contract
-
     def build_sampler(self) -> Sampler:
         seed = self.context.seed
-        return ProposalSampler(self.config, self.aabb, self.device, self.backend, seed)
+        return ProposalSampler(self.config, self.space, self.device, self.backend, seed)

@@ -41,6 +41,7 @@ class MipNerf360(SceneSource):
     """Scenes of Mip-NeRF 360: photographs all around something, with its surroundings."""
 
     family = "mipnerf360"
+    captures = True
     Config = ColmapConfig
     standard: ClassVar[tuple[str, ...]] = STANDARD
     description: ClassVar[str] = "Mip-NeRF 360 capture"

@@ -25,6 +25,7 @@ class Transforms(SceneSource):
     """Captures with a transforms.json: instant-ngp's fox, and your own from its scripts."""
 
     family = "ngp"
+    captures = True
     Config = CaptureConfig
 
     def entries(self, root: Path | None) -> list[SceneEntry]:

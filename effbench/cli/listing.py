@@ -126,6 +126,7 @@ def _plugin_row(plugin: Plugin) -> Row:
         "reason": plugin.reason,
         "parameters": [vars(parameter) for parameter in plugin.parameters],
         "device_defaults": plugin.device_defaults,
+        "capture_defaults": plugin.capture_defaults,
         "file": str(plugin.file),
         "preset_of": plugin.preset_of,
         "preset": plugin.preset,
@@ -143,10 +144,12 @@ def _plugin_text(row: Row) -> str:
 def _parameter_lines(row: Row) -> list[str]:
     """Return a line per parameter: "  width = 128   (cpu: 64)  Literal[64, 128]  what it is"."""
     lines = []
+    captured = {f"{device}, captures": own for device, own in row["capture_defaults"].items()}
+    kinds = row["device_defaults"] | captured
     for parameter in row["parameters"]:
         own = [
-            f"{device}: {show(defaults[parameter['name']])}"
-            for device, defaults in row["device_defaults"].items()
+            f"{kind}: {show(defaults[parameter['name']])}"
+            for kind, defaults in kinds.items()
             if parameter["name"] in defaults
         ]
         value = f"{parameter['name']} = {parameter['default']}"

@@ -46,8 +46,7 @@ def march(
     resolution: G; step > 0; jitter: float32 [R] in [0, 1), shifts all samples of a ray;
     capacity: the length of the result whatever the number of samples, so that it need not be read
     from the device; samples beyond it are dropped (`effbench.kernels.samples`); cascades: C;
-    cone ≥ 0, step_max: how steps grow. The CPU kernel knows one cascade and constant steps; the
-    definition takes its place otherwise.
+    cone ≥ 0, step_max: how steps grow.
     """
     if cascades < 1 or cone < 0 or not 0 < step <= step_max:
         raise ConfigError(
@@ -61,8 +60,10 @@ def march(
         from effbench.kernels.gpu import marching as gpu
 
         return gpu.march(*rays, *where, capacity, cascades, cone, step_max)
-    if chosen == "cpu" and cascades == 1 and not cone:
-        samples = _march_cpu(*rays, *where)
+    if chosen == "cpu":
+        plain = cascades == 1 and not cone
+        grown = (cascades, cone, step_max)
+        samples = _march_cpu(*rays, *where) if plain else _march_cascades(*rays, *where, *grown)
         return samples if capacity is None else samples.with_capacity(capacity)
     return march_reference(*rays, *where, capacity, cascades, cone, step_max)
 
@@ -95,6 +96,38 @@ def _march_cpu(
     return Samples(x, distance, ray, offset, _constant(step, distance))
 
 
+def _march_cascades(
+    origins: Tensor,
+    directions: Tensor,
+    near: Tensor,
+    occupancy: Tensor,
+    resolution: int,
+    step: float,
+    jitter: Tensor,
+    limit: int,
+    far: float,
+    cascades: int,
+    cone: float,
+    step_max: float,
+) -> Samples:
+    from effbench.kernels.cpu import cascade_marching as cpu
+
+    rays = (origins.numpy(), directions.numpy(), near.numpy())
+    found = cpu.march(
+        *rays,
+        occupancy.numpy(),
+        jitter.numpy(),
+        resolution,
+        step,
+        limit,
+        far,
+        cascades,
+        cone,
+        step_max,
+    )
+    return Samples(*map(torch.from_numpy, found))
+
+
 def march_reference(
     origins: Tensor,
     directions: Tensor,
@@ -119,20 +152,24 @@ def march_reference(
     occupied = _occupied(points, lengths, occupancy, resolution, cascades)
     kept = (t < leave[:, None]) & occupied
     kept &= kept.cumsum(1) <= limit
+    return select(kept, points.clamp(0.5 - half, 0.5 + half), t, lengths, capacity)
+
+
+def select(
+    kept: Tensor, positions: Tensor, t: Tensor, deltas: Tensor, capacity: int | None = None
+) -> Samples:
+    """Pack the `kept` (bool [R, K]) of every ray's candidates: positions [R, K, 3], t and deltas
+    [R, K]; into buffers of a length, if there is a capacity, without reading from the device."""
     offsets = offsets_of(kept.sum(1))
-    low, high = 0.5 - half, 0.5 + half
     if capacity is None:
-        rays = kept.nonzero()[:, 0]
-        return Samples(points[kept].clamp(low, high), t[kept], rays, offsets, lengths[kept])
+        return Samples(positions[kept], t[kept], kept.nonzero()[:, 0], offsets, deltas[kept])
     index, tail = _slots(kept, offsets, capacity)
-    rays = (index // t.shape[1]).masked_fill(tail, 0)
-    positions = points.flatten(0, 1)[index].clamp(low, high)
     return Samples(
-        positions.masked_fill(tail[:, None], TAIL_POSITION),
+        positions.flatten(0, 1)[index].masked_fill(tail[:, None], TAIL_POSITION),
         t.flatten()[index].masked_fill(tail, 0),
-        rays,
+        (index // t.shape[1]).masked_fill(tail, 0),
         offsets.clamp_max(capacity),
-        lengths.flatten()[index].masked_fill(tail, 0),
+        deltas.flatten()[index].masked_fill(tail, 0),
         offsets[-1],
     )
 
@@ -195,7 +232,15 @@ def _occupied(
         cascade += (reach > 0.5 * 2**c) | (lengths * resolution > 2**c)
     if cascades > 1:
         points = (points - 0.5) / (2.0**cascade)[..., None] + 0.5
-    cell = (points * resolution).long().clamp(0, resolution - 1)
+    return occupied_cells(points, occupancy, resolution, cascade)
+
+
+def occupied_cells(
+    positions: Tensor, occupancy: Tensor, resolution: int, cascade: Tensor | int = 0
+) -> Tensor:
+    """Return bool [...]: whether the cells of positions [..., 3] in the unit cube of a cascade are
+    occupied."""
+    cell = (positions * resolution).long().clamp(0, resolution - 1)
     z = cascade * resolution + cell[..., 2]
     index = (z * resolution + cell[..., 1]) * resolution + cell[..., 0]
     return (occupancy[index >> 3] >> (index & 7)) & 1 == 1

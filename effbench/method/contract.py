@@ -114,6 +114,8 @@ class Method(ABC):
 
     device_defaults: per device type ("cpu", "cuda") the defaults that replace those of `Config`
     there, such as a smaller batch; explicit settings win over them. Literals, too.
+    capture_defaults: the same for scenes that go on beyond their middle (`SceneSource.captures`),
+    over `device_defaults`.
     presets: names for the class with some parameters set, {"name": {"parameter": value}}; each
     can be run like a method, and its name is what tables show. Literals, too; not inherited.
     preset_of, preset: of the class that a preset runs as, the method's name and the parameters.
@@ -126,6 +128,7 @@ class Method(ABC):
     name: ClassVar[str]
     Config: ClassVar[type[Any]]
     device_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    capture_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     preset_of: ClassVar[str] = ""
     preset: ClassVar[Mapping[str, Any]] = {}

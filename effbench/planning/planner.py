@@ -100,15 +100,17 @@ class _Planner:
         former = getattr(config_class, "former_names", {})
         return [*(f.name for f in fields(config_class)), *former]
 
-    def resolve(self, method: str, params: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Return the method's config with `params`, and its defaults on the run's device."""
-        return resolve(self.method(method), params, self._device)
+    def resolve(self, method: str, params: Mapping[str, Any], scene: str = "") -> tuple[Any, Any]:
+        """Return the method's config with `params`, and its defaults on the run's device, for a
+        scene if one is named."""
+        captured = bool(scene) and self._registry.source(scene.partition("/")[0]).captures
+        return resolve(self.method(method), params, self._device, captured=captured)
 
     def add(
         self, method: str, params: Mapping[str, Any], scene: SceneRef, repetition: int, role: Any
     ) -> str:
         """Add a cell and, before it, its parents; return its id."""
-        resolved, defaults = self.resolve(method, params)
+        resolved, defaults = self.resolve(method, params, scene.name)
         values = config.to_dict(resolved)
         self._enter(method, values)
         parents = {}
@@ -157,14 +159,21 @@ class _Planner:
         self._path.append(step)
 
 
-def resolve(method: type[Method], params: Mapping[str, Any], device: str) -> tuple[Any, Any]:
-    """Return a method's config with `params`, and its defaults on `device` ("cpu", "cuda:0").
+def resolve(
+    method: type[Method], params: Mapping[str, Any], device: str, *, captured: bool = False
+) -> tuple[Any, Any]:
+    """Return a method's config with `params`, and its defaults on `device` ("cpu", "cuda:0");
+    captured: for a scene that goes on beyond its middle.
 
     A preset's parameters are defaults of the preset.
     """
     preset = method.preset
     method = method.specialised({**preset, **params})
-    own = {**method.device_defaults.get(device.partition(":")[0], {}), **preset}
+    kind = device.partition(":")[0]
+    own = dict(method.device_defaults.get(kind, {}))
+    if captured:
+        own |= method.capture_defaults.get(kind, {})
+    own |= preset
     defaults = config.build(method.Config, own, method.name)
     return config.build(method.Config, {**own, **params}, method.name), defaults
 

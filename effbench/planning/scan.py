@@ -48,6 +48,7 @@ class Plugin:
     description: str = ""
     parameters: tuple[Parameter, ...] = ()
     device_defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
+    capture_defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
     reason: str = ""
     preset_of: str = ""
     preset: dict[str, Any] = field(default_factory=dict)
@@ -121,7 +122,8 @@ def _plugin(module: _Module, node: ast.ClassDef, kind: Kind, name: str) -> Plugi
         class_name=node.name,
         description=" ".join(docstring.partition("\n\n")[0].split()),
         parameters=tuple(_parameters(*config).values()) if config else (),
-        device_defaults=_device_defaults(module, node),
+        device_defaults=_defaults(module, node, "device_defaults"),
+        capture_defaults=_defaults(module, node, "capture_defaults"),
         reason=_missing_packages(module.tree),
     )
 
@@ -162,12 +164,12 @@ def _config(module: _Module, node: ast.ClassDef) -> tuple[_Module, ast.ClassDef]
     return None
 
 
-def _device_defaults(module: _Module, node: ast.ClassDef) -> dict[str, dict[str, Any]]:
-    """Return the class's own `device_defaults`, or those of its first base that has some."""
-    own = _literal(_assigned(node, "device_defaults"))
+def _defaults(module: _Module, node: ast.ClassDef, name: str) -> dict[str, dict[str, Any]]:
+    """Return the class's own defaults of a kind, or those of its first base that has some."""
+    own = _literal(_assigned(node, name))
     if own:
         return dict(own)
-    inherited = (_device_defaults(owner, base) for owner, base in _bases(module, node))
+    inherited = (_defaults(owner, base, name) for owner, base in _bases(module, node))
     return next((defaults for defaults in inherited if defaults), {})
 
 

@@ -121,9 +121,14 @@ class SceneConfig:
 
 
 class SceneSource(ABC):
-    """A family of scenes, addressed as `family/name`: one class per format or generator."""
+    """A family of scenes, addressed as `family/name`: one class per format or generator.
+
+    captures: whether its scenes go on beyond their middle (`Scene.inner`), for which methods may
+    have defaults of their own.
+    """
 
     family: ClassVar[str]
+    captures: ClassVar[bool] = False
     Config: ClassVar[type[Any]] = SceneConfig
 
     @abstractmethod

@@ -22,6 +22,8 @@ from bench import fused_adam_triton
 from bench.fused_adam import FusedAdam
 from effbench.kernels import backends, gpu
 from effbench.kernels.compaction import keep_prefix, keep_selected
+from effbench.kernels.contracted_marching import march_contracted
+from effbench.kernels.contraction import Norm
 from effbench.kernels.gpu import hash_encoding
 from effbench.kernels.hash_encoding import hash_encode
 from effbench.kernels.hash_layout import HashLayout
@@ -110,6 +112,14 @@ def test_marching(compiled: Compiled, cascades: int, cone: float) -> None:
     more: dict[str, Any] = {"capacity": 100, "cascades": cascades, "cone": cone, "step_max": 0.1}
     march(rays, rays, near, bits, 32, 0.01, near, 1024, backend="triton", **more)
     assert set(compiled) == {"coarsen", "count", "write"}
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_contracted_marching(compiled: Compiled, norm: Norm) -> None:
+    rays = torch.zeros(40, 3)
+    near, bits = torch.zeros(40), torch.zeros(32**3 // 8, dtype=torch.uint8)
+    march_contracted(rays, rays, near, bits, 32, 0.01, near, 1024, 9.0, norm, "triton", 100)
+    assert set(compiled) == {"count", "write"}
 
 
 def test_compaction(compiled: Compiled) -> None:

@@ -9,6 +9,7 @@ from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
 from effbench.nerf.sampling.rays import Aabb, Rays
+from effbench.nerf.sampling.spaces import Box
 from effbench.nerf.training.learning import Batch, FullLearner
 
 OPTIONS = OccupancyOptions(
@@ -37,7 +38,7 @@ def test_a_step_and_a_rendering(
         with torch.no_grad():
             field.table.mul_(1e4)
             field.density_layers[-1].mul_(4)
-        sampler = OccupancySampler(OPTIONS, aabb, device, backend)
+        sampler = OccupancySampler(OPTIONS, Box(aabb), device, backend)
         sampler.update(field, OPTIONS.every, generator)
         placed = sampler.place(rays, field, generator)
         background = torch.ones(len(rays), 3, device=device)

@@ -92,6 +92,23 @@ def test_numba_equals_the_definition(limit: int, occupied_share: float) -> None:
     assert torch.equal(fast.rays[same], slow.rays[kept])
 
 
+@pytest.mark.parametrize(("cascades", "cone"), [(3, 0.0), (1, 0.02), (3, 0.02)])
+@pytest.mark.parametrize("limit", [1000, 7])
+def test_numba_equals_the_definition_in_cascades(cascades: int, cone: float, limit: int) -> None:
+    origins, directions, jitter = random_rays(400)
+    generator = torch.Generator().manual_seed(1)
+    bits = torch.randint(256, (cascades * 16**3 // 8,), generator=generator).to(torch.uint8)
+    arguments = (origins, directions, torch.zeros(400), bits, 16, 0.02, jitter, limit)
+    more = {"cascades": cascades, "cone": cone, "step_max": 0.08}
+    fast, slow = (march(*arguments, backend=name, **more) for name in ("cpu", "reference"))  # type: ignore[arg-type]
+    equal = fast.offsets.diff() == slow.offsets.diff()
+    assert equal.float().mean() >= 0.99
+    a, b = equal[fast.rays], equal[slow.rays]
+    for name in ("positions", "t", "deltas"):
+        found, expected = getattr(fast, name)[a], getattr(slow, name)[b]
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_the_cube_is_entered_and_left_where_planes_are_crossed() -> None:
     origins = torch.tensor([[-1.0, 0.5, 0.5], [0.5, 0.5, 0.5]])
     directions = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])

@@ -9,8 +9,9 @@ from effbench.kernels.inverse_cdf import sample_pdf
 from effbench.kernels.samples import Samples
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling.histograms import Chords, edges_between, rendering_weights, shade
-from effbench.nerf.sampling.rays import Aabb, Rays
+from effbench.nerf.sampling.rays import Rays
 from effbench.nerf.sampling.sampler import EncodedSamples, Sampler
+from effbench.nerf.sampling.spaces import Space
 
 
 class HierarchicalSampler(Sampler):
@@ -19,8 +20,8 @@ class HierarchicalSampler(Sampler):
     The union of both is trained on and rendered; the coarse pass carries no gradient.
     """
 
-    def __init__(self, coarse: int, fine: int, aabb: Aabb, backend: str) -> None:
-        self.coarse, self.fine, self.aabb, self.backend = coarse, fine, aabb, backend
+    def __init__(self, coarse: int, fine: int, space: Space, backend: str) -> None:
+        self.coarse, self.fine, self.space, self.backend = coarse, fine, space, backend
 
     def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
         return EncodedSamples(self._place(rays, field, generator))
@@ -34,18 +35,18 @@ class HierarchicalSampler(Sampler):
         self, rays: Rays, field: RadianceField, generator: torch.Generator | None
     ) -> Samples:
         """Return the samples of `rays`; jittered with a generator, else at bin centres."""
-        chords = Chords.of(rays, self.aabb)
+        chords = self.space.chords(rays)
         enter, leave = chords.enter, chords.leave
         spread = _strata(len(chords), self.coarse, generator, enter.device)
         t = enter + (leave - enter) * spread
         if self.fine:
             with torch.no_grad():
                 density = field.density(field.encode(chords.positions(t)))[0]
-                weights = rendering_weights(density.view_as(t) * _deltas(t, leave))
+                weights = rendering_weights(density.view_as(t) * _deltas(t, chords))
             spread = _strata(len(chords), self.fine, generator, enter.device)
             drawn = sample_pdf(edges_between(t, enter, leave), weights, spread, self.backend)
             t = torch.cat([t, drawn], 1).sort(1)[0]
-        return chords.pack(t, _deltas(t, leave))
+        return chords.pack(t, _deltas(t, chords))
 
 
 def _strata(
@@ -58,5 +59,5 @@ def _strata(
     return (start + torch.rand(rays, count, generator=generator, device=device)) / count
 
 
-def _deltas(t: Tensor, leave: Tensor) -> Tensor:
-    return torch.cat([t, leave], 1).diff(dim=1)
+def _deltas(t: Tensor, chords: Chords) -> Tensor:
+    return chords.lengths(t, torch.cat([t, chords.leave], 1))

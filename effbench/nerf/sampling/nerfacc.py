@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from effbench.errors import ConfigError
 from effbench.kernels.compaction import keep_prefix
 from effbench.kernels.marching import cube_interval
 from effbench.kernels.samples import Samples, offsets_of, ray_of_slot
-from effbench.nerf.sampling.rays import Aabb, Rays
+from effbench.nerf.sampling.rays import Rays
 from effbench.nerf.sampling.sampler import OccupancyOptions, OccupancySampler
+from effbench.nerf.sampling.spaces import Box, Space
 
 
 class NerfaccSampler(OccupancySampler):
@@ -25,13 +27,17 @@ class NerfaccSampler(OccupancySampler):
     def __init__(
         self,
         options: OccupancyOptions,
-        aabb: Aabb,
+        space: Space,
         device: torch.device,
         backend: str,
         library: Any = None,
     ) -> None:
         """library: the module `nerfacc`, imported unless given."""
-        super().__init__(options, aabb, device, backend)
+        super().__init__(options, space, device, backend)
+        if not isinstance(space, Box):
+            raise ConfigError(
+                f"--backend nerfacc marches through a box, not through {space.name}: use space=box"
+            )
         nerfacc = library or importlib.import_module("nerfacc")
         box = torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0, 1.0], device=device)
         self._estimator = nerfacc.OccGridEstimator(box, options.resolution, levels=1).to(device)
@@ -53,7 +59,7 @@ class NerfaccSampler(OccupancySampler):
             rays.origins,
             rays.directions,
             t_min=begin,
-            far_plane=min(self.aabb.far, 1e10),
+            far_plane=min(self.space.aabb.far, 1e10),
             render_step_size=step,
             early_stop_eps=0.0,
         )

@@ -10,25 +10,49 @@ from torch import Tensor
 from effbench.kernels.occupancy import pack_bits, raise_to
 
 _DECAY = 0.95
-_THRESHOLD = 0.01  # optical depth of one step
 _BATCH = 1 << 17  # cells evaluated at once, which bounds memory
 
 
 class OccupancyGrid:
-    """G³ cells with a decaying maximum of the optical depth of one step in each.
+    """G³ cells, in each of C cascades, with a decaying maximum of the optical depth of one step.
 
-    Cell (x, y, z) has index (z·G + y)·G + x. `bits`: uint8 [G³ / 8], lowest bit first, 1 where a
-    cell is to be sampled: optical_depth > min(0.01, mean optical_depth). All cells start occupied.
+    Cell (x, y, z) of cascade c has index ((c·G + z)·G + y)·G + x; the last cascade fills the
+    field's unit cube, and each one before is the middle of the next. `bits`: uint8 [C·G³ / 8],
+    lowest bit first, 1 where a cell is to be sampled: optical_depth > min(threshold, mean
+    optical_depth). All cells start occupied; those that are culled never are.
     """
 
     def __init__(
-        self, resolution: int, step: float, device: torch.device, backend: str = "auto"
+        self,
+        resolution: int,
+        step: float,
+        device: torch.device,
+        backend: str = "auto",
+        cascades: int = 1,
+        threshold: float = 0.01,
     ) -> None:
         self.resolution, self.step, self.backend = resolution, step, backend
-        cells = resolution**3
+        self.cascades, self.threshold = cascades, threshold
+        cells = cascades * resolution**3
         self.optical_depth = torch.zeros(cells, device=device)
         self.bits = torch.full((cells // 8,), 255, dtype=torch.uint8, device=device)
+        self._kept: Tensor | None = None  # int64, the cells that were not culled; None: all
         self._distances: tuple[tuple[int, int], Tensor] | None = None
+
+    def cull(self, seen: Tensor) -> None:
+        """Keep only the cells that are `seen` (bool [C·G³])."""
+        self._kept = seen.nonzero()[:, 0]
+        self.bits.copy_(pack_bits(seen.float(), torch.tensor(0.5, device=seen.device)))
+
+    @property
+    def culled(self) -> float:
+        """The share of the cells that were culled."""
+        return 0.0 if self._kept is None else 1 - len(self._kept) / len(self.optical_depth)
+
+    def mean(self) -> Tensor:
+        """Return the mean optical depth (0-d) of the cells that were not culled."""
+        values = self.optical_depth
+        return values.mean() if self._kept is None else values.index_select(0, self._kept).mean()
 
     def update(
         self,
@@ -38,17 +62,14 @@ class OccupancyGrid:
     ) -> None:
         """Evaluate `density` ([N, 3] → [N]) at a random point of each cell visited.
 
-        Visits all cells, or a quarter of the grid at random plus a quarter drawn among the
-        occupied cells.
+        Visits all cells, or a quarter of them at random plus a quarter drawn among the occupied
+        ones; never those that were culled.
         """
-        cells = len(self.optical_depth)
-        if everywhere:
-            visited = torch.arange(cells, device=self.optical_depth.device)
-        else:
-            visited = self._visit(cells // 4, generator)
+        visited = self._all() if everywhere else self._visit(generator)
         self.optical_depth *= _DECAY
         for part in torch.split(visited, _BATCH):
-            optical_depth = density(self._point_in(part, generator)) * self.step
+            jitter = torch.rand(len(part), 3, generator=generator, device=part.device)
+            optical_depth = density(self.points(part, jitter)) * self.step
             raise_to(self.optical_depth, part, optical_depth, self.backend)
         self._refresh()
 
@@ -64,28 +85,39 @@ class OccupancyGrid:
         return self._distances[1]
 
     def occupied(self) -> Tensor:
-        """Return bool [G³]: which cells are sampled."""
+        """Return bool [C·G³]: which cells are sampled."""
         return unpack(self.bits)
 
-    def _visit(self, count: int, generator: torch.Generator) -> Tensor:
+    def points(self, cells: Tensor, inside: Tensor) -> Tensor:
+        """Return positions [N, 3] in the field's cube, `inside` [N, 3] in [0, 1] of cells [N]."""
+        size = self.resolution
+        corner = torch.stack([cells % size, cells // size % size, cells // size**2 % size], -1)
+        position = (corner + inside) / size
+        if self.cascades == 1:
+            return position
+        extent = 2.0 ** (cells // size**3 - (self.cascades - 1))
+        return (position - 0.5) * extent[:, None] + 0.5
+
+    def _all(self) -> Tensor:
+        if self._kept is not None:
+            return self._kept
+        return torch.arange(len(self.optical_depth), device=self.optical_depth.device)
+
+    def _visit(self, generator: torch.Generator) -> Tensor:
         device = self.optical_depth.device
-        anywhere = torch.randint(
-            len(self.optical_depth), (count,), generator=generator, device=device
-        )
+        kept = len(self.optical_depth) if self._kept is None else len(self._kept)
+        count = kept // 4
+        anywhere = torch.randint(kept, (count,), generator=generator, device=device)
+        if self._kept is not None:
+            anywhere = self._kept[anywhere]
         occupied = self.occupied().nonzero()[:, 0]
         if not len(occupied):
             return anywhere
         drawn = torch.randint(len(occupied), (count,), generator=generator, device=device)
         return torch.cat([anywhere, occupied[drawn]])
 
-    def _point_in(self, cell: Tensor, generator: torch.Generator) -> Tensor:
-        size = self.resolution
-        corner = torch.stack([cell % size, cell // size % size, cell // size**2], -1)
-        jitter = torch.rand(corner.shape, generator=generator, device=cell.device)
-        return (corner + jitter) / size
-
     def _refresh(self) -> None:
-        threshold = self.optical_depth.mean().clamp_max(_THRESHOLD)
+        threshold = self.mean().clamp_max(self.threshold)
         self.bits.copy_(
             pack_bits(self.optical_depth, threshold, self.backend)
         )  # kept by CUDA graphs

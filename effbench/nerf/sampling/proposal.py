@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,6 @@ from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.inverse_cdf import sample_pdf
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.fields.field import TruncatedExp
-from effbench.nerf.sampling.contraction import Disparities
 from effbench.nerf.sampling.histograms import (
     Chords,
     Histogram,
@@ -28,8 +27,9 @@ from effbench.nerf.sampling.histograms import (
     rendering_weights,
     shade,
 )
-from effbench.nerf.sampling.rays import Aabb, Rays
+from effbench.nerf.sampling.rays import Rays
 from effbench.nerf.sampling.sampler import EncodedSamples, Sampler
+from effbench.nerf.sampling.spaces import Space
 
 _BASE = 16  # lattice of the networks' coarsest hash level
 
@@ -46,7 +46,7 @@ class ProposalOptions:
     proposal_hidden: int = 16  # neurons of its hidden layer
     proposal_warmup: int = 1000  # iterations of annealed weights and of learning at every one
     proposal_every: int = 5  # iterations between the networks' steps after that
-    contract: bool = True  # all of space, for captures: beyond an inner cube it is contracted
+    spacing: Literal["disparity", "piecewise"] = "disparity"  # of samples in contracted space
 
     def __post_init__(self) -> None:
         if not self.proposal_samples or min(*self.proposal_samples, self.field_samples) < 2:
@@ -95,12 +95,12 @@ class ProposalSampler(Sampler):
     def __init__(
         self,
         options: ProposalOptions,
-        aabb: Aabb,
+        space: Space,
         device: torch.device,
         backend: str,
         seed: int,
     ) -> None:
-        self.options, self.aabb, self.backend = options, aabb, backend
+        self.options, self.space, self.backend = options, space, backend
         generator = torch.Generator().manual_seed(seed)  # on the CPU: same on every device
         layout = HashLayout(
             options.proposal_levels,
@@ -125,7 +125,7 @@ class ProposalSampler(Sampler):
         return self.options.proposal_every
 
     def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
-        chords = self._chords(rays)
+        chords = self.space.chords(rays)
         with torch.set_grad_enabled(self._learning):
             t, histograms = self._resample(chords, generator)
         edges = _own_edges(t, chords)
@@ -143,13 +143,10 @@ class ProposalSampler(Sampler):
 
     @torch.no_grad()
     def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
-        chords = self._chords(rays)
+        chords = self.space.chords(rays)
         t, _ = self._resample(chords, None)
         samples = chords.pack(t, chords.lengths(t, _own_edges(t, chords)))
         return shade(samples, rays, field, background, self.backend)
-
-    def _chords(self, rays: Rays) -> Chords:
-        return (Disparities if self.aabb.contracted else Chords).of(rays, self.aabb)
 
     def _resample(
         self, chords: Chords, generator: torch.Generator | None

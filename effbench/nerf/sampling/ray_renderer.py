@@ -97,7 +97,7 @@ class RayRenderer(nn.Module):
         self.step = sampler.render_step
         self.early_stop_eps = sampler.options.early_stop_eps
         self.resolution = sampler.grid.resolution
-        aabb = sampler.aabb
+        aabb = sampler.space.aabb
         self.near, self.far, self.side = aabb.near, aabb.far, aabb.side
         most = math.ceil(math.sqrt(3) / self.step) + 1
         self.register_buffer("lattice", (torch.arange(most) + 0.5) * self.step)

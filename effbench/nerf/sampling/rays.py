@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from effbench.kernels.rays import generate_rays
@@ -27,26 +29,20 @@ class Rays:
 
 @dataclass(frozen=True)
 class Aabb:
-    """The map from world to unit cube: (x − corner) / side; near and far in cube units; contracted:
-    whether the cube is the inner one of a space that goes on beyond it
-    (`effbench.nerf.sampling.contraction`)."""
+    """The map from world to unit cube: (x − corner) / side; near and far in cube units."""
 
     corner: Tensor
     side: float
     near: float
     far: float
-    contracted: bool = False
 
     @classmethod
-    def of(cls, scene: Scene, device: torch.device, *, contract: bool = False) -> Aabb:
-        """Enclose the scene's box in a cube with the same centre; with `contract`, the inner box of
-        a scene that has one."""
-        contracted = contract and scene.inner is not None
-        box = scene.inner if contracted else scene.box
+    def of(cls, box: NDArray[np.float32], scene: Scene, device: torch.device) -> Aabb:
+        """Enclose a box of a scene, float32 [2, 3], in a cube with the same centre."""
         low, high = torch.tensor(box, dtype=torch.float32).unbind(0)
         side = float((high - low).max())
         corner = ((low + high) / 2 - side / 2).to(device)
-        return cls(corner, side, scene.near / side, scene.far / side, contracted)
+        return cls(corner, side, scene.near / side, scene.far / side)
 
     def rays(self, origins: Tensor, directions: Tensor) -> Rays:
         """Map world-space rays (unit directions) into the cube."""

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from effbench.kernels.compaction import keep_prefix, keep_selected
-from effbench.kernels.marching import march
 from effbench.kernels.ray_rendering import HashNetworks, Marching, render_rays
 from effbench.kernels.samples import Samples
 from effbench.kernels.volume_rendering import composite, visible_counts
@@ -19,7 +18,8 @@ from effbench.machine.phases import memory_phase
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling.capacity import Capacity
 from effbench.nerf.sampling.occupancy import OccupancyGrid
-from effbench.nerf.sampling.rays import Aabb, Rays
+from effbench.nerf.sampling.rays import Rays
+from effbench.nerf.sampling.spaces import Box, Space
 
 _NOWHERE = 1e9  # behind everything: where an inactive ray would begin
 
@@ -78,6 +78,10 @@ class Sampler(ABC):
         rendered by its parts."""
         return None
 
+    def facts(self) -> dict[str, float]:
+        """Return what a record should say of where samples lie. Default: nothing."""
+        return {}
+
     def state(self) -> dict[str, Tensor]:
         """Return what rendering needs. Default: nothing."""
         return {}
@@ -88,8 +92,9 @@ class Sampler(ABC):
 
 @dataclass(frozen=True)
 class OccupancyOptions:
-    """resolution: cells per axis; steps, render_steps: steps along the cube's diagonal in training
-    and in rendering; compaction: what is dropped before training on the rest, "none",
+    """resolution: cells per axis; steps, render_steps: steps along the cube's diagonal (cascades:
+    the innermost's) in training and in rendering; threshold: least optical depth of a step in an
+    occupied cell; compaction: what is dropped before training on the rest, "none",
     "transmittance" (samples behind transmittance `early_stop_eps`, the original instant-ngp) or
     "low-weight" (those and every sample whose alpha is below both `alpha_threshold` and the grid's
     mean, NerfAcc's visibility pruning); every: iterations between updates; everywhere_until:
@@ -98,6 +103,7 @@ class OccupancyOptions:
     resolution: int = 128
     steps: int = 1024
     render_steps: int = 1024
+    threshold: float = 0.01
     compaction: str = "transmittance"
     early_stop_eps: float = 1e-4
     alpha_threshold: float = 1e-2
@@ -111,12 +117,19 @@ class OccupancySampler(Sampler):
     _WAVE = 8  # samples per ray in the first wave of rendering; doubled with every wave
 
     def __init__(
-        self, options: OccupancyOptions, aabb: Aabb, device: torch.device, backend: str
+        self, options: OccupancyOptions, space: Space, device: torch.device, backend: str
     ) -> None:
-        self.options, self.aabb, self.backend = options, aabb, backend
+        self.options, self.space, self.backend = options, space, backend
         self.step = math.sqrt(3) / options.steps
         self.render_step = math.sqrt(3) / options.render_steps
-        self.grid = OccupancyGrid(options.resolution, self.step, device, backend)
+        self.grid = OccupancyGrid(
+            options.resolution,
+            space.in_field(self.step),
+            device,
+            backend,
+            space.cascades,
+            options.threshold,
+        )
 
     def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:
         if iteration == 0 or iteration % self.options.every:
@@ -142,7 +155,7 @@ class OccupancySampler(Sampler):
     def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
         device = rays.origins.device
         jitter = torch.rand(len(rays), generator=generator, device=device)
-        near = torch.full((len(rays),), self.aabb.near, device=device)
+        near = torch.full((len(rays),), self.space.aabb.near, device=device)
         samples = self._march(rays, near, jitter, self.options.steps, self.step)
         if not self.compacts or not len(samples):
             return EncodedSamples(samples)
@@ -165,7 +178,7 @@ class OccupancySampler(Sampler):
         find no room are not complete."""
         jitter = torch.rand(len(rays), generator=generator, device=count.device)
         active = torch.arange(len(rays), device=count.device) < count
-        near = torch.full((len(rays),), self.aabb.near, device=count.device)
+        near = torch.full((len(rays),), self.space.aabb.near, device=count.device)
         near = near.masked_fill(~active, _NOWHERE)
         room = capacity.marched if self.compacts else capacity.kept
         samples = self._march(rays, near, jitter, self.options.steps, self.step, room)
@@ -197,7 +210,7 @@ class OccupancySampler(Sampler):
             return keep_prefix(samples, counts, capacity, self.backend)
         end = (samples.offsets[:-1] + counts).index_select(0, samples.rays)
         visible = torch.arange(len(samples), device=end.device) < end
-        least = self.grid.optical_depth.mean().clamp_max(options.alpha_threshold)
+        least = self.grid.mean().clamp_max(options.alpha_threshold)
         opaque = -torch.expm1(-optical_depth) >= least
         return keep_selected(samples, visible & opaque, capacity, self.backend)
 
@@ -210,12 +223,13 @@ class OccupancySampler(Sampler):
         color = torch.zeros(len(rays), 3, device=device)
         left = torch.ones(len(rays), device=device)
         alive = torch.arange(len(rays), device=device)
-        near = torch.full((len(rays),), self.aabb.near, device=device)
+        near = torch.full((len(rays),), self.space.aabb.near, device=device)
         encoded_directions = field.encode_directions(rays.directions)
         wave = self._WAVE
+        jitter = torch.full((len(rays),), 0.5, device=device)
         while len(alive):
-            jitter = torch.full((len(alive),), 0.5, device=device)
-            samples = self._march(rays.select(alive), near, jitter, wave, self.render_step)
+            going_on = rays.select(alive)
+            samples = self._march(going_on, near, jitter, wave, self.render_step)
             if not len(samples):
                 break
             full = samples.offsets.diff() == wave
@@ -224,18 +238,27 @@ class OccupancySampler(Sampler):
             color[alive] += left[alive, None] * added
             left[alive] *= 1 - opacity
             going = full & (left[alive] >= self.options.early_stop_eps)
-            near = (last + self.render_step / 2)[going[full]]
+            kept = going[full]
+            near = last[kept] + self._ahead(going_on.select(going), last[kept])
+            jitter = torch.zeros_like(near)
             alive = alive[going]
             wave *= 2
         return color + left[:, None] * background
 
     def at_once(self, field: RadianceField) -> HashNetworks | None:
-        return field.plain() if self.backend == "cpu" else None
+        boxed = isinstance(self.space, Box) and self.backend == "cpu"
+        return field.plain() if boxed else None
 
     def _render_at_once(self, rays: Rays, field: HashNetworks, background: Tensor) -> Tensor:
         grid = self.grid
         marching = Marching(
-            *(grid.bits, grid.resolution, self.render_step, self.aabb.near, self.aabb.far),
+            *(
+                grid.bits,
+                grid.resolution,
+                self.render_step,
+                self.space.aabb.near,
+                self.space.aabb.far,
+            ),
             distances=grid.distances(),
         )
         return render_rays(
@@ -267,19 +290,16 @@ class OccupancySampler(Sampler):
         step: float,
         capacity: int | None = None,
     ) -> Samples:
-        return march(
-            rays.origins,
-            rays.directions,
-            near,
-            self.grid.bits,
-            self.grid.resolution,
-            step,
-            jitter,
-            limit,
-            self.aabb.far,
-            self.backend,
-            capacity,
-        )
+        grid = (self.grid.bits, self.grid.resolution)
+        return self.space.march(rays, near, *grid, step, jitter, limit, self.backend, capacity)
+
+    def _ahead(self, rays: Rays, t: Tensor) -> Tensor:
+        """Return how far behind samples at t [R] the next ones would be in rendering."""
+        return self.space.ahead(rays, t, self.render_step, self.grid.resolution)
+
+    def facts(self) -> dict[str, float]:
+        occupied = float(self.grid.occupied().float().mean())
+        return {"grid_occupied": occupied, "grid_culled": self.grid.culled}
 
     def state(self) -> dict[str, Tensor]:
         return self.grid.state()

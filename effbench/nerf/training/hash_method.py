@@ -13,6 +13,7 @@ from effbench.nerf.fields import HashField, NetworkField, resolve_precision
 from effbench.nerf.fields.tcnn import TcnnField
 from effbench.nerf.sampling import OccupancySampler, Sampler
 from effbench.nerf.sampling.ray_renderer import HashEncoder, RayRenderer
+from effbench.nerf.sampling.spaces import Box
 from effbench.nerf.training.method import RadianceFieldMethod
 from effbench.nerf.training.options import TrainingOptions
 from effbench.scene import Intrinsics
@@ -24,6 +25,9 @@ class HashConfig:
 
     former_names = {"early_stop": "early_stop_eps"}  # noqa: RUF012
 
+    space: Literal["auto", "box", "contracted", "cascades"] = "auto"  # auto: contracted captures
+    norm: Literal["linf", "l2"] = "linf"  # of the contraction
+    cone: float = 0.0078125  # growth of a step with the distance in cascades, 1/128 of torch-ngp
     levels: int = 16  # hash levels, L
     log2_table: int = 19  # log2 of the entries of a hashed level, T
     base_resolution: int = 16  # lattice of the coarsest level
@@ -34,6 +38,7 @@ class HashConfig:
     march_steps: int = 1024  # steps along the cube's diagonal in training
     render_steps: int = 1024  # and in rendering
     grid_resolution: int = 128  # occupancy cells per axis
+    grid_threshold: float = 0.01  # optical depth of a step from which a cell is occupied
     grid_every: int = 16  # iterations between updates of the grid
     grid_everywhere_until: int = 256  # iterations during which updates visit all cells
     compaction: Literal["transmittance", "low-weight", "none"] = "transmittance"  # before training
@@ -68,6 +73,10 @@ class HashMethod(RadianceFieldMethod):
             "lr": 0.03,
         }
     }
+    capture_defaults: ClassVar[dict[str, dict[str, Any]]] = {
+        # Steps are five times those of a GPU: so is what one has to hide to be worth a sample.
+        "cpu": {"compaction": "low-weight", "alpha_threshold": 0.03, "grid_threshold": 0.05}
+    }
     config: HashConfig
 
     def build_options(self) -> TrainingOptions:
@@ -94,6 +103,8 @@ class HashMethod(RadianceFieldMethod):
     def exportable(self, intrinsics: Intrinsics) -> Exportable | None:
         field = self._evaluated()
         if not (isinstance(self.sampler, OccupancySampler) and isinstance(field, HashField)):
+            return None
+        if not isinstance(self.space, Box):
             return None
         encoder = HashEncoder(field.table, field.layout)
         return Exportable(

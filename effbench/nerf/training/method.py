@@ -20,6 +20,8 @@ from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Sampler, 
 from effbench.nerf.sampling.nerfacc import NerfaccSampler
 from effbench.nerf.sampling.ray_maps import ray_maps
 from effbench.nerf.sampling.rays import Aabb, Rays, TrainingPixels, camera_rays
+from effbench.nerf.sampling.spaces import SpaceOptions, build_space
+from effbench.nerf.sampling.visibility import seen_cells
 from effbench.nerf.training.distributions import distributions, ray_profile
 from effbench.nerf.training.fixed_step import FixedStep, fixed_step
 from effbench.nerf.training.learning import Batch, FullLearner, Learner
@@ -40,7 +42,7 @@ class RadianceFieldMethod(Method):
         self.device = context.device
         self.backend, self.library = libraries.split(context.backend, self.device)
         self.generator = torch.Generator(self.device).manual_seed(context.seed)
-        self.aabb = Aabb.of(context.scene, self.device, contract=self.contracts)
+        self.space = build_space(context.scene, self.device, self.build_space_options())
         self.pixels = self.build_pixels()
         self.scene_background = torch.tensor(context.scene.background, device=self.device)
         self.options = self.build_options()
@@ -64,9 +66,9 @@ class RadianceFieldMethod(Method):
         self.fixed = fixed_step(self, self.ray_count, self._MOST_RAYS)
 
     @property
-    def contracts(self) -> bool:
-        """Whether the sampler reaches beyond a capture's inner box. Default: no."""
-        return False
+    def aabb(self) -> Aabb:
+        """The coordinates of rays."""
+        return self.space.aabb
 
     @property
     def cube(self) -> Aabb:
@@ -76,6 +78,13 @@ class RadianceFieldMethod(Method):
     @abstractmethod
     def build_options(self) -> TrainingOptions:
         """Return the options of the training step."""
+
+    def build_space_options(self) -> SpaceOptions:
+        """Return what the parameters `space`, `norm`, `spacing` and `cone` of a config say, as far
+        as it has them."""
+        c = self.config
+        named = {name: getattr(c, name) for name in ("norm", "spacing", "cone") if hasattr(c, name)}
+        return SpaceOptions(getattr(c, "space", "box"), **named)
 
     @abstractmethod
     def build_field(self, generator: torch.Generator) -> RadianceField:
@@ -100,12 +109,14 @@ class RadianceFieldMethod(Method):
     def occupancy_sampler(self) -> OccupancySampler:
         """Return the sampler that the usual parameters of a config describe: `grid_resolution`,
         `grid_every`, `grid_everywhere_until`, `march_steps`, `render_steps`, `compaction`,
-        `early_stop_eps` and `alpha_threshold`."""
+        `early_stop_eps`, `alpha_threshold` and `grid_threshold`. Of a capture, cells that no
+        camera sees are culled."""
         c = self.config
         options = OccupancyOptions(
             resolution=c.grid_resolution,
             steps=c.march_steps,
             render_steps=c.render_steps,
+            threshold=c.grid_threshold,
             compaction=c.compaction,
             early_stop_eps=c.early_stop_eps,
             alpha_threshold=c.alpha_threshold,
@@ -113,7 +124,11 @@ class RadianceFieldMethod(Method):
             everywhere_until=c.grid_everywhere_until,
         )
         kind = NerfaccSampler if self.library == "nerfacc" else OccupancySampler
-        return kind(options, self.aabb, self.device, self.backend)
+        sampler = kind(options, self.space, self.device, self.backend)
+        scene = self.context.scene
+        if scene.inner is not None:
+            sampler.grid.cull(seen_cells(sampler.grid, self.space, scene.train))
+        return sampler
 
     @property
     def cycle(self) -> int:
@@ -225,7 +240,8 @@ class RadianceFieldMethod(Method):
         return {
             "backend": " + ".join(name for name in (self.library, self.backend) if name),
             "precision": self.field.precision,
-            "space": "contracted" if self.aabb.contracted else "box",
+            "space": self.space.name,
+            **self.sampler.facts(),
             "rendering": "one kernel, fp32" if self.sampler.at_once(self.field) else "by parts",
             "render_rays_per_chunk": self._RENDER_RAYS,
             "rays_last_step": self.ray_count,

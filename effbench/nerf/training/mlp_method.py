@@ -19,6 +19,9 @@ class MLPConfig:
 
     former_names = {"early_stop": "early_stop_eps"}  # noqa: RUF012
 
+    space: Literal["auto", "box", "contracted", "cascades"] = "auto"  # auto: contracted captures
+    norm: Literal["linf", "l2"] = "linf"  # of the contraction
+    cone: float = 0.0078125  # growth of a step with the distance in cascades, 1/128 of torch-ngp
     sampling: Literal["occupancy", "hierarchical"] = "occupancy"  # where samples lie on a ray
     samples: int = 262144  # samples per step, which sets the number of rays
     coarse: int = 64  # stratified samples per ray (hierarchical)
@@ -26,6 +29,7 @@ class MLPConfig:
     march_steps: int = 1024  # steps along the cube's diagonal in training (occupancy)
     render_steps: int = 1024  # and in rendering
     grid_resolution: int = 128  # cells per axis (occupancy)
+    grid_threshold: float = 0.01  # optical depth of a step from which a cell is occupied
     grid_every: int = 16  # iterations between updates of the grid
     grid_everywhere_until: int = 256  # iterations during which updates visit all cells
     compaction: Literal["transmittance", "low-weight", "none"] = "none"  # before training
@@ -69,7 +73,7 @@ class MLPMethod(RadianceFieldMethod):
     def build_sampler(self) -> Sampler:
         c = self.config
         if c.sampling == "hierarchical":
-            return HierarchicalSampler(c.coarse, c.fine, self.aabb, self.backend)
+            return HierarchicalSampler(c.coarse, c.fine, self.space, self.backend)
         return self.occupancy_sampler()
 
     def build_optimizer(self) -> torch.optim.Optimizer:

@@ -16,7 +16,7 @@ from effbench.scene import Views
 from tests.nerf_scene import CAMERA, ball
 
 CPU = torch.device("cpu")
-CUBE = Aabb.of(ball(), CPU)
+CUBE = Aabb.of(ball().box, ball(), CPU)
 
 
 def views(count: int, height: int, width: int) -> Views:

@@ -15,6 +15,7 @@ from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
 from effbench.nerf.sampling import nerfacc as nerfacc_sampler
 from effbench.nerf.sampling.nerfacc import NerfaccSampler
 from effbench.nerf.sampling.rays import Aabb, Rays
+from effbench.nerf.sampling.spaces import Box
 
 CPU = torch.device("cpu")
 CUBE = Aabb(torch.zeros(3), 1.0, 0.0, 10.0)
@@ -91,8 +92,8 @@ def rays(count: int) -> Rays:
 
 @pytest.mark.parametrize("limit", [1000, 3])
 def test_it_places_samples_where_ours_does(limit: int) -> None:
-    ours = OccupancySampler(OPTIONS, CUBE, CPU, "reference")
-    theirs = NerfaccSampler(OPTIONS, CUBE, CPU, "reference", library=NERFACC)
+    ours = OccupancySampler(OPTIONS, Box(CUBE), CPU, "reference")
+    theirs = NerfaccSampler(OPTIONS, Box(CUBE), CPU, "reference", library=NERFACC)
     bits = torch.randint(0, 256, (64,), generator=torch.Generator().manual_seed(2)).byte()
     for sampler in (ours, theirs):
         sampler.load_state({"occupancy.bits": bits})

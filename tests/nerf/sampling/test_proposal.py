@@ -20,10 +20,11 @@ from effbench.nerf.sampling.proposal import (
     outer_weights,
 )
 from effbench.nerf.sampling.rays import Aabb, Rays
+from effbench.nerf.sampling.spaces import Box
 from tests.nerf_scene import ball
 
 CPU = torch.device("cpu")
-CUBE = Aabb.of(ball(), CPU)
+CUBE = Aabb.of(ball().box, ball(), CPU)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -50,7 +51,7 @@ def sampler(seed: int = 0, **options: Any) -> ProposalSampler:
     small = {"proposal_samples": (24, 12), "field_samples": 8, "proposal_levels": 2}
     tables = {"proposal_log2_table": 12, "proposal_resolution": 32, "proposal_warmup": 0}
     return ProposalSampler(
-        ProposalOptions(**{**small, **tables, **options}), CUBE, CPU, "auto", seed
+        ProposalOptions(**{**small, **tables, **options}), Box(CUBE), CPU, "auto", seed
     )
 
 

@@ -17,10 +17,11 @@ from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
 from effbench.nerf.sampling.hierarchical import HierarchicalSampler
 from effbench.nerf.sampling.occupancy import OccupancyGrid
 from effbench.nerf.sampling.rays import Aabb, Rays, TrainingPixels, camera_rays
+from effbench.nerf.sampling.spaces import Box
 from tests.nerf_scene import CAMERA, ball, look_at_origin
 
 CPU = torch.device("cpu")
-CUBE = Aabb.of(ball(), CPU)
+CUBE = Aabb.of(ball().box, ball(), CPU)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -130,7 +131,7 @@ def _one_ray() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 class TestOccupancySampler:
     def sampler(self, **options: object) -> OccupancySampler:
         chosen = OccupancyOptions(resolution=16, steps=400, render_steps=400, **options)  # type: ignore[arg-type]
-        return OccupancySampler(chosen, CUBE, CPU, "auto")
+        return OccupancySampler(chosen, Box(CUBE), CPU, "auto")
 
     def test_rendering_in_waves_equals_rendering_all_samples_at_once(self) -> None:
         rays, field, sampler = ball_rays(200), Ball(), self.sampler(early_stop_eps=0.0)
@@ -218,7 +219,7 @@ class TestOccupancySampler:
 
 class TestHierarchicalSampler:
     def test_samples_are_sorted_and_fill_the_ray_from_near_to_far(self) -> None:
-        sampler = HierarchicalSampler(16, 32, CUBE, "auto")
+        sampler = HierarchicalSampler(16, 32, Box(CUBE), "auto")
         samples = sampler.place(ball_rays(50), Ball(), generator()).samples
         counts = samples.offsets.diff()
         assert set(counts.tolist()) <= {0, 48}
@@ -229,12 +230,12 @@ class TestHierarchicalSampler:
 
     def test_both_samplers_agree_on_what_a_ball_looks_like(self) -> None:
         rays, background = ball_rays(200), torch.ones(3)
-        fine = HierarchicalSampler(64, 128, CUBE, "auto").render(rays, Ball(), background)
+        fine = HierarchicalSampler(64, 128, Box(CUBE), "auto").render(rays, Ball(), background)
         options = OccupancyOptions(resolution=16, steps=1024)
-        steps = OccupancySampler(options, CUBE, CPU, "auto").render(rays, Ball(), background)
+        steps = OccupancySampler(options, Box(CUBE), CPU, "auto").render(rays, Ball(), background)
         assert (fine - steps).abs().mean() < 0.01
 
     def test_rays_beside_the_cube_show_the_background(self) -> None:
         away = Rays(torch.tensor([[5.0, 5.0, 5.0]]), torch.tensor([[1.0, 0.0, 0.0]]))
-        sampler = HierarchicalSampler(8, 8, CUBE, "auto")
+        sampler = HierarchicalSampler(8, 8, Box(CUBE), "auto")
         assert sampler.render(away, Ball(), torch.ones(3)).tolist() == [[1, 1, 1]]

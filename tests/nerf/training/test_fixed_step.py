@@ -52,11 +52,11 @@ class Small(RadianceFieldMethod):
 
     def build_sampler(self) -> Sampler:
         if not self.config.grid:
-            return HierarchicalSampler(8, 0, self.aabb, self.backend)
+            return HierarchicalSampler(8, 0, self.space, self.backend)
         options = OccupancyOptions(
             resolution=16, steps=128, compaction=self.config.compaction, alpha_threshold=1e-3
         )
-        return OccupancySampler(options, self.aabb, self.device, self.backend)
+        return OccupancySampler(options, self.space, self.device, self.backend)
 
     def build_learner(self) -> Learner:
         if self.config.mining is None:

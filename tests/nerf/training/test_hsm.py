@@ -17,6 +17,7 @@ from effbench.nerf.fields import HashField, trunc_exp
 from effbench.nerf.sampling import EncodedSamples
 from effbench.nerf.sampling.hierarchical import HierarchicalSampler
 from effbench.nerf.sampling.rays import Aabb, Rays
+from effbench.nerf.sampling.spaces import Box
 from effbench.nerf.training.hsm import HardSampleLearner, MiningConfig, hardness, skewness
 from effbench.nerf.training.learning import Batch, FullLearner, Learner, encode
 
@@ -53,7 +54,7 @@ class StillSampler(HierarchicalSampler):
     """A sampler with a loss of its own: its weight times the mean optical_depth."""
 
     def __init__(self) -> None:
-        super().__init__(PER_RAY, 0, Aabb(torch.zeros(3), 1.0, 0.0, 10.0), "reference")
+        super().__init__(PER_RAY, 0, Box(Aabb(torch.zeros(3), 1.0, 0.0, 10.0)), "reference")
         self.weight = torch.ones((), requires_grad=True)
 
     def loss(self, placed: EncodedSamples, optical_depth: Tensor) -> Tensor:

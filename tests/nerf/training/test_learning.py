@@ -11,6 +11,7 @@ from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import EncodedSamples
 from effbench.nerf.sampling.hierarchical import HierarchicalSampler
 from effbench.nerf.sampling.rays import Aabb, Rays
+from effbench.nerf.sampling.spaces import Box
 from effbench.nerf.training.learning import Batch, FullLearner, evaluate
 
 CUBE = Aabb(torch.zeros(3), 1.0, 0.0, 10.0)
@@ -36,7 +37,7 @@ def batch(rays: int = 5) -> Batch:
 
 
 def sampler() -> HierarchicalSampler:
-    return HierarchicalSampler(2, 0, CUBE, "reference")
+    return HierarchicalSampler(2, 0, Box(CUBE), "reference")
 
 
 def test_a_full_step_gives_the_gradient_of_the_rendered_pixels() -> None:

@@ -39,7 +39,7 @@ class Small(RadianceFieldMethod):
 
     def build_sampler(self) -> OccupancySampler:
         options = OccupancyOptions(resolution=16, steps=128)
-        return OccupancySampler(options, self.aabb, self.device, self.backend)
+        return OccupancySampler(options, self.space, self.device, self.backend)
 
     def build_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.field.parameters(), lr=1e-2, betas=(0.9, 0.99), eps=1e-15)

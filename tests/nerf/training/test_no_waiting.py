@@ -17,6 +17,7 @@ from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
 from effbench.nerf.sampling.capacity import Capacity
 from effbench.nerf.sampling.rays import Aabb, Rays
+from effbench.nerf.sampling.spaces import Box
 from effbench.nerf.training.controller import RayController
 from effbench.nerf.training.hsm import HardSampleLearner, MiningConfig
 from effbench.nerf.training.learning import Batch, FullLearner, Learner
@@ -53,7 +54,7 @@ def step(compaction: str, learner: Learner, field: HashField, capacity: Capacity
     """Do what a fixed step does after its rays are drawn, with the reference kernels."""
     aabb = Aabb(torch.zeros(3, device=DEVICE), 1.0, 0.0, 10.0)
     options = OccupancyOptions(resolution=8, steps=32, compaction=compaction)
-    sampler = OccupancySampler(options, aabb, DEVICE, "reference")
+    sampler = OccupancySampler(options, Box(aabb), DEVICE, "reference")
     controller = RayController(100, 1000, 8000, 1 << 18, DEVICE)
     rays = Rays(torch.empty(RAYS, 3, device=DEVICE), torch.empty(RAYS, 3, device=DEVICE))
     n = controller.count.clamp_max(RAYS)
