@@ -10,32 +10,31 @@ import torch
 from torch import Tensor
 
 from effbench.nerf.fields import RadianceField
-from effbench.nerf.sampling.rays import Aabb, Rays
+from effbench.nerf.sampling.rays import Rays
 from effbench.nerf.sampling.sampler import Sampler
-
-_LEAST = 1e-6  # of the contracted cube's side, how near to its faces a point is told from infinity
+from effbench.nerf.sampling.spaces import Space
 
 
 def ray_maps(
-    sampler: Sampler, rays: Rays, field: RadianceField, aabb: Aabb
+    sampler: Sampler, rays: Rays, field: RadianceField, space: Space
 ) -> tuple[Tensor, Tensor]:
     """Return the expected distance Σ w·t / Σ w of `rays` in world units (float32 [R], infinite for
     a ray that meets nothing) and their opacity Σ w (float32 [R] in [0, 1]); no gradient."""
     black = torch.zeros(3, device=rays.origins.device)
     with torch.no_grad():
-        sums = sampler.render(rays, _Distances(field, rays, aabb), black)
+        sums = sampler.render(rays, _Distances(field, rays, space), black)
     distance, opacity = sums[:, 0], sums[:, 1]
     depth = torch.where(opacity > 0, distance / opacity.clamp_min(1e-12), torch.inf)
-    return depth * aabb.side, opacity.clamp(0, 1)
+    return depth * space.aabb.side, opacity.clamp(0, 1)
 
 
 class _Distances(RadianceField):
     """A field with its density and, for colours, (t, 1, 0): t is the distance along the ray in
     units of the cube. Positions stand for their encodings, and `rays` for their directions'."""
 
-    def __init__(self, field: RadianceField, rays: Rays, aabb: Aabb) -> None:
+    def __init__(self, field: RadianceField, rays: Rays, space: Space) -> None:
         super().__init__()
-        self._field, self._rays, self._contracted = field, rays, aabb.contracted
+        self._field, self._rays, self._space = field, rays, space
 
     def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
         return positions
@@ -47,16 +46,7 @@ class _Distances(RadianceField):
         return torch.cat([self._rays.origins, directions], 1)
 
     def color(self, geometry: Tensor, directions: Tensor) -> Tensor:
-        points = uncontract(geometry) if self._contracted else geometry
+        points = self._space.locate(geometry)
         origins, along = directions[:, :3], directions[:, 3:]
         t = ((points - origins) * along).sum(1)
         return torch.stack([t, torch.ones_like(t), torch.zeros_like(t)], 1)
-
-
-def uncontract(positions: Tensor) -> Tensor:
-    """Return the points [..., 3], in units of the inner cube, that `contraction.contract` maps to
-    `positions` in the field's cube: u = y / (n·(2 − n)) with y = 4·position − 2, n = max(1, ‖y‖∞).
-    """
-    y = 4 * positions - 2
-    n = y.abs().amax(-1, keepdim=True).clamp_min(1)
-    return (y / (n * (2 - n).clamp_min(_LEAST)) + 1) / 2

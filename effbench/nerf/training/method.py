@@ -193,7 +193,7 @@ class RadianceFieldMethod(Method):
         rays = camera_rays(pose.to(self.device), intrinsics, self.aabb, self.backend)
         starts = range(0, len(rays), self._RENDER_RAYS)
         chunks = (rays.select(slice(start, start + self._RENDER_RAYS)) for start in starts)
-        parts = [ray_maps(self.sampler, chunk, field, self.aabb) for chunk in chunks]
+        parts = [ray_maps(self.sampler, chunk, field, self.space) for chunk in chunks]
         size = (intrinsics.height, intrinsics.width)
         return Maps(*(torch.cat(part).view(size) for part in zip(*parts, strict=True)))
 
