@@ -88,12 +88,15 @@ def _add(images: Images, scene: SceneRenders, view: str, share: int) -> None:
     if not items:
         return
     images.size += spent
+    height, width = truth.shape[:2]
     entry = next((one for one in images.scenes if one["label"] == scene.label), None)
     if entry is None:
-        height, width = truth.shape[:2]
         entry = {"label": scene.label, "width": width, "height": height, "views": []}
         images.scenes.append(entry)
-    entry["views"].append({"name": Path(view).stem, "truth": encoded, "items": items})
+    shown = {"name": Path(view).stem, "truth": encoded, "items": items}
+    if (width, height) != (entry["width"], entry["height"]):
+        shown |= {"width": width, "height": height}  # in place of the first view's
+    entry["views"].append(shown)
 
 
 def _item(
