@@ -35,6 +35,25 @@ def ball(color: int = 60) -> Scene:
     return Scene("test/ball", views, views, near=2, far=6, box=box, manifest="none")
 
 
+def mixed_ball(color: int = 60) -> Scene:
+    """Return the ball as cameras of several focal lengths and sizes see it, every second one in
+    portrait; test views have two sizes."""
+    cameras, images = [], []
+    for index in range(8):
+        width, height = ((20, 12), (12, 20))[index % 2]
+        camera = Intrinsics(width, height, 20.0 + index, 21.0 + index, width / 2 + 0.5, height / 2)
+        y, x = np.mgrid[:height, :width] + 0.5
+        tangent = np.hypot((x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy)
+        image = np.full((height, width, 4), color, np.uint8)
+        image[..., 3] = (tangent < math.tan(math.asin(RADIUS / DISTANCE))) * 255
+        cameras.append(camera)
+        images.append(image)
+    poses = np.stack([look_at_origin(2 * math.pi * i / 8) for i in range(8)])
+    views = Views.of(images, poses, cameras, [f"view{i}" for i in range(8)])
+    box = np.array([[-1.5] * 3, [1.5] * 3], np.float32)
+    return Scene("test/mixed", views, views, near=2, far=6, box=box, manifest="none")
+
+
 def context(**changes: object) -> Context:
     """Return a context of the ball on the CPU with seed 0."""
     arguments = {"scene": ball(), "device": torch.device("cpu"), "seed": 0, **changes}

@@ -82,7 +82,7 @@ def truth(scene: Scene, view: int) -> NDArray[np.uint8]:
 
 def render(method: Method, scene: Scene, view: int) -> torch.Tensor:
     """Render a test view. Raises EffbenchError when the image has not the camera's size."""
-    camera = scene.test.intrinsics
+    camera = scene.test.cameras[view]
     pose = torch.from_numpy(scene.test.poses[view]).to(method.context.device)
     with torch.no_grad():
         image = method.render(pose, camera)
@@ -116,14 +116,15 @@ def evaluate(
     renders, truths: folders; on_view: called with the part in [0, 1] that is done. Only rendering
     is timed, the device's queue emptied before and after. Raises Diverged for pixels not finite.
     """
-    device, size = method.context.device, scene.test.intrinsics
-    columns = scoring.columns(len(views), size.height, size.width, device)
+    device, cameras = method.context.device, [scene.test.cameras[view] for view in views]
+    columns = scoring.columns([(camera.height, camera.width) for camera in cameras], device)
+    pixels = sum(camera.height * camera.width for camera in cameras)
     names = file_names(scene.test)
     renders.mkdir(parents=True, exist_ok=True)
     render_s: list[float] = []
     saver = _Saver(scene, [(view, names[view]) for view in views], renders, truths, columns)
     with (
-        scoring.Scoring.of(len(views), size.height * size.width, device) as scorer,
+        scoring.Scoring.of(len(views), pixels, device) as scorer,
         ThreadPoolExecutor(environment.usable_threads()) as threads,  # PNG is written without GIL
     ):
         images = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,12 +51,15 @@ def scene_changes(recorded: Mapping[str, Any], scene: Scene) -> list[str]:
 
 def _loaded(scene: Scene) -> dict[str, Any]:
     splits = {"train": scene.train, "test": scene.test}
+    sizes = Counter(scene.test.sizes)
+    width, height = max(sizes, key=math.prod)
     return {
         "manifest": scene.manifest,
         "verified": scene.verified,
         "notes": list(scene.notes),
-        "width": scene.test.intrinsics.width,
-        "height": scene.test.intrinsics.height,
+        "width": width,
+        "height": height,
+        **({"sizes": [[*size, n] for size, n in sizes.items()]} if len(sizes) > 1 else {}),
         "train_views": len(scene.train),
         "test_views": len(scene.test),
         "background": list(scene.background),

@@ -42,11 +42,12 @@ def save_maps(task: Task, method: Method) -> None:
 def _render(task: Task, method: Method) -> dict[str, ViewMaps]:
     """Return the maps by file name of the view; none of a method that has no distances."""
     scene = method.context.scene
-    camera, names = scene.test.intrinsics, file_names(scene.test)
+    names = file_names(scene.test)
     views = evenly_spaced(len(scene.test), task.cell.eval_views)
     views.sort(key=lambda view: f"{names[view]}.png")  # the order in which a report chooses
     found = {}
     for view in (views[place] for place in evenly_spaced(len(views), VIEWS)):
+        camera = scene.test.cameras[view]
         pose = torch.from_numpy(scene.test.poses[view]).to(method.context.device)
         with torch.no_grad():
             shown = method.render_maps(pose, camera)

@@ -57,25 +57,31 @@ class Columns:
         return tuple(name for name, views in self.views.items() if view in views)
 
 
-def columns(count: int, height: int, width: int, device: torch.device) -> Columns:
-    """Return what can be scored of `count` images of a size, once rendered on a device."""
-    every = range(count)
+def columns(sizes: Sequence[tuple[int, int]], device: torch.device) -> Columns:
+    """Return what can be scored of images of some heights and widths, once rendered on a device."""
+    every = range(len(sizes))
     views: dict[str, Sequence[int]] = {"psnr": every, "ssim": every, "flip": every}
     missing, sources = {}, {}
-    if min(height, width) < quality.SSIM_WINDOW:
+    large = [place for place in every if min(sizes[place]) >= quality.SSIM_WINDOW]
+    if len(large) < len(every):
+        views["ssim"] = large
+    if not large:
         del views["ssim"]
         missing["ssim"] = f"the images have a side below {quality.SSIM_WINDOW} pixels"
     for net in NETS:
         name = f"lpips_{net}"
+        reasons = {size: lpips.too_small(net, *size) for size in set(sizes)}
+        fits = [place for place in every if not reasons[sizes[place]]]
         try:
-            if reason := lpips.too_small(net, height, width):
-                raise EffbenchError(reason)
+            if not fits:
+                raise EffbenchError(next(filter(None, reasons.values())))
             sources[name] = lpips.find(net).name
         except EffbenchError as error:
             missing[name] = str(error)
             continue
-        few = net == "vgg" and device.type == "cpu"
-        views[name] = evenly_spaced(count, VGG_VIEWS) if few else every
+        if net == "vgg" and device.type == "cpu":
+            fits = [fits[place] for place in evenly_spaced(len(fits), VGG_VIEWS)]
+        views[name] = fits
     return Columns(views, missing, sources)
 
 
@@ -100,8 +106,8 @@ class Scoring:
 
     @classmethod
     def of(cls, views: int, pixels: int, device: torch.device) -> Scoring:
-        """Return what suits a number of views, of some pixels each, rendered on a device."""
-        worth = views * pixels >= _WORTH_PROCESSES
+        """Return what suits a number of views, of some pixels in all, rendered on a device."""
+        worth = pixels >= _WORTH_PROCESSES
         return cls(min(views, environment.usable_threads()) if worth else 0, device)
 
     def add(self, job: Job) -> None:

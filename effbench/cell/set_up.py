@@ -59,14 +59,14 @@ def _warm_up(method: Method) -> None:
     pose = torch.from_numpy(scene.train.poses[0]).to(method.context.device)
     if not method.trains:
         with torch.no_grad():
-            method.render(pose, scene.test.intrinsics)
+            method.render(pose, scene.test.cameras[0])
         return
     method.begin()
     for _ in range(_WARM_UP_STEPS):
         method.step(0.0)
     method.warm_up()
     side = _WARM_UP_PIXELS
-    scale = side / scene.train.intrinsics.width
-    focal = scene.train.intrinsics.fx * scale
+    camera = scene.train.cameras[0]
+    focal = camera.fx * side / camera.width
     with torch.no_grad():
         method.render(pose, Intrinsics(side, side, focal, focal, side / 2, side / 2))

@@ -104,7 +104,7 @@ def render(
         if wanted:
             video.check(out, wanted[0] * (1 + len(shown)), wanted[1])
         method = reopen(cell, plugin_folders=plugins, scenes_root=scenes_root)
-        given = method.context.scene.test.intrinsics
+        given = method.context.scene.test.cameras[0]
         camera = _camera(given, wanted, downscale or 1, even=out.suffix == ".mp4")
         made = _make(method, camera, kind, max(2, round(seconds * fps)), fps, shown, out)
     except KeyboardInterrupt:

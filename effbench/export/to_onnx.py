@@ -87,9 +87,10 @@ def as_text(path: Path, info: ModelInfo) -> str:
 
 
 def convert(method: Method, precision: Precision = "fp32") -> bytes:
-    """Return a method as an ONNX model for its scene's test camera. Raises as `export` does."""
+    """Return a method as an ONNX model for its scene's test camera, the first test view's where
+    they differ. Raises as `export` does."""
     scene = method.context.scene
-    exportable = method.exportable(scene.test.intrinsics)
+    exportable = method.exportable(scene.test.cameras[0])
     if exportable is None:
         raise ConfigError(
             f"method '{method.name}' cannot be exported: it has no network that renders a camera "
@@ -158,7 +159,7 @@ def describe(method: Method, exportable: Exportable) -> ModelInfo:
         scene=scene.name,
         takes=exportable.takes,
         precision=exportable.precision,
-        intrinsics=scene.test.intrinsics,
+        intrinsics=scene.test.cameras[0],
         near=float(scene.near),
         far=float(scene.far),
         box=np.asarray(scene.box, float).tolist(),
@@ -179,8 +180,11 @@ def with_info(data: bytes, info: ModelInfo) -> bytes:
 
 
 def check_views(scene: Scene, count: int = CHECK_VIEWS) -> list[int]:
-    """Return the test views that a model is compared on, evenly spaced."""
-    return evenly_spaced(len(scene.test), count)
+    """Return the test views that a model is compared on: evenly spaced ones of the first's camera,
+    for which it is made."""
+    cameras = scene.test.cameras
+    alike = [view for view, camera in enumerate(cameras) if camera == cameras[0]]
+    return [alike[place] for place in evenly_spaced(len(alike), count)]
 
 
 def compare(model: OnnxModel, method: Method, views: Sequence[int]) -> Check:
@@ -190,7 +194,7 @@ def compare(model: OnnxModel, method: Method, views: Sequence[int]) -> Check:
     for view in views:
         pose = torch.from_numpy(test.poses[view]).to(method.context.device)
         with torch.no_grad():
-            expected = method.render(pose, test.intrinsics).cpu().numpy()
+            expected = method.render(pose, test.cameras[view]).cpu().numpy()
         error = np.abs(model.render(test.poses[view]) - expected)
         largest = max(largest, float(error.max()))
         means.append(float(error.mean()))

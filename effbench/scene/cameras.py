@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from effbench.errors import SceneError
-from effbench.scene.contract import Scene
+from effbench.scene.contract import Intrinsics, Scene, Views
 
 _FULL_CIRCLE = math.radians(300)  # cameras that cover so much of the azimuth surround the scene
 _PROBES = 9  # rays along each side of an image that are followed
@@ -22,10 +23,32 @@ def evenly_spaced(count: int, wanted: int | None) -> list[int]:
     return [int((i + 0.5) * count / wanted) for i in range(wanted)]
 
 
+def most_common(views: Views) -> Intrinsics:
+    """Return the camera of most views."""
+    return Counter(views.cameras).most_common(1)[0][0]
+
+
 def check_sight(scene: Scene) -> None:
     """Raise SceneError if no ray of any training camera meets the scene's box between near and far:
     nothing could be learnt, and nothing would say so."""
-    camera, poses = scene.train.intrinsics, scene.train.poses.astype(np.float64)
+    poses = scene.train.poses.astype(np.float64)
+    groups: dict[Intrinsics, list[int]] = {}
+    for view, camera in enumerate(scene.train.cameras):
+        groups.setdefault(camera, []).append(view)
+    if any(_meets(scene, camera, poses[places]) for camera, places in groups.items()):
+        return
+    away = np.linalg.norm(poses[:, :, 3] - scene.box.mean(0), axis=1)
+    raise SceneError(
+        f"{scene.name}: no ray of its {len(poses)} training cameras meets the scene's box between "
+        f"near {scene.near:g} and far {scene.far:g}: the cameras are {away.min():.3g} to "
+        f"{away.max():.3g} away from the box's centre, the box is "
+        f"{' × '.join(f'{side:.3g}' for side in np.ptp(scene.box, axis=0))} large. To fix it, "
+        "scale the poses to the scene, or the scene's box to the poses"
+    )
+
+
+def _meets(scene: Scene, camera: Intrinsics, poses: NDArray[np.float64]) -> bool:
+    """Whether a ray of a camera at some of the poses [V, 3, 4] meets the box."""
     at = np.linspace(0, 1, _PROBES)
     x, y = np.meshgrid(at * camera.width, at * camera.height)
     local = np.stack(
@@ -37,16 +60,7 @@ def check_sight(scene: Scene) -> None:
     with np.errstate(divide="ignore", invalid="ignore"):
         faces = (scene.box[:, None, None].astype(np.float64) - eyes) / along
     enter, leave = np.nanmax(faces.min(0), -1), np.nanmin(faces.max(0), -1)
-    if (np.maximum(enter, scene.near) < np.minimum(leave, scene.far)).any():
-        return
-    away = np.linalg.norm(poses[:, :, 3] - scene.box.mean(0), axis=1)
-    raise SceneError(
-        f"{scene.name}: no ray of its {len(poses)} training cameras meets the scene's box between "
-        f"near {scene.near:g} and far {scene.far:g}: the cameras are {away.min():.3g} to "
-        f"{away.max():.3g} away from the box's centre, the box is "
-        f"{' × '.join(f'{side:.3g}' for side in np.ptp(scene.box, axis=0))} large. To fix it, "
-        "scale the poses to the scene, or the scene's box to the poses"
-    )
+    return bool((np.maximum(enter, scene.near) < np.minimum(leave, scene.far)).any())
 
 
 def sample_poses(scene: Scene, count: int, seed: int) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Captures: posed photographs of a place, made a scene of one pinhole, put upright.
+"""Captures: posed photographs of a place, made a scene of pinholes, put upright.
 
 What formats share once images, lenses and poses are read.
 """
@@ -6,7 +6,8 @@ What formats share once images, lenses and poses are read.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,14 @@ from effbench.scene import manifest
 from effbench.scene.contract import Intrinsics, Scene, Views
 from effbench.scene.lazy import Lazy
 from effbench.scene.normalise import similarity
-from effbench.scene.readers import box_downscale, check_downscale, decode_image, fail, read_bytes
+from effbench.scene.readers import (
+    box_downscale,
+    check_downscale,
+    decode_image,
+    fail,
+    image_size,
+    read_bytes,
+)
 from effbench.scene.undistortion import Lens, Resampling, resampling
 
 if TYPE_CHECKING:
@@ -30,6 +38,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")
 _HOLD = 8  # every so many views one is held out
 _NEAR_OF_POINTS, _NEAR = 0.55, 0.2  # of the least depth of a point; without points, in units
 _FAR = 1e3
+_KEPT_WARPS = 4  # each takes 16 bytes per pixel; more are worked out anew for each image
 _INNER = 1.0  # half side of what is not contracted: what the cameras stand around
 
 
@@ -72,7 +81,7 @@ def to_scene(capture: Capture, config: CaptureConfig, files: Sequence[Path]) -> 
     """
     if not 0 < config.box < 1e6:
         raise fail(capture.name, f"box={config.box} is no half side", "write a positive number")
-    images, camera, note = _Images(capture, config.downscale).read()
+    images, cameras, more = _Images(capture, config.downscale).read()
     poses = np.stack([shot.pose for shot in capture.shots])
     put = similarity(poses)
     placed = put.of_poses(poses)
@@ -82,21 +91,25 @@ def to_scene(capture: Capture, config: CaptureConfig, files: Sequence[Path]) -> 
         raise fail(capture.folder, wrong, "capture more, or copy the missing ones")
 
     def views(places: list[int]) -> Views:
-        names = tuple(capture.shots[place].name for place in places)
-        return Views(images[places], placed[places].astype(np.float32), camera, names)
+        return Views.of(
+            [images[place] for place in places],
+            placed[places].astype(np.float32),
+            [cameras[place] for place in places],
+            [capture.shots[place].name for place in places],
+        )
 
     half = config.box
     return Scene(
         name=capture.name,
         train=views(train),
         test=views(test),
-        near=_near(placed[train], camera, put.of_points(capture.points)),
+        near=_near(placed[train], [cameras[at] for at in train], put.of_points(capture.points)),
         far=_FAR,
         box=np.array([[-half] * 3, [half] * 3], np.float32),
         manifest=digest(capture, files),
         opaque=True,
         inner=np.array([[-_INNER] * 3, [_INNER] * 3], np.float32),
-        notes=(*capture.notes, *note),
+        notes=(*capture.notes, *more),
     )
 
 
@@ -110,57 +123,69 @@ def digest(capture: Capture, files: Sequence[Path]) -> str:
 
 
 class _Images:
-    """Reads a capture's images as those of one pinhole."""
+    """Reads a capture's images, each as that of the pinhole of its own lens."""
 
     def __init__(self, capture: Capture, factor: int) -> None:
-        self._capture, self._factor = capture, factor
+        self._shots, self._factor = capture.shots, factor
+        sizes = [image_size(shot.path) for shot in self._shots]
+        for size in dict.fromkeys(sizes):
+            check_downscale(self._shots[sizes.index(size)].path, *size, factor)
+        self._lenses = [
+            Lens(shot.lens.at_size(*size), shot.lens.distortion)
+            for shot, size in zip(self._shots, sizes, strict=True)
+        ]
+        self._moves: dict[Lens, tuple[float, float]] = {}
+        different = dict.fromkeys(self._lenses)
+        self._few = len(different) <= _KEPT_WARPS
+        self._kept = {lens: self._warp(lens) for lens in different if self._few}
 
-    def read(self) -> tuple[NDArray[np.uint8], Intrinsics, tuple[str, ...]]:
-        """Return the images, uint8 [V, h, w, 3], their camera, and a note on what was moved."""
-        shots, factor = self._capture.shots, self._factor
-        first = _rgb(shots[0].path)
-        height, width = first.shape[:2]
-        check_downscale(self._capture.folder, width, height, factor)
-        pinhole = shots[0].lens.at_size(width, height)
-        lenses = dict.fromkeys(shot.lens for shot in shots)
-        warps = {
-            lens: resampling(lens.at_size(width, height), lens.distortion, pinhole)
-            for lens in lenses
-        }
-        images = np.empty((len(shots), height // factor, width // factor, 3), np.uint8)
-
-        def decode(index: int) -> None:
-            shot = shots[index]
-            image = _rgb(shot.path)
-            if image.shape != first.shape:
-                wrong = f"is {image.shape[1]}×{image.shape[0]}, the first image {width}×{height}"
-                raise fail(shot.path, wrong, "use images of one size")
-            warp = warps[shot.lens]
-            images[index] = box_downscale(warp(image) if warp else image, factor)
-
+    def read(self) -> tuple[list[NDArray[np.uint8]], list[Intrinsics], tuple[str, ...]]:
+        """Return the images, uint8 [h, w, 3], their cameras, and notes on both."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
-            list(pool.map(decode, range(len(shots))))
-        small = Intrinsics(
-            *(width // factor, height // factor),
-            *(value / factor for value in (pinhole.fx, pinhole.fy, pinhole.cx, pinhole.cy)),
+            images = list(pool.map(self._decoded, self._shots, self._lenses))
+        cameras = [_reduced(lens.pinhole, self._factor) for lens in self._lenses]
+        return images, cameras, (*_of_sizes(cameras), *self._moved())
+
+    def _decoded(self, shot: Shot, lens: Lens) -> NDArray[np.uint8]:
+        image = decode_image(shot.path, read_bytes(shot.path))[..., :3]
+        size = (lens.pinhole.height, lens.pinhole.width)
+        if image.shape[:2] != size:  # it was another file when its size was read
+            raise fail(shot.path, "changed while it was read", "load the scene again")
+        warp = self._kept[lens] if self._few else self._warp(lens)
+        return box_downscale(warp(image) if warp else image, self._factor)
+
+    def _warp(self, lens: Lens) -> Resampling | None:
+        warp = resampling(lens.pinhole, lens.distortion)
+        if warp:
+            self._moves[lens] = (warp.largest_move, warp.outside)
+        return warp
+
+    def _moved(self) -> tuple[str, ...]:
+        """Return a note on images that were resampled."""
+        if not self._moves:
+            return ()
+        moves, outside = zip(*self._moves.values(), strict=True)
+        return (
+            f"images of {len(moves)} of {len(set(self._lenses))} lenses are resampled onto their "
+            f"pinholes: pixels move by up to {max(moves):.1f} px, {max(outside):.1%} lie beyond "
+            "the image",
         )
-        return images, small, _moved(warps.values())
 
 
-def _rgb(path: Path) -> NDArray[np.uint8]:
-    return decode_image(path, read_bytes(path))[..., :3]
+def _reduced(camera: Intrinsics, factor: int) -> Intrinsics:
+    """Return the camera of images that are downscaled by a factor."""
+    focal = (camera.fx / factor, camera.fy / factor)
+    centre = (camera.cx / factor, camera.cy / factor)
+    return Intrinsics(camera.width // factor, camera.height // factor, *focal, *centre)
 
 
-def _moved(warps: Collection[Resampling | None]) -> tuple[str, ...]:
-    """Return a note on images that were resampled."""
-    moved = [warp for warp in warps if warp]
-    if not moved:
+def _of_sizes(cameras: Sequence[Intrinsics]) -> tuple[str, ...]:
+    """Return a note on images of several sizes."""
+    counts = Counter((camera.width, camera.height) for camera in cameras)
+    if len(counts) == 1:
         return ()
-    return (
-        f"images of {len(moved)} of {len(warps)} lenses are resampled onto one pinhole: "
-        f"pixels move by up to {max(w.largest_move for w in moved):.1f} px, "
-        f"{max(w.outside for w in moved):.1%} lie beyond the image",
-    )
+    common = ", ".join(f"{w}×{h} ({n})" for (w, h), n in counts.most_common(3))
+    return (f"images have {len(counts)} sizes: {common}{', …' if len(counts) > 3 else ''}",)
 
 
 def _split(capture: Capture, evaluated: str) -> tuple[list[int], list[int]]:
@@ -179,10 +204,12 @@ def _split(capture: Capture, evaluated: str) -> tuple[list[int], list[int]]:
     return [place for place in train if place not in set(val)], val
 
 
-def _near(poses: NDArray[np.float64], camera: Intrinsics, points: NDArray[np.float64]) -> float:
+def _near(
+    poses: NDArray[np.float64], cameras: Sequence[Intrinsics], points: NDArray[np.float64]
+) -> float:
     """Return where rays begin: before the nearest point that any training camera sees."""
     least = np.inf
-    for pose in poses:
+    for pose, camera in zip(poses, cameras, strict=True):
         local = (points - pose[:, 3]) @ pose[:, :3]
         depth = -local[:, 2]
         ahead = depth > 1e-6

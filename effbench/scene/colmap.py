@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from effbench.errors import SceneError
+from effbench.scene.contract import Intrinsics
 from effbench.scene.lazy import Lazy
 from effbench.scene.readers import fail, read_bytes
 from effbench.scene.undistortion import Lens
@@ -239,7 +240,7 @@ def _lens(
     if not (np.isfinite(values).all() and fx > 0 and fy > 0):
         raise fail(path, f"camera {number} has the parameters {tuple(values)}", _AGAIN)
     k1, k2, p1, p2 = (*lens, 0.0, 0.0, 0.0, 0.0)[:4]
-    return Lens(int(width), int(height), fx, fy, cx, cy, (k1, k2, p1, p2))
+    return Lens(Intrinsics(int(width), int(height), fx, fy, cx, cy), (k1, k2, p1, p2))
 
 
 def _checked(files: _Binary) -> Model:

@@ -6,7 +6,9 @@ World units are the scene's own; cameras use OpenGL axes (x right, y up, looking
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -37,35 +39,101 @@ class Intrinsics:
 class Views:
     """Posed images of one split.
 
-    images: uint8 [V, H, W, C]; poses: float32 [V, 3, 4] camera to world;
-    names: V file names or labels, in the split's fixed order.
+    images: uint8 [V, H, W, C], or the pixels of all views, one view after the other and row by row,
+    uint8 [P, C], where sizes differ (`Views.of` makes them of images); poses: float32 [V, 3, 4]
+    camera to world; camera: that of all views, or one for each; names: V file names or labels, in
+    the split's fixed order. Raises SceneError where these do not fit each other.
     """
 
     images: NDArray[np.uint8]
     poses: NDArray[np.float32]
-    intrinsics: Intrinsics
+    camera: Intrinsics | tuple[Intrinsics, ...]
     names: tuple[str, ...]
 
+    @classmethod
+    def of(
+        cls,
+        images: Sequence[NDArray[np.uint8]],
+        poses: NDArray[np.float32],
+        cameras: Sequence[Intrinsics],
+        names: Sequence[str],
+    ) -> Views:
+        """Return V images, uint8 [H, W, C] of any sizes, as views of V cameras."""
+        if len({image.shape[-1] for image in images}) > 1:
+            raise SceneError("some images have alpha, others have none: use images of one mode")
+        if len({image.shape for image in images}) == 1:
+            together = np.stack(images)
+        else:  # an empty array first, for a split without views
+            flat = (image.reshape(-1, image.shape[-1]) for image in images)
+            together = np.concatenate([np.empty((0, *images[0].shape[-1:]), np.uint8), *flat])
+        camera = cameras[0] if len(set(cameras)) == 1 else tuple(cameras)
+        return cls(together, poses, camera, tuple(names))
+
     def __post_init__(self) -> None:
-        count, height, width, channels = self.images.shape
-        size = (self.intrinsics.height, self.intrinsics.width)
-        if count == 0:
+        count, shape = len(self.names), self.images.shape
+        if count == 0 or not self.images.size:
             raise SceneError("a split has no views: it needs at least one image")
-        if self.poses.shape != (count, 3, 4) or len(self.names) != count:
+        there = shape[0] if len(shape) == 4 else count
+        if self.poses.shape != (count, 3, 4) or there != count:
             raise SceneError(
-                f"{count} images, but poses of shape {self.poses.shape} and {len(self.names)} names"
+                f"{there} images, but poses of shape {self.poses.shape} and {count} names"
             )
-        if (height, width) != size or channels not in (3, 4):
+        if len(self.cameras) != count:
+            raise SceneError(f"{count} images, but {len(self.cameras)} cameras")
+        sizes = {(camera.height, camera.width) for camera in self.cameras}
+        if len(shape) == 4:
+            fits = sizes == {shape[1:3]}
+        else:
+            fits = len(shape) == 2 and shape[0] == self.starts[-1]
+        if not fits or shape[-1] not in (3, 4):
+            said = ", ".join(map(str, sorted(sizes)[:4]))
             raise SceneError(
-                f"images of shape {height}×{width}×{channels}, but the camera says {size}"
+                f"images of shape {'×'.join(map(str, shape[-3:]))}, but the camera says {said}"
             )
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.names)
+
+    @property
+    def intrinsics(self) -> Intrinsics:
+        """The camera of all views. Raises SceneError where views have cameras of their own."""
+        if isinstance(self.camera, Intrinsics):
+            return self.camera
+        raise SceneError(
+            "views have cameras of their own, of which this method or command reads one: use "
+            "another, or images of one camera"
+        )
+
+    @functools.cached_property
+    def cameras(self) -> tuple[Intrinsics, ...]:
+        """The camera of each view."""
+        if isinstance(self.camera, Intrinsics):
+            return (self.camera,) * len(self)
+        return self.camera
+
+    @functools.cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """Where the pixels of each view begin among those of all: int64 [V + 1], the last the
+        number of pixels."""
+        return np.cumsum([0, *(camera.width * camera.height for camera in self.cameras)])
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """The width and height of each view."""
+        return [(camera.width, camera.height) for camera in self.cameras]
+
+    def image(self, view: int) -> NDArray[np.uint8]:
+        """Return the image of a view, uint8 [H, W, C]."""
+        if self.images.ndim == 4:
+            whole: NDArray[np.uint8] = self.images[view]
+            return whole
+        camera = self.cameras[view]
+        pixels = self.images[self.starts[view] : self.starts[view + 1]]
+        return pixels.reshape(camera.height, camera.width, -1)
 
     def composite(self, view: int, background: tuple[float, float, float]) -> NDArray[np.float32]:
         """Return view `view` over `background` as float32 [H, W, 3] in [0, 1] (sRGB)."""
-        image: NDArray[np.float32] = self.images[view].astype(np.float32) / 255
+        image = self.image(view).astype(np.float32) / np.float32(255)
         if image.shape[-1] == 3:
             return image
         alpha = image[..., 3:]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from effbench.errors import SceneError
-from effbench.scene.contract import Views
+from effbench.scene.contract import Intrinsics, Views
 from effbench.scene.lazy import Lazy
 from effbench.scene.readers import fail
 
@@ -40,10 +40,11 @@ def views_digest(*splits: Views) -> str:
     """Return the SHA-256 of the splits' pixels, poses and intrinsics, for scenes made by code."""
     total = hashlib.sha256()
     for views in splits:
-        camera = views.intrinsics
-        total.update(
-            repr((views.images.shape, camera.fx, camera.fy, camera.cx, camera.cy)).encode()
-        )
+        shared = isinstance(views.camera, Intrinsics)
+        cameras = views.cameras[:1] if shared else views.cameras
+        lenses = [value for c in cameras for value in (c.fx, c.fy, c.cx, c.cy)]
+        sizes = () if shared else views.sizes
+        total.update(repr((views.images.shape, *lenses, *sizes)).encode())
         total.update(np.ascontiguousarray(views.images).tobytes())
         total.update(np.ascontiguousarray(views.poses).astype("<f4").tobytes())
     return total.hexdigest()

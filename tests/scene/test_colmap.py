@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from effbench.errors import SceneError
+from effbench.scene import Intrinsics
 from effbench.scene.colmap import Model, find_model, read_model
 from effbench.scene.undistortion import Lens
 from tests.colmap_model import POINTS, Camera, View, views, write_binary, write_text
@@ -24,7 +26,7 @@ CAMERA = Camera()
 
 def seen_by(model: Model, view: int, points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Project points [P, 3] with a pose as effbench has it: x right, y up, along −z."""
-    lens = model.lenses[model.cameras[view]]
+    lens = model.lenses[model.cameras[view]].pinhole
     local = (points - model.poses[view, :, 3]) @ model.poses[view, :, :3]
     x = lens.cx + lens.fx * local[:, 0] / -local[:, 2]
     y = lens.cy - lens.fy * local[:, 1] / -local[:, 2]
@@ -52,7 +54,7 @@ class TestBothForms:
         write(tmp_path, cameras, made)
         model = read_model(tmp_path)
         assert model.cameras == (900, 3, 900, 3)
-        assert model.lenses[3].width == 32
+        assert model.lenses[3].pinhole.width == 32
 
     def test_folders_spaces_and_other_scripts_in_names(self, tmp_path: Path, write: Write) -> None:
         names = ["b/küche 1.png", "a/küche 1.png", "写真.jpg"]
@@ -74,10 +76,10 @@ class TestBothForms:
         ],
     )
     def test_every_lens_that_is_read(
-        self, tmp_path: Path, write: Write, model: str, parameters: tuple[float, ...], lens: object
+        self, tmp_path: Path, write: Write, model: str, parameters: tuple[float, ...], lens: Any
     ) -> None:
         write(tmp_path, [replace(CAMERA, model=model, parameters=parameters)], views(2))
-        assert read_model(tmp_path).lenses == {1: Lens(64, 48, *lens)}  # type: ignore[misc]
+        assert read_model(tmp_path).lenses == {1: Lens(Intrinsics(64, 48, *lens[:4]), lens[4])}
 
     def test_other_lenses_are_refused_by_name(self, tmp_path: Path, write: Write) -> None:
         fov = replace(CAMERA, model="FOV", parameters=(50.0, 50.0, 32.0, 24.0, 0.9))

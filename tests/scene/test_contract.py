@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,54 @@ def test_composite_of_opaque_images_ignores_the_background() -> None:
 
 def test_views_know_their_number() -> None:
     assert len(views(np.zeros((3, 1, 2, 3)), np.repeat(POSES, 3, 0), ("a", "b", "c"))) == 3
+
+
+def mixed() -> Views:
+    """Two views of a landscape and an upright image, their pixels numbered."""
+    wide = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
+    tall = np.arange(100, 118, dtype=np.uint8).reshape(3, 2, 3)
+    cameras = [Intrinsics(3, 2, 1.0, 1.0, 1.5, 1.0), Intrinsics(2, 3, 2.0, 2.0, 1.0, 1.5)]
+    return Views.of([wide, tall], np.repeat(POSES, 2, 0), cameras, ("wide", "tall"))
+
+
+def test_views_of_several_sizes_keep_their_pixels_and_no_others() -> None:
+    views = mixed()
+    assert views.images.shape == (12, 3)
+    assert (len(views), views.sizes, views.starts.tolist()) == (2, [(3, 2), (2, 3)], [0, 6, 12])
+    assert views.image(0).shape == (2, 3, 3)
+    assert views.image(1)[2, 1].tolist() == [115, 116, 117]
+    assert views.composite(1, (1, 1, 1)).shape == (3, 2, 3)
+
+
+def test_views_of_one_size_are_one_array_whatever_their_cameras() -> None:
+    image, other = np.zeros((1, 2, 3), np.uint8), np.ones((1, 2, 3), np.uint8)
+    poses, names = np.repeat(POSES, 2, 0), ("a", "b")
+    same = Views.of([image, other], poses, [CAMERA, CAMERA], names)
+    assert same.intrinsics == CAMERA
+    assert same.images.shape == (2, 1, 2, 3)
+    longer = replace(CAMERA, fx=3.0)
+    differ = Views.of([image, other], poses, [CAMERA, longer], names)
+    assert differ.images.shape == (2, 1, 2, 3)
+    assert differ.cameras == (CAMERA, longer)
+
+
+def test_the_camera_of_all_is_refused_where_there_is_none() -> None:
+    with pytest.raises(SceneError, match=r"cameras of their own.*use another"):
+        _ = mixed().intrinsics
+
+
+def test_cameras_that_do_not_fit_the_pixels_are_refused() -> None:
+    with pytest.raises(SceneError, match="2 images, but 1 cameras"):
+        replace(mixed(), camera=(CAMERA,))
+    with pytest.raises(SceneError, match="camera says"):
+        replace(mixed(), camera=(CAMERA, CAMERA))
+    with pytest.raises(SceneError, match="some images have alpha"):
+        Views.of(
+            [np.zeros((1, 2, 3), np.uint8), np.zeros((1, 2, 4), np.uint8)],
+            np.repeat(POSES, 2, 0),
+            [CAMERA, CAMERA],
+            ("a", "b"),
+        )
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,39 @@ def test_a_distorted_lens_is_resampled_and_said_so(tmp_path: Path) -> None:
     lens = (60.0, 62.0, 32.5, 23.0, 0.06, -0.08, 0.001, 0.0)
     folder = write_scene(tmp_path, views(20), replace(CAMERA, model="OPENCV", parameters=lens))
     (note,) = load(folder).notes
-    assert "1 of 1 lenses are resampled onto one pinhole: pixels move by up to" in note
+    assert "1 of 1 lenses are resampled onto their pinholes: pixels move by up to" in note
+
+
+def test_every_camera_stays_itself_portrait_beside_landscape(tmp_path: Path) -> None:
+    """Known points are seen by each camera where its own images show them."""
+    upright = Camera(2, "PINHOLE", 48, 64, (70.0, 71.0, 23.5, 33.0))
+    by_number = {1: CAMERA, 2: upright}
+    made = [replace(view, camera=1 + i % 2) for i, view in enumerate(views(20))]
+    folder = tmp_path / "colmap" / "mine"
+    write_binary(folder / "sparse" / "0", [CAMERA, upright], made, np.repeat(POINTS, 10, 0))
+    (folder / "images").mkdir()
+    for view in made:
+        camera = by_number[view.camera]
+        Image.new("RGB", (camera.width, camera.height)).save(folder / "images" / view.name)
+    scene = load(folder)
+    assert "images have 2 sizes: 64×48 (10), 48×64 (10)" in scene.notes
+    assert {image.shape for image in map(scene.train.image, range(17))} == {
+        (48, 64, 3),
+        (64, 48, 3),
+    }
+    put = _placed(scene, made)
+    seen = {view.name: view for view in made}
+    for name, pose, own in zip(
+        scene.train.names, scene.train.poses, scene.train.cameras, strict=True
+    ):
+        local = (put - pose[:, 3]) @ pose[:, :3]
+        x = own.cx + own.fx * local[:, 0] / -local[:, 2]
+        y = own.cy - own.fy * local[:, 1] / -local[:, 2]
+        expected = seen[name].project(POINTS, by_number[seen[name].camera])
+        np.testing.assert_allclose(np.stack([x, y], 1), expected, atol=1e-3)
+    halved = load(folder, downscale=2)
+    assert set(halved.test.sizes) == {(32, 24)}  # views 0, 8 and 16
+    assert set(halved.train.sizes) == {(32, 24), (24, 32)}
 
 
 def test_equal_base_names_in_subfolders_are_told_apart(tmp_path: Path) -> None:

@@ -172,7 +172,8 @@ class QuantizedNetwork(QuantizedForm):
     def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:
         if intrinsics != self._model.info.intrinsics:
             raise ConfigError(
-                f"this ONNX model renders {self._model.info.intrinsics}, not {intrinsics}"
+                f"this ONNX model renders {self._model.info.intrinsics}, not {intrinsics}: use "
+                "test images of one camera"
             )
         image = self._model.render(pose.cpu().numpy())
         return torch.from_numpy(image).to(self._device).clamp(0, 1)

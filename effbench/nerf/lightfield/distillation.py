@@ -24,6 +24,7 @@ from effbench.nerf.fields import resolve_precision
 from effbench.nerf.lightfield import export
 from effbench.nerf.lightfield.config import DistillConfig
 from effbench.nerf.lightfield.features import PointFeatures
+from effbench.nerf.lightfield.mixed_pool import MixedViewPool
 from effbench.nerf.lightfield.network import NeLFNetwork, build, network_of
 from effbench.nerf.lightfield.pseudo_views import model_hash
 from effbench.nerf.lightfield.rays import LightField, RayEncoder
@@ -31,8 +32,10 @@ from effbench.nerf.lightfield.teacher import CELLS, occupancy_bits, pseudo_views
 from effbench.nerf.lightfield.view_pool import ViewPool
 from effbench.nerf.sampling.occupancy import unpack
 from effbench.scene import Intrinsics
+from effbench.scene.cameras import most_common
 
 _TIMED_STEPS = 256
+_KEPT_ENCODERS = 8  # a camera's rays take 12 bytes per pixel, and views may each have their own
 
 
 class NeLFMethod(Method):
@@ -82,7 +85,7 @@ class NeLFMethod(Method):
         self.cells = occupancy_bits(context) if config.bounds == "occupied" else None
         self._adopt(self.start())
         self.encoders: dict[tuple[Intrinsics, str], RayEncoder] = {}
-        self.encoder = self._encoder(context.scene.train.intrinsics, self.backend)
+        self.encoder = self._encoder(most_common(context.scene.train), self.backend)
         self.iteration = 0
         self.starts: deque[float] = deque(maxlen=_TIMED_STEPS)  # of the last steps, seconds
 
@@ -92,7 +95,10 @@ class NeLFMethod(Method):
     @functools.cached_property
     def pool(self) -> ViewPool:
         """The views to train on, loaded when training begins: what is only rendered needs none."""
-        return ViewPool(pseudo_views(self.config, self.context), self.context)
+        views, train = pseudo_views(self.config, self.context), self.context.scene.train
+        if isinstance(train.camera, Intrinsics):
+            return ViewPool(views, self.context)
+        return MixedViewPool(views, most_common(train), self.context)
 
     def start(self) -> NeLFNetwork:
         """Return the network that training starts with. Default: a fresh one."""
@@ -114,11 +120,13 @@ class NeLFMethod(Method):
         c = self.config
         real = 1.0 if progress >= 1 - c.finetune else c.real_share
         if not c.rays:
-            poses, images = self.pool.views(self.pool.draw(c.views, real))
-            rays = self.encoder(poses, self._jitter(len(poses), *self.encoder.directions.shape[:2]))
-            return rays, images.permute(0, 3, 1, 2)
+            index = self.pool.draw(c.views, real)
+            poses, images = self.pool.views(index)
+            directions = self.pool.directions(index, self.encoder)
+            jitter = self._jitter(len(poses), *directions.shape[1:3])
+            return self.encoder(poses, jitter, directions), images.permute(0, 3, 1, 2)
         poses, pixels, colors = self.pool.pixels(c.rays, real)
-        directions = self.encoder.directions.flatten(0, 1)[pixels]
+        directions = self.pool.directions_at(pixels, self.encoder)
         turned = (directions[:, None, :] * poses[:, :, :3]).sum(-1)
         encoded = self.encoder.encode(poses[:, :, 3], turned, self._jitter(c.rays))
         return encoded.t()[None, :, None, :], colors.t()[None, :, None, :]
@@ -154,13 +162,13 @@ class NeLFMethod(Method):
         self.cells = state.get(CELLS)
         self._adopt(network_of(state, self.config.shape()))
         self.encoders.clear()
-        self.encoder = self._encoder(self.context.scene.train.intrinsics, self.backend)
+        self.encoder = self._encoder(most_common(self.context.scene.train), self.backend)
 
     def parameters(self) -> Iterable[Tensor]:
         return self.network.parameters()
 
     def facts(self) -> dict[str, Any]:
-        train = self.context.scene.train.intrinsics
+        train = most_common(self.context.scene.train)
         pixels = self.config.rays or self.config.views * train.width * train.height
         gaps = np.diff(self.starts)
         return {
@@ -204,6 +212,8 @@ class NeLFMethod(Method):
     def _encoder(self, intrinsics: Intrinsics, backend: str) -> RayEncoder:
         key = (intrinsics, backend)
         if key not in self.encoders:
+            if len(self.encoders) >= _KEPT_ENCODERS:
+                del self.encoders[next(iter(self.encoders))]
             shape, bounds = self.config.shape(), self.config.bounds
             cells = None if self.cells is None else unpack(self.cells)
             encoder = RayEncoder(shape, self.context.scene, intrinsics, bounds, cells, backend)

@@ -52,7 +52,7 @@ class RayEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.backend = backend
-        self.frequencies, self.points = shape.frequencies, shape.points
+        self.frequencies, self.points, self.scale = shape.frequencies, shape.points, shape.scale
         self.bounds = bounds
         self.near, self.far = scene.near, scene.far
         self.size = (intrinsics.height, intrinsics.width)
@@ -65,10 +65,15 @@ class RayEncoder(nn.Module):
         cells = occupied if occupied is not None else torch.empty(0, dtype=torch.bool)
         self.register_buffer("occupied", cells.to(torch.uint8))
 
-    def forward(self, poses: Tensor, jitter: Tensor | None = None) -> Tensor:
-        """Encode; `jitter` [V, h, w, P] in [−0.5, 0.5] moves points inside their strata."""
-        # [1, h, w, 1, 3] times [V, 1, 1, 3, 3]: the camera's axes, summed
-        rays = (self.directions[None, :, :, None, :] * poses[:, None, None, :, :3]).sum(-1)
+    def forward(
+        self, poses: Tensor, jitter: Tensor | None = None, directions: Tensor | None = None
+    ) -> Tensor:
+        """Encode; `jitter` [V, h, w, P] in [−0.5, 0.5] moves points inside their strata;
+        `directions`: of other cameras than the encoder's, as `camera_directions` returns them,
+        [V, h, w, 3]."""
+        local = self.directions[None] if directions is None else directions
+        # [1 or V, h, w, 1, 3] times [V, 1, 1, 3, 3]: the camera's axes, summed
+        rays = (local[:, :, :, None, :] * poses[:, None, None, :, :3]).sum(-1)
         return self.encode(poses[:, None, None, :, 3], rays, jitter).permute(0, 3, 1, 2)
 
     def encode(self, origins: Tensor, rays: Tensor, jitter: Tensor | None = None) -> Tensor:

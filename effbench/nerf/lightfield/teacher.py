@@ -10,6 +10,7 @@ from effbench.errors import ConfigError
 from effbench.method import Context
 from effbench.nerf.lightfield.config import DistillConfig
 from effbench.nerf.lightfield.pseudo_views import PseudoViews, ViewRequest, views_of
+from effbench.scene.cameras import most_common
 
 CELLS = "occupancy.bits"  # of a teacher's state, and of a student's
 _UNPLANNED_VIEWS = 8  # outside of the harness, where no budget says how many are worth it
@@ -38,7 +39,7 @@ def view_request(config: DistillConfig, context: Context) -> ViewRequest:
         count, seconds = config.pseudo_views, config.pseudo_share * budget.seconds
     elif budget is not None and budget.iterations is not None:
         count = min(config.pseudo_views, config.views * budget.iterations)
-    return ViewRequest(count, seconds, context.scene.train.intrinsics)
+    return ViewRequest(count, seconds, most_common(context.scene.train))
 
 
 def pseudo_views(config: DistillConfig, context: Context) -> PseudoViews:

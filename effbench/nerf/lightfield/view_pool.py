@@ -10,6 +10,7 @@ from torch import Tensor
 
 from effbench.method import Context
 from effbench.nerf.lightfield.pseudo_views import PseudoViews
+from effbench.nerf.lightfield.rays import RayEncoder
 from effbench.scene import Views
 
 
@@ -58,6 +59,14 @@ class ViewPool:
         colors = self._sent(self._pixels[view, pixel])
         return self.poses[view.to(device)], pixel.to(device), colors
 
+    def directions(self, index: Sequence[int], encoder: RayEncoder) -> Tensor:
+        """Return the directions of the rays of views, [V or 1, h, w, 3], in camera axes."""
+        return encoder.directions[None]
+
+    def directions_at(self, pixels: Tensor, encoder: RayEncoder) -> Tensor:
+        """Return the directions [R, 3] of pixels, as `pixels` names them, in camera axes."""
+        return encoder.directions.flatten(0, 1)[pixels]
+
     def _sent(self, drawn: Tensor) -> Tensor:
         return drawn.to(self.poses.device, non_blocking=True)
 
@@ -76,7 +85,7 @@ class ViewPool:
 
     def _next(self, real: bool) -> int:
         if not self._left[real]:
-            count = len(self.images) - self.pseudo if real else self.pseudo
+            count = len(self.poses) - self.pseudo if real else self.pseudo
             order = torch.randperm(count, generator=self._generator)
             self._left[real] = (order + (self.pseudo if real else 0)).tolist()
         return self._left[real].pop()

@@ -1,6 +1,7 @@
 """Pixels drawn where past errors were large: torch-ngp's error map (Tang 2022), over all views.
 
-Notation: V views of H×W pixels, each cut into C cells (rows × columns) of about the same size.
+Notation: V views of H×W pixels, each cut into C cells (rows × columns) of about the same size; C
+is a view's own where sizes differ.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from effbench.errors import ConfigError
+from effbench.nerf.sampling.pixels import PixelGrid, Side
 from effbench.nerf.sampling.rays import Aabb, Rays, TrainingPixels
 from effbench.scene import Views
 
@@ -50,11 +52,9 @@ class ErrorMapPixels(TrainingPixels):
     ) -> None:
         super().__init__(views, aabb, device, backend)
         self.options = options
-        self._rows = _cell_edges(self._images.shape[1], options.map_size, device)
-        self._columns = _cell_edges(self._images.shape[2], options.map_size, device)
-        area = self._rows.diff()[:, None] * self._columns.diff()
-        self._area = area.flatten().double()  # pixels of each of the C cells
-        self.error = torch.ones(len(self._images), area.numel(), device=device)  # [V, C]
+        self._cells = CellGrid(self._grid, options.map_size, device)
+        self._area = self._cells.area
+        self.error = torch.ones(self._area.shape, device=device)  # [V, C], or of all views [V·C]
         self._sum, self._hits = torch.zeros_like(self.error), torch.zeros_like(self.error)
         self._below = torch.zeros(self.error.numel(), dtype=torch.float64, device=device)
         self._cell = torch.empty(0, dtype=torch.int64, device=device)  # drawn last, of V·C
@@ -62,9 +62,10 @@ class ErrorMapPixels(TrainingPixels):
         self._stale = True  # whether the next draw is to see the errors as they are then
 
     def probability(self) -> Tensor:
-        """Return the probability (float64 [V, C]) of drawing one particular pixel of a cell."""
+        """Return the probability of drawing one particular pixel of a cell: float64, of the shape
+        of `error`."""
         error = self.error.double() + _LEAST
-        uniform = 1 / (self._area.sum() * len(error))
+        uniform = 1 / self._area.sum()
         by_error = error / (error * self._area).sum()
         return torch.lerp(by_error, uniform, self.options.map_uniform)
 
@@ -84,11 +85,7 @@ class ErrorMapPixels(TrainingPixels):
         at, y, x = torch.rand(3, count, generator=generator, device=device, dtype=torch.float64)
         cell = torch.searchsorted(self._below, at * self._below[-1], right=True)
         self._cell = cell.clamp_max(len(self._below) - 1)  # past the end once errors are NaN
-        view, place = self._cell // len(self._area), self._cell % len(self._area)
-        columns = len(self._columns) - 1
-        y = _within(self._rows, place // columns, y)
-        x = _within(self._columns, place % columns, x)
-        return self._at(view, y, x)
+        return self._at(*self._cells.within(self._cell, y, x))
 
     def observe(self, color: Tensor, target: Tensor, complete: Tensor | None = None) -> None:
         """Blend the squared errors of the pixels drawn last into their cells: into each the mean
@@ -114,13 +111,56 @@ class ErrorMapPixels(TrainingPixels):
         self._stale |= self._observed % self.options.map_every == 0
 
 
-def _cell_edges(side: int, size: int, device: torch.device) -> Tensor:
-    """Cut `side` pixels into at most `size` cells that differ by one pixel: int64 [cells + 1]."""
+class CellGrid:
+    """The cells that views are cut into, `size` per axis at most, which differ by one pixel in
+    height and width. Cells are numbered view by view, row by row.
+
+    area: pixels of each cell, float64 [V, C], or [V·C] where views' sizes differ.
+    """
+
+    def __init__(self, pixels: PixelGrid, size: int, device: torch.device) -> None:
+        self._pixels, self._size = pixels, size
+        sides = [pixels.sizes] if pixels.sizes else _pairs(pixels.heights, pixels.widths)
+        areas = {side: self._areas(*side).to(device) for side in set(sides)}
+        if pixels.sizes:
+            self.area = areas[pixels.sizes].expand(pixels.views, -1)
+            return
+        self.area = torch.cat([areas[side] for side in sides])
+        self._ends = torch.tensor([len(areas[side]) for side in sides], device=device).cumsum(0)
+
+    def within(self, cell: Tensor, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return view, row and column of the pixels at the fractions `y` and `x` in [0, 1) of
+        cells, all [R]."""
+        if self._pixels.sizes:
+            view, place = cell // self.area.shape[1], cell % self.area.shape[1]
+        else:
+            view = torch.searchsorted(self._ends, cell, right=True)
+            place = cell - torch.where(view > 0, self._ends[view - 1], 0)
+        height, width = self._pixels.sides(view)
+        rows, columns = _at_most(height, self._size), _at_most(width, self._size)
+        row, column = place // columns, place % columns
+        return view, _within(height, rows, row, y), _within(width, columns, column, x)
+
+    def _areas(self, height: int, width: int) -> Tensor:
+        rows, columns = (_edges(side, self._size).diff() for side in (height, width))
+        return (rows[:, None] * columns).flatten().double()
+
+
+def _pairs(heights: Tensor, widths: Tensor) -> list[tuple[int, int]]:
+    return list(zip(heights.tolist(), widths.tolist(), strict=True))
+
+
+def _at_most(side: Side, size: int) -> Side:
+    return side.clamp_max(size) if isinstance(side, Tensor) else min(side, size)
+
+
+def _edges(side: int, size: int) -> Tensor:
+    """Cut `side` pixels into at most `size` cells: int64 [cells + 1]."""
     cells = min(side, size)
-    return torch.arange(cells + 1, device=device) * side // cells
+    return torch.arange(cells + 1) * side // cells
 
 
-def _within(edges: Tensor, cell: Tensor, at: Tensor) -> Tensor:
-    """Return the pixel at the fraction `at` in [0, 1) of `cell`."""
-    low, high = edges.index_select(0, cell), edges.index_select(0, cell + 1)
+def _within(side: Side, cells: Side, cell: Tensor, at: Tensor) -> Tensor:
+    """Return the pixel at the fraction `at` in [0, 1) of one of the cells that a side is cut in."""
+    low, high = cell * side // cells, (cell + 1) * side // cells
     return low + (at * (high - low)).long()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from effbench.kernels.rays import generate_rays
+from effbench.nerf.sampling.pixels import PixelGrid
 from effbench.scene import Intrinsics, Scene, Views
 
 
@@ -53,33 +54,31 @@ class TrainingPixels:
     """Random pixels of all training views with their rays, on `device`."""
 
     def __init__(self, views: Views, aabb: Aabb, device: torch.device, backend: str) -> None:
-        self._images = torch.from_numpy(views.images).to(device)
-        self._poses = torch.from_numpy(views.poses).to(device)
-        self._intrinsics = views.intrinsics
+        self._grid = PixelGrid.of(views.sizes, device)
+        self._colors = torch.from_numpy(views.images).to(device).flatten(0, -2)  # uint8 [P, C]
+        poses, self._intrinsics = of_one_camera(views)
+        self._poses = torch.from_numpy(poses).to(device)
         self._aabb = aabb
         self._backend = backend
 
     @property
     def has_alpha(self) -> bool:
-        return self._images.shape[-1] == 4
+        return self._colors.shape[-1] == 4
 
     def sample(self, count: int, generator: torch.Generator) -> tuple[Rays, Tensor]:
         """Draw `count` pixels uniformly, with replacement.
 
         Returns their rays and colours (float32 [R, 3] or [R, 4] with straight alpha, in [0, 1]).
         """
-        views, height, width, _ = self._images.shape
-        device = self._images.device
-        pixel = torch.randint(views * height * width, (count,), generator=generator, device=device)
-        x, row = pixel % width, pixel // width
-        return self._at(row // height, row % height, x)
+        device = self._colors.device
+        pixel = torch.randint(self._grid.pixels, (count,), generator=generator, device=device)
+        return self._at(*self._grid.locate(pixel))
 
     def _at(self, view: Tensor, y: Tensor, x: Tensor) -> tuple[Rays, Tensor]:
         """Return the rays and colours of pixels, all int64 [R]."""
         world = generate_rays(self._poses, self._intrinsics, view, x, y, self._backend)
-        _, height, width, _ = self._images.shape
-        pixel = (view * height + y) * width + x
-        colors = self._images.flatten(0, 2).index_select(0, pixel).float() / 255
+        pixel = self._grid.index(view, y, x)
+        colors = self._colors.index_select(0, pixel).float() / 255
         return self._aabb.rays(*world), colors
 
     def refresh(self) -> None:
@@ -92,6 +91,23 @@ class TrainingPixels:
 
     def observed(self) -> None:
         """Count an observation; on the host, after every step. Default: nothing to count."""
+
+
+def of_one_camera(views: Views) -> tuple[NDArray[np.float32], Intrinsics]:
+    """Return matrices [V, 3, 4] and one camera by which `generate_rays` gives the views' rays.
+
+    The ray through (x, y) is R·((x − cx)/fx, −(y − cy)/fy, −1), linear in its place on any other
+    image plane: a view's own focal lengths and centre become part of its matrix, and every backend
+    has cameras that differ from view to view.
+    """
+    if isinstance(views.camera, Intrinsics):
+        return views.poses, views.camera
+    first, own = views.cameras[0], views.cameras
+    right, up, back, eye = views.poses.astype(np.float64).transpose(2, 0, 1)
+    fx, fy, cx, cy = np.array([(c.fx, c.fy, c.cx, c.cy) for c in own]).T[:, :, None]
+    back = back + right * ((cx - first.cx) / fx) - up * ((cy - first.cy) / fy)
+    columns = [right * (first.fx / fx), up * (first.fy / fy), back, eye]
+    return np.stack(columns, 2).astype(np.float32), first
 
 
 def camera_rays(pose: Tensor, intrinsics: Intrinsics, aabb: Aabb, backend: str) -> Rays:

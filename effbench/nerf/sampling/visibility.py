@@ -9,7 +9,7 @@ from torch import Tensor
 
 from effbench.nerf.sampling.occupancy import OccupancyGrid
 from effbench.nerf.sampling.spaces import Space
-from effbench.scene import Views
+from effbench.scene import Intrinsics, Views
 
 _INSET = 1e-3  # of a cell: its corners are looked at from inside of it
 
@@ -21,8 +21,9 @@ def seen_cells(grid: OccupancyGrid, space: Space, views: Views) -> Tensor:
     seen = torch.zeros(len(grid.optical_depth), dtype=torch.bool, device=device)
     left = torch.arange(len(seen), device=device)
     points = _points(grid, space, left)
-    for pose in torch.from_numpy(views.poses).to(device):
-        found = _in_image(points, pose, views).any(1)
+    poses = torch.from_numpy(views.poses).to(device)
+    for pose, camera in zip(poses, views.cameras, strict=True):
+        found = _in_image(points, pose, camera).any(1)
         seen[left[found]] = True
         left, points = left[~found], points[~found]
     return seen
@@ -37,9 +38,8 @@ def _points(grid: OccupancyGrid, space: Space, cells: Tensor) -> Tensor:
     return torch.stack([space.locate(p) * aabb.side + aabb.corner for p in positions], 1)
 
 
-def _in_image(points: Tensor, pose: Tensor, views: Views) -> Tensor:
+def _in_image(points: Tensor, pose: Tensor, camera: Intrinsics) -> Tensor:
     """Return bool [N, K]: whether points [N, K, 3] are in the image of a camera at `pose`."""
-    camera = views.intrinsics
     x, y, z = ((points - pose[:, 3]) @ pose[:, :3]).unbind(-1)
     depth = -z
     right, down = camera.fx * x + camera.cx * depth, -camera.fy * y + camera.cy * depth

@@ -267,11 +267,12 @@ class RadianceFieldMethod(Method):
     def _fixed_ray(self) -> tuple[Rays, Tensor]:
         """The ray through the middle of the first training view, and its pixel [1, 3 or 4]."""
         views = self.context.scene.train
-        x, y = views.intrinsics.width // 2, views.intrinsics.height // 2
+        camera = views.cameras[0]
+        x, y = camera.width // 2, camera.height // 2
         pose = torch.from_numpy(views.poses[0]).to(self.device)
-        rays = camera_rays(pose, views.intrinsics, self.aabb, self.backend)
-        pixel = torch.from_numpy(views.images[0, y, x]).to(self.device).float() / 255
-        index = y * views.intrinsics.width + x
+        rays = camera_rays(pose, camera, self.aabb, self.backend)
+        pixel = torch.from_numpy(views.image(0)[y, x]).to(self.device).float() / 255
+        index = y * camera.width + x
         return rays.select(slice(index, index + 1)), pixel[None]
 
     def _batch(self, rays: Rays, pixels: Tensor, generator: torch.Generator) -> Batch:

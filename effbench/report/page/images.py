@@ -101,13 +101,15 @@ def _add(images: Images, scene: SceneRenders, view: str, share: int) -> None:
     if not rows:
         return
     images.size += spent
+    height, width = truth.shape[:2]
     entry = next((one for one in images.scenes if one["label"] == scene.label), None)
     if entry is None:
-        height, width = truth.shape[:2]
         entry = {"label": scene.label, "width": width, "height": height, "views": []}
         images.scenes.append(entry)
     items = [item for item, _ in rows]
     added = {"name": Path(view).stem, "truth": encoded, "items": items}
+    if (width, height) != (entry["width"], entry["height"]):
+        added |= {"width": width, "height": height}  # in place of the first view's
     entry["views"].append(added)
     unbounded = any(scene.cells[folder].scene.get("inner") for _, folder in rows)
     images.shown.append(Shown(added, rows, unbounded))

@@ -13,16 +13,18 @@ function startImages() {
 
   const scene = () => data.images[Number(find("image-scene").value)];
   const view = () => scene().views[Number(find("image-view").value)];
+  // Of the view; its scene's where all are of one size.
+  const size = () => ({ ...scene(), ...view() });
   // The ground truth, then the rows: best PSNR first.
   const choices = () => [{ label: "ground truth", render: view().truth, error: null }, ...view().items];
 
   function chooseScene() {
     fillSelect(find("image-view"), scene().views.map((one) => one.name));
-    stage.style.aspectRatio = `${scene().width} / ${scene().height}`;
     chooseView([0, 1]);
   }
 
   function chooseView(kept) {
+    stage.style.aspectRatio = `${size().width} / ${size().height}`;
     const labels = choices().map((choice) => choice.label);
     sides.forEach(({ select }, i) => fillSelect(select, labels, Math.min(kept[i], labels.length - 1)));
     showImages();
@@ -87,7 +89,7 @@ function startImages() {
       for (const image of layer.children) image.style.transform = `translate(${shift}) scale(${factor})`;
       error.hidden = overlay.value === "0" || !error.hasAttribute("src");
       error.style.opacity = String(Number(overlay.value) / 100);
-      render.style.imageRendering = factor > 1 || scene().width < stage.clientWidth ? "pixelated" : "auto";
+      render.style.imageRendering = factor > 1 || size().width < stage.clientWidth ? "pixelated" : "auto";
     }
     sides[1].layer.style.clipPath = `inset(0 0 0 ${split.value}%)`;
     find("divider").style.left = `${split.value}%`;
