@@ -17,6 +17,7 @@ from typing import ClassVar
 from effbench.scene import Scene, SceneEntry, SceneSource
 from effbench.scene.captures import SUFFIXES, Capture, CaptureConfig, Shot, digest, to_scene
 from effbench.scene.colmap import find_model, read_model
+from effbench.scene.image_folders import image_folder
 from effbench.scene.readers import fail, scene_entries, scene_folder
 
 STANDARD = (
@@ -91,7 +92,9 @@ class _Reader:
         self.folder = scene_folder(root, family, name, _found(root, family))
         self.sparse = find_model(self.folder)
         self.model = read_model(self.sparse)
-        self.images = self._image_folder(name, config.images)
+        published = "images_2" if name in _INDOOR else "images_4"
+        standard = published if name in STANDARD else ""
+        self.images = image_folder(self.folder, config.images, standard)
 
     def capture(self) -> Capture:
         """Return the images that are there, with their lenses and poses."""
@@ -105,31 +108,6 @@ class _Reader:
 
     def model_files(self) -> list[Path]:
         return [path for path in sorted(self.sparse.iterdir()) if path.suffix in (".bin", ".txt")]
-
-    def _image_folder(self, name: str, wanted: str) -> Path:
-        """Return the folder that is asked for, the standard one, or that of the largest images."""
-        if wanted:
-            chosen = self.folder / wanted
-            if not chosen.is_dir():
-                there = ", ".join(self._folders()) or "none"
-                raise fail(chosen, "there is no such folder", f"name one of these: {there}")
-            return chosen
-        standard = ["images_2" if name in _INDOOR else "images_4"] if name in STANDARD else []
-        for folder in [*standard, *self._folders()]:
-            if (self.folder / folder).is_dir():
-                return self.folder / folder
-        wrong = "has no folder images, images_2, …"
-        raise fail(self.folder, wrong, "put the photographs into one of that name")
-
-    def _folders(self) -> list[str]:
-        """Return the folders of images, the largest images first."""
-        numbered = sorted(
-            (int(suffix), path.name)
-            for path in self.folder.glob("images_*")
-            if path.is_dir() and (suffix := path.name.removeprefix("images_")).isdecimal()
-        )
-        whole = ["images"] if (self.folder / "images").is_dir() else []
-        return [*whole, *(name for _, name in numbered)]
 
     def _present(self) -> tuple[dict[int, Path], list[str]]:
         """Return the files of the model's images by place, and notes on those that are not there.

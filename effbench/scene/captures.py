@@ -64,7 +64,8 @@ class Shot:
 @dataclass(frozen=True)
 class Capture:
     """shots: in the order of names; points: float64 [P, 3] of the scene, if any are known; held:
-    the names that are for testing, None for every 8th; notes: of its reader."""
+    the names that are for testing, None for every 8th; nearest: float64 [V], the least depth that
+    each shot shows, where the format says it; notes: of its reader."""
 
     name: str
     folder: Path
@@ -72,6 +73,7 @@ class Capture:
     points: NDArray[np.float64]
     notes: Sequence[str] = ()
     held: frozenset[str] | None = None
+    nearest: NDArray[np.float64] | None = None
 
 
 def to_scene(capture: Capture, config: CaptureConfig, files: Sequence[Path]) -> Scene:
@@ -99,11 +101,14 @@ def to_scene(capture: Capture, config: CaptureConfig, files: Sequence[Path]) -> 
         )
 
     half = config.box
+    near = _near(placed[train], [cameras[at] for at in train], put.of_points(capture.points))
+    if capture.nearest is not None:
+        near = _NEAR_OF_POINTS * put.scale * float(capture.nearest[train].min())
     return Scene(
         name=capture.name,
         train=views(train),
         test=views(test),
-        near=_near(placed[train], [cameras[at] for at in train], put.of_points(capture.points)),
+        near=near,
         far=_FAR,
         box=np.array([[-half] * 3, [half] * 3], np.float32),
         manifest=digest(capture, files),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ else:
     np = Lazy("numpy")
 
 SET_ROOT = "set EFFBENCH_SCENES or pass --scenes-root"
+MOST_BYTES = 1 << 29  # of a file: longer is a damaged one, or a wrong one
 MIN_SIDE = 8  # pixels; smaller views say nothing about a method
 MAX_FACTOR = 128  # 2 · 255 · 255 · factor², the largest sum when downscaling, fits into 32 bits
 _ORIENTATION = 0x0112  # EXIF's tag; 1: as it is
@@ -62,15 +64,22 @@ def scene_entries(
     ]
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return a file's content. Raises SceneError when it is missing or cannot be read."""
+def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+    """Return a file's content. Raises SceneError when it is missing, cannot be read, is longer than
+    `most` bytes, or is none: a pipe may never end, nor a device."""
     try:
-        return path.read_bytes()
+        about = path.stat()
+        if stat.S_ISREG(about.st_mode) and about.st_size <= most:
+            return path.read_bytes()
     except FileNotFoundError:
         raise fail(path, "the file is missing", "download or copy the scene again") from None
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        reason = getattr(error, "strerror", None) or str(error)
         raise fail(path, f"the file cannot be read ({reason})", "check its permissions") from error
+    if not stat.S_ISREG(about.st_mode):
+        raise fail(path, "cannot be read (it is no file)", "put the scene's file there")
+    wrong = f"is {about.st_size} bytes long, more than the {most} of such a file"
+    raise fail(path, wrong, "check that it is the right file")
 
 
 def parse_json(path: Path, data: bytes) -> dict[str, Any]:
