@@ -35,6 +35,7 @@ FULL: dict[str, Any] = {
         "notes": ["1 frame skipped"],
         "width": 128,
         "height": 96,
+        "sizes": [[128, 96, 20], [64, 48, 5]],
         "train_views": 100,
         "test_views": 25,
         "background": [1.0, 1.0, 1.0],

@@ -49,7 +49,7 @@ class Voxels(RadianceFieldMethod):
 
     def build_sampler(self):
         options = OccupancyOptions(resolution=64, steps=256)
-        return OccupancySampler(options, self.cube, self.device, self.backend)
+        return OccupancySampler(options, self.space, self.device, self.backend)
 
     def build_optimizer(self):
         return torch.optim.Adam(self.field.parameters(), self.config.lr)
