@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import torch
 from torch import Tensor
 
 from effbench.errors import ConfigError
 from effbench.method import Context
 from effbench.nerf.lightfield.config import DistillConfig
 from effbench.nerf.lightfield.pseudo_views import PseudoViews, ViewRequest, views_of
+from effbench.nerf.sampling.boxed import boxed_bits
+from effbench.nerf.sampling.rays import Aabb
+from effbench.nerf.sampling.spaces import Box, SpaceOptions, build_space
 from effbench.scene.cameras import most_common
 
 CELLS = "occupancy.bits"  # of a teacher's state, and of a student's
@@ -17,7 +22,8 @@ _UNPLANNED_VIEWS = 8  # outside of the harness, where no budget says how many ar
 
 
 def occupancy_bits(context: Context) -> Tensor:
-    """Return the bits of the teacher's occupancy grid, uint8 [G³ / 8], which a child shares.
+    """Return where the scene's box is occupied by the teacher's grid, bits uint8 [G³ / 8], which a
+    child shares. The grid of a teacher whose space is no box is looked up (`boxed_bits`).
 
     Raises ConfigError for a teacher without one.
     """
@@ -27,7 +33,12 @@ def occupancy_bits(context: Context) -> Tensor:
             f"teacher={teacher.method} has no occupancy grid, which bounds=occupied needs: write "
             "bounds=box"
         )
-    return teacher.state[CELLS].cpu()
+    scene, cpu = context.scene, torch.device("cpu")
+    bits = teacher.state[CELLS].cpu()
+    space = build_space(scene, cpu, SpaceOptions.of(SimpleNamespace(**teacher.params)))
+    if isinstance(space, Box):
+        return bits
+    return boxed_bits(bits, space, Aabb.of(scene.box, scene, cpu))
 
 
 def view_request(config: DistillConfig, context: Context) -> ViewRequest:

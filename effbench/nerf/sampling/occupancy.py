@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
+from effbench.kernels.marching import occupied_cells
 from effbench.kernels.occupancy import pack_bits, raise_to
 
 _DECAY = 0.95
+_INSET = 1e-3  # of a cell
 _BATCH = 1 << 17  # cells evaluated at once, which bounds memory
 
 
@@ -88,6 +91,16 @@ class OccupancyGrid:
         """Return bool [C·G³]: which cells are sampled."""
         return unpack(self.bits)
 
+    def occupied_at(self, positions: Tensor) -> Tensor:
+        """Return bool [N]: whether positions [N, 3] in the field's cube are in an occupied cell, of
+        the innermost cascade that holds them."""
+        outward = (positions - 0.5).abs().amax(-1) * 2  # 1 on the faces of the field's cube
+        halvings = torch.arange(1, self.cascades, device=positions.device)
+        cascade = self.cascades - 1 - (outward[:, None] <= 0.5**halvings).sum(-1)
+        extent = 2.0 ** (cascade - (self.cascades - 1))
+        local = (positions - 0.5) / extent[:, None] + 0.5
+        return occupied_cells(local, self.bits, self.resolution, cascade)
+
     def points(self, cells: Tensor, inside: Tensor) -> Tensor:
         """Return positions [N, 3] in the field's cube, `inside` [N, 3] in [0, 1] of cells [N]."""
         size = self.resolution
@@ -97,6 +110,12 @@ class OccupancyGrid:
             return position
         extent = 2.0 ** (cells // size**3 - (self.cascades - 1))
         return (position - 0.5) * extent[:, None] + 0.5
+
+    def points_in(self, cells: Tensor) -> Tensor:
+        """Return the middle and the corners, these a little inside, of cells [N]: [N, 9, 3]."""
+        corners = itertools.product((_INSET, 1 - _INSET), repeat=3)
+        places = torch.tensor([[0.5] * 3, *corners], device=cells.device)
+        return torch.stack([self.points(cells, at.expand(len(cells), 3)) for at in places], 1)
 
     def _all(self) -> Tensor:
         if self._kept is not None:

@@ -45,9 +45,17 @@ class Aabb:
         corner = ((low + high) / 2 - side / 2).to(device)
         return cls(corner, side, scene.near / side, scene.far / side)
 
+    def world(self, points: Tensor) -> Tensor:
+        """Map points [..., 3] of the cube into the world."""
+        return points * self.side + self.corner
+
+    def local(self, points: Tensor) -> Tensor:
+        """Map points [..., 3] of the world into the cube's coordinates."""
+        return (points - self.corner) / self.side
+
     def rays(self, origins: Tensor, directions: Tensor) -> Rays:
         """Map world-space rays (unit directions) into the cube."""
-        return Rays((origins - self.corner) / self.side, directions)
+        return Rays(self.local(origins), directions)
 
 
 class TrainingPixels:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from effbench.errors import ConfigError
 from effbench.kernels.contracted_marching import march_contracted, step_at
-from effbench.kernels.contraction import Norm, expand
+from effbench.kernels.contraction import Norm, contract, expand
 from effbench.kernels.marching import march
 from effbench.kernels.samples import Samples
 from effbench.nerf.sampling.contraction import ContractedChords, Spacing
@@ -40,6 +40,15 @@ class SpaceOptions:
     norm: Norm = "linf"
     spacing: Spacing = "disparity"
     cone: float = 0.0
+
+    @classmethod
+    def of(cls, config: object) -> SpaceOptions:
+        """Return what the parameters `space`, `norm`, `spacing` and `cone` of a method's Config
+        say, as far as it has them; a Config without `space` means a box."""
+        names = [name for name in ("norm", "spacing", "cone") if hasattr(config, name)]
+        return cls(
+            getattr(config, "space", "box"), **{name: getattr(config, name) for name in names}
+        )
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,10 @@ class Space(ABC):
     def locate(self, positions: Tensor) -> Tensor:
         """Return points [N, 3], in the coordinates of rays, of positions in the field's cube."""
         return positions
+
+    def place(self, points: Tensor) -> Tensor:
+        """Return positions [N, 3] in the field's cube of points in the coordinates of rays."""
+        return points
 
 
 class Box(Space):
@@ -155,6 +168,9 @@ class Contracted(Space):
     def locate(self, positions: Tensor) -> Tensor:
         return (expand(positions, self.norm) + 1) / 2
 
+    def place(self, points: Tensor) -> Tensor:
+        return contract(2 * points - 1, self.norm)
+
 
 @dataclass(frozen=True)
 class Cascades(Space):
@@ -205,6 +221,9 @@ class Cascades(Space):
 
     def locate(self, positions: Tensor) -> Tensor:
         return (positions - 0.5) * self._extent + 0.5
+
+    def place(self, points: Tensor) -> Tensor:
+        return (points - 0.5) / self._extent + 0.5
 
     @property
     def _extent(self) -> int:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-
 import torch
 from torch import Tensor
 
 from effbench.nerf.sampling.occupancy import OccupancyGrid
 from effbench.nerf.sampling.spaces import Space
 from effbench.scene import Intrinsics, Views
-
-_INSET = 1e-3  # of a cell: its corners are looked at from inside of it
 
 
 def seen_cells(grid: OccupancyGrid, space: Space, views: Views) -> Tensor:
@@ -31,11 +27,7 @@ def seen_cells(grid: OccupancyGrid, space: Space, views: Views) -> Tensor:
 
 def _points(grid: OccupancyGrid, space: Space, cells: Tensor) -> Tensor:
     """Return the middle and the corners of cells [N] in the world, [N, 9, 3]."""
-    corners = itertools.product((_INSET, 1 - _INSET), repeat=3)
-    offsets = torch.tensor([[0.5] * 3, *corners], device=cells.device)
-    positions = [grid.points(cells, offset.expand(len(cells), 3)) for offset in offsets]
-    aabb = space.aabb
-    return torch.stack([space.locate(p) * aabb.side + aabb.corner for p in positions], 1)
+    return space.aabb.world(space.locate(grid.points_in(cells)))
 
 
 def _in_image(points: Tensor, pose: Tensor, camera: Intrinsics) -> Tensor:

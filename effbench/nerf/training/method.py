@@ -70,11 +70,6 @@ class RadianceFieldMethod(Method):
         """The coordinates of rays."""
         return self.space.aabb
 
-    @property
-    def cube(self) -> Aabb:
-        """`aabb`, by the name that it had before."""
-        return self.aabb
-
     @abstractmethod
     def build_options(self) -> TrainingOptions:
         """Return the options of the training step."""
@@ -82,9 +77,7 @@ class RadianceFieldMethod(Method):
     def build_space_options(self) -> SpaceOptions:
         """Return what the parameters `space`, `norm`, `spacing` and `cone` of a config say, as far
         as it has them."""
-        c = self.config
-        named = {name: getattr(c, name) for name in ("norm", "spacing", "cone") if hasattr(c, name)}
-        return SpaceOptions(getattr(c, "space", "box"), **named)
+        return SpaceOptions.of(self.config)
 
     @abstractmethod
     def build_field(self, generator: torch.Generator) -> RadianceField:
