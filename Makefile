@@ -7,7 +7,7 @@ BOOTSTRAP := $(PYTHON) tools/bootstrap.py $(if $(filter no,$(LPIPS)),--without-l
 DEMO := results/runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint type bench gpu-check gpu-bench clean
+.PHONY: help setup setup-dev demo test fuzz lint type bench gpu-check gpu-bench clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,6 +24,9 @@ demo: setup  ## run the pruning suite on a procedural scene (5 minutes on 2 core
 
 test: setup-dev  ## run the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
+
+fuzz: setup-dev  ## load 12,000 damaged scenes: each ends in a scene or in a clear error
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: setup-dev  ## check style, formatting and that imports point down
 	$(BIN)/python -m ruff check .

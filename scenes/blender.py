@@ -21,6 +21,7 @@ from effbench.scene.lazy import Lazy
 from effbench.scene.readers import (
     box_downscale,
     check_downscale,
+    check_sizes,
     decode_image,
     fail,
     parse_json,
@@ -42,6 +43,7 @@ STANDARD = ("chair", "drums", "ficus", "hotdog", "lego", "materials", "mic", "sh
 NEAR, FAR = 2.0, 6.0
 BOX = 1.5  # half side, world units: holds all eight standard scenes; alpha tells a smaller box
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG", ".webp", ".bmp")
+_LEAST_ANGLE = 1e-3  # radians: a thousand image sides of focal length
 _DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 _MANIFESTS = Path(__file__).parent / "manifests"
 
@@ -183,6 +185,8 @@ class _Loader:
         """Return the downscaled images, uint8 [V, h, w, C], decoded on all cores, and if wanted
         which of the original pixels are not empty, bool [V, H, W]; None for images without alpha.
         """
+        size = (self.shape[1], self.shape[0]) if self.shape else None
+        check_sizes((self.folder / name for name in names), size)
         if not self.shape:
             self.shape = self._decode(names[0])[0].shape
             self.downscale = self._factor(*self.shape[1::-1])
@@ -242,7 +246,9 @@ def _size(shape: tuple[int, ...]) -> str:
 def _parse_split(path: Path, content: dict[str, Any]) -> _Split:
     """Check the content of a transforms file. Raises SceneError."""
     angle = require(path, "", content, "camera_angle_x")
-    if isinstance(angle, bool) or not (isinstance(angle, float | int) and 0 < angle < math.pi):
+    if isinstance(angle, bool) or not (
+        isinstance(angle, float | int) and _LEAST_ANGLE < angle < math.pi
+    ):
         wrong = f"camera_angle_x is {angle}, not an angle in radians between 0 and π"
         raise fail(path, wrong, "write the horizontal field of view there")
     _check_lens(path, content)
@@ -284,7 +290,7 @@ def _notes(names: Sequence[str]) -> tuple[str, ...]:
 def _is_half(value: Any, side: Any) -> bool:
     """Whether `value` is the middle of an image's side; not so where either is no number."""
     numbers = all(isinstance(x, float | int) and not isinstance(x, bool) for x in (value, side))
-    return numbers and math.isclose(2 * value, side, rel_tol=1e-3)
+    return numbers and abs(2 * value - side) <= 1e-3 * abs(side)
 
 
 def _check_lens(path: Path, content: dict[str, Any]) -> None:

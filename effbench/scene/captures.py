@@ -25,7 +25,7 @@ from effbench.scene.readers import (
     image_size,
     read_bytes,
 )
-from effbench.scene.undistortion import Lens, Resampling, resampling
+from effbench.scene.undistortion import Lens, resampling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,8 +37,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")
 
 _HOLD = 8  # every so many views one is held out
 _NEAR_OF_POINTS, _NEAR = 0.55, 0.2  # of the least depth of a point; without points, in units
-_FAR = 1e3
-_KEPT_WARPS = 4  # each takes 16 bytes per pixel; more are worked out anew for each image
+_LEAST_NEAR, _FAR = 1e-9, 1e3
 _INNER = 1.0  # half side of what is not contracted: what the cameras stand around
 
 
@@ -104,6 +103,9 @@ def to_scene(capture: Capture, config: CaptureConfig, files: Sequence[Path]) -> 
     near = _near(placed[train], [cameras[at] for at in train], put.of_points(capture.points))
     if capture.nearest is not None:
         near = _NEAR_OF_POINTS * put.scale * float(capture.nearest[train].min())
+    if not (np.isfinite(placed).all() and _LEAST_NEAR < near < _FAR):
+        wrong = f"its poses put the cameras nowhere, or rays begin at {near:g} (unit: a camera's"
+        raise fail(capture.folder, f"{wrong} distance)", "estimate poses and depths again")
     return Scene(
         name=capture.name,
         train=views(train),
@@ -139,10 +141,7 @@ class _Images:
             Lens(shot.lens.at_size(*size), shot.lens.distortion)
             for shot, size in zip(self._shots, sizes, strict=True)
         ]
-        self._moves: dict[Lens, tuple[float, float]] = {}
-        different = dict.fromkeys(self._lenses)
-        self._few = len(different) <= _KEPT_WARPS
-        self._kept = {lens: self._warp(lens) for lens in different if self._few}
+        self._warps = {lens: resampling(*lens) for lens in dict.fromkeys(self._lenses)}
 
     def read(self) -> tuple[list[NDArray[np.uint8]], list[Intrinsics], tuple[str, ...]]:
         """Return the images, uint8 [h, w, 3], their cameras, and notes on both."""
@@ -156,22 +155,17 @@ class _Images:
         size = (lens.pinhole.height, lens.pinhole.width)
         if image.shape[:2] != size:  # it was another file when its size was read
             raise fail(shot.path, "changed while it was read", "load the scene again")
-        warp = self._kept[lens] if self._few else self._warp(lens)
+        warp = self._warps[lens]
         return box_downscale(warp(image) if warp else image, self._factor)
-
-    def _warp(self, lens: Lens) -> Resampling | None:
-        warp = resampling(lens.pinhole, lens.distortion)
-        if warp:
-            self._moves[lens] = (warp.largest_move, warp.outside)
-        return warp
 
     def _moved(self) -> tuple[str, ...]:
         """Return a note on images that were resampled."""
-        if not self._moves:
+        warps = [warp for warp in self._warps.values() if warp]
+        if not warps:
             return ()
-        moves, outside = zip(*self._moves.values(), strict=True)
+        moves, outside = zip(*(warp.moves() for warp in warps), strict=True)
         return (
-            f"images of {len(moves)} of {len(set(self._lenses))} lenses are resampled onto their "
+            f"images of {len(warps)} of {len(self._warps)} lenses are resampled onto their "
             f"pinholes: pixels move by up to {max(moves):.1f} px, {max(outside):.1%} lie beyond "
             "the image",
         )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from effbench.errors import SceneError
 from effbench.scene.contract import Intrinsics
 from effbench.scene.lazy import Lazy
-from effbench.scene.readers import fail, read_bytes
+from effbench.scene.readers import MOST_DISTANCE, fail, read_bytes
 from effbench.scene.undistortion import Lens
 
 if TYPE_CHECKING:
@@ -177,8 +177,9 @@ class _Text(_Binary):
             if model not in _PARAMETERS:
                 raise fail(path, f"line {number} has the unknown camera model {model!r}", _AGAIN)
             values = _numbers(path, number, parts[:1] + parts[2:], 3 + _PARAMETERS[model])
-            identity, width, height, *parameters = values
-            yield int(identity), _lens(path, int(identity), model, width, height, tuple(parameters))
+            first, width, height, *parameters = values
+            identity = _identity(path, number, first)
+            yield identity, _lens(path, identity, model, width, height, tuple(parameters))
 
     def images(self) -> Iterator[_Image]:
         path = self.path("images")
@@ -191,7 +192,8 @@ class _Text(_Binary):
                 raise fail(path, f"line {number} has {len(parts)} values, not 10", _AGAIN)
             _, *pose, camera = _numbers(path, number, parts[:9], 9)
             next(lines, None)  # its observations, often an empty line
-            yield _Image(parts[9].strip(), int(camera), tuple(pose[:4]), tuple(pose[4:]))
+            identity = _identity(path, number, camera)
+            yield _Image(parts[9].strip(), identity, tuple(pose[:4]), tuple(pose[4:]))
 
     def points(self) -> Iterator[tuple[float, ...]]:
         path = self.path("points3D")
@@ -221,6 +223,12 @@ def _numbers(path: Path, line: int, parts: list[str], count: int) -> list[float]
     if len(values) < count:
         raise fail(path, f"line {line} has {len(values)} numbers, not {count}", _AGAIN)
     return values
+
+
+def _identity(path: Path, line: int, value: float) -> int:
+    if not abs(value) < 1 << 32:  # nor is NaN
+        raise fail(path, f"line {line} has the camera {value:g}, which is no id", _AGAIN)
+    return int(value)
 
 
 def _lens(
@@ -266,7 +274,7 @@ def _points(files: _Binary) -> NDArray[np.float64]:
     if not files.path("points3D").exists():
         return np.empty((0, 3))
     points = np.array(list(files.points()), np.float64).reshape(-1, 3)
-    kept: NDArray[np.float64] = points[np.isfinite(points).all(1)]
+    kept: NDArray[np.float64] = points[(np.abs(points) < MOST_DISTANCE).all(1)]  # nor NaN
     return kept
 
 
@@ -286,6 +294,9 @@ def _pose(path: Path, image: _Image) -> NDArray[np.float64]:
         ]
     )
     centre = -rotation.T @ np.array(image.translation)
+    if np.abs(centre).max() > MOST_DISTANCE:
+        wrong = f"{image.name!r} is more than {MOST_DISTANCE:g} away from the origin"
+        raise fail(path, wrong, "leave the image out, or estimate its pose again")
     return np.concatenate([rotation.T * [1, -1, -1], centre[:, None]], 1)
 
 

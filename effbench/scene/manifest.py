@@ -31,9 +31,20 @@ def sha256(data: bytes) -> str:
 
 
 def digest(files: Files) -> str:
-    """Return one SHA-256 for a whole manifest: that of its `sha256sum` listing, sorted by path."""
+    """Return one SHA-256 for a whole manifest: that of its `sha256sum` listing, sorted by path.
+
+    Raises SceneError for a name that is not UTF-8.
+    """
     listing = "".join(f"{files[path]}  {path}\n" for path in sorted(files))
-    return sha256(listing.encode())
+    try:
+        return sha256(listing.encode())
+    except UnicodeEncodeError:
+        name = next(path for path in sorted(files) if not _is_text(path))
+        raise fail(name, "the file's name is not UTF-8", "rename it") from None
+
+
+def _is_text(name: str) -> bool:
+    return name.encode("utf-8", "replace").decode() == name
 
 
 def views_digest(*splits: Views) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import io
 import json
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from effbench.errors import SceneError
 from effbench.scene.contract import SceneEntry
@@ -24,17 +24,25 @@ else:
     np = Lazy("numpy")
 
 SET_ROOT = "set EFFBENCH_SCENES or pass --scenes-root"
+_T = TypeVar("_T")
+
 MOST_BYTES = 1 << 29  # of a file: longer is a damaged one, or a wrong one
+MOST_DISTANCE = 1e9  # of a camera, so that squares fit into single precision
 MIN_SIDE = 8  # pixels; smaller views say nothing about a method
 MAX_FACTOR = 128  # 2 · 255 · 255 · factor², the largest sum when downscaling, fits into 32 bits
 _ORIENTATION = 0x0112  # EXIF's tag; 1: as it is
+_MOST_PIXELS = 1 << 26  # of an image: more is a file that is made to fill the memory
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # others may start programs, or are rare
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "YCbCr")  # become RGB without loss
 _RIGID_TOLERANCE = 1e-3  # of R Rᵀ against I: JSON with 4 decimals stays below, a 1 % scale does not
 
 
 def fail(source: Path | str, wrong: str, remedy: str) -> SceneError:
     """Return the error of a scene's file: where, what is wrong, what to do."""
-    return SceneError(f"{source}: {wrong}. To fix it, {remedy}")
+    text = f"{source}: {wrong}. To fix it, {remedy}"
+    return SceneError(
+        text.encode("utf-8", "backslashreplace").decode()
+    )  # names may be of any bytes
 
 
 def scene_folder(root: Path | None, family: str, name: str, found: Sequence[str]) -> Path:
@@ -67,10 +75,15 @@ def scene_entries(
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     """Return a file's content. Raises SceneError when it is missing, cannot be read, is longer than
     `most` bytes, or is none: a pipe may never end, nor a device."""
+    return _of_file(path, most, path.read_bytes)
+
+
+def _of_file(path: Path, most: int, read: Callable[[], _T]) -> _T:
+    """Return what `read` reads of a file. Raises SceneError as `read_bytes` does."""
     try:
         about = path.stat()
         if stat.S_ISREG(about.st_mode) and about.st_size <= most:
-            return path.read_bytes()
+            return read()
     except FileNotFoundError:
         raise fail(path, "the file is missing", "download or copy the scene again") from None
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
@@ -92,6 +105,10 @@ def parse_json(path: Path, data: bytes) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise fail(path, f"malformed JSON at {where} ({error.msg})", remedy) from error
+    except RecursionError:
+        raise fail(path, "malformed JSON (nested too deeply)", remedy) from None
+    except ValueError as error:  # a number of thousands of digits
+        raise fail(path, f"malformed JSON ({error})", remedy) from error
     if not isinstance(value, dict):
         raise fail(path, f"holds a JSON {type(value).__name__} instead of an object", remedy)
     return value
@@ -107,6 +124,35 @@ def require(path: Path, where: str, values: Any, key: str) -> Any:
     return values[key]
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Return an image's width and height, of which its header alone is read. Raises SceneError."""
+    from PIL import Image
+
+    try:
+        with (
+            _of_file(path, MOST_BYTES, lambda: path.open("rb")) as stream,
+            Image.open(stream, formats=_FORMATS) as image,
+        ):
+            return image.size
+    except SceneError:
+        raise
+    except Exception as error:  # Pillow's decoders raise many types on a corrupt file
+        raise _undecodable(path, error) from error
+
+
+def check_sizes(paths: Iterable[Path], size: tuple[int, int] | None = None) -> tuple[int, int]:
+    """Return the width and height that all images have, by their headers: `size`, where it is
+    given. So nothing is allocated for, or by, the one that says it is huge. Raises SceneError."""
+    for path in paths:
+        found = image_size(path)
+        size = size or found
+        if found != size:
+            wrong = f"is {found[0]}×{found[1]}, the scene's first image is {size[0]}×{size[1]}"
+            raise fail(path, wrong, "use images of one size")
+    assert size, "no images"
+    return size
+
+
 def decode_image(path: Path, data: bytes) -> NDArray[np.uint8]:
     """Return the image in `data`, which came from `path`, as uint8 [H, W, C]; C = 3, or 4 (straight
     alpha) where the file has transparency.
@@ -117,27 +163,21 @@ def decode_image(path: Path, data: bytes) -> NDArray[np.uint8]:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                many = f"has {image.width}×{image.height} pixels, more than {_MOST_PIXELS:,}"
+                raise fail(path, many, "export it smaller")
             converted = _silent_conversion(image)
-            alpha = image.has_transparency_data
+            wanted = "RGBA" if image.has_transparency_data else "RGB"
             # decoded before it is refused: a truncated file is that, whatever it was
-            pixels = np.asarray(image.convert("RGBA" if alpha else "RGB"))
+            pixels = np.asarray(image if image.mode == wanted else image.convert(wanted))
+    except (SceneError, MemoryError):  # the latter says nothing about the file
+        raise
     except Exception as error:  # Pillow's decoders raise many types on a corrupt file
         raise _undecodable(path, error) from error
     if converted:
         raise fail(path, *converted)
     return pixels
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """Return an image's width and height, from its header alone. Raises SceneError."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except Exception as error:  # as above
-        raise _undecodable(path, error) from error
 
 
 def _undecodable(path: Path, error: Exception) -> SceneError:
@@ -189,7 +229,7 @@ def parse_pose(source: Path, where: str, matrix: Any) -> NDArray[np.float64]:
     """
     try:
         pose = np.asarray(matrix, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pose = np.empty(0)
     if pose.shape != (4, 4):
         raise fail(source, f"{where} is not a 4×4 matrix of numbers", "export the poses again")
@@ -198,6 +238,9 @@ def parse_pose(source: Path, where: str, matrix: Any) -> NDArray[np.float64]:
         raise fail(source, f"{where} holds NaN or infinity", remedy)
     if not np.allclose(pose[3], (0, 0, 0, 1), atol=1e-6):
         raise fail(source, f"{where} has last row {pose[3]}, not 0 0 0 1", "export the poses again")
+    if np.abs(pose[:3, 3]).max() > MOST_DISTANCE:
+        wrong = f"{where} is more than {MOST_DISTANCE:g} away from the origin"
+        raise fail(source, wrong, "use smaller units, or an origin near the scene")
     rotation = pose[:3, :3]
     off = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
     if off > _RIGID_TOLERANCE or np.linalg.det(rotation) < 0:

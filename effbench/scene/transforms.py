@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 from effbench.scene.captures import SUFFIXES, Shot
 from effbench.scene.contract import Intrinsics
 from effbench.scene.lazy import Lazy
-from effbench.scene.readers import fail, image_size, parse_json, parse_pose, read_bytes, require
+from effbench.scene.readers import (
+    MOST_DISTANCE,
+    fail,
+    image_size,
+    parse_json,
+    parse_pose,
+    read_bytes,
+    require,
+)
 from effbench.scene.undistortion import Lens
 
 if TYPE_CHECKING:
@@ -105,8 +113,8 @@ def _lens(path: Path, values: Mapping[str, Any], image: Path) -> Lens:
         if value is None:
             return None
         good = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (good and math.isfinite(value)):
-            raise fail(path, f"{key} is {value!r}, not a number", "export the capture again")
+        if not (good and abs(value) < MOST_DISTANCE):  # nor infinity or NaN
+            raise fail(path, f"{key} is {value!r:.40}, not a number", "export the capture again")
         return float(value)
 
     width, height = number("w"), number("h")

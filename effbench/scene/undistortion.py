@@ -3,6 +3,7 @@ lens shows what it sees. Radial and tangential distortion as in OpenCV."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 else:
     np = Lazy("numpy")
+
+_MOST = 1000.0  # focal length and principal point in image sides
+_BAND = 1 << 16  # pixels at once
 
 Distortion = tuple[float, float, float, float]  # k1, k2, p1, p2
 
@@ -37,54 +41,80 @@ class Lens(NamedTuple):
                 f"{width}×{height}: another shape. To fix it, use the images that the poses are of"
             )
         focal, centre = (camera.fx * x, camera.fy * y), (camera.cx * x, camera.cy * y)
+        relative = (focal[0] / width, focal[1] / height)
+        middle = (abs(centre[0]) / width, abs(centre[1]) / height)
+        if not (min(relative) > 1 / _MOST and max(*relative, *middle) < _MOST):
+            raise SceneError(
+                f"the camera has the focal lengths {camera.fx:g} and {camera.fy:g} and the "
+                f"principal point ({camera.cx:g}, {camera.cy:g}) for images of {camera.width}×"
+                f"{camera.height} pixels: no lens is like that. To fix it, calibrate it again"
+            )
         return Intrinsics(width, height, *focal, *centre)
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """x, y: float64 [H, W], where in the lens' image each pixel of the pinhole lies, in pixels with
-    the centre of the first at 0.5."""
+    """From the images of a lens to those of its pinhole, of the same size. Where pixels come from
+    is worked out in bands of rows, each time anew: so photographs of any size need little memory.
+    """
 
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
+    pinhole: Intrinsics
+    distortion: Distortion
 
-    @property
-    def largest_move(self) -> float:
-        """By how many pixels a pixel moves at most."""
-        height, width = self.x.shape
-        rows, columns = np.mgrid[:height, :width] + 0.5
-        return float(np.hypot(self.x - columns, self.y - rows).max())
-
-    @property
-    def outside(self) -> float:
-        """The part of the pixels that lie beyond the lens' image: they repeat its border."""
-        height, width = self.x.shape
-        inside = (self.x >= 0) & (self.x <= width) & (self.y >= 0) & (self.y <= height)
-        return float(1 - inside.mean())
+    def moves(self) -> tuple[float, float]:
+        """Return by how many pixels a pixel moves at most, and the part of the pixels that lie
+        beyond the lens' image: they repeat its border."""
+        camera, most, inside = self.pinhole, 0.0, 0
+        for rows in self._bands():
+            x, y = self._sources(rows)
+            down, across = np.mgrid[rows, : camera.width] + 0.5
+            most = max(most, float(np.hypot(x - across, y - down).max()))
+            within = (x >= 0) & (x <= camera.width) & (y >= 0) & (y <= camera.height)
+            inside += int(within.sum())
+        return most, 1 - inside / (camera.width * camera.height)
 
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the pinhole's image, uint8 [H, W, C], of the lens' of the same size."""
-        height, width = image.shape[:2]
-        x, y = (self.x - 0.5).clip(0, width - 1), (self.y - 0.5).clip(0, height - 1)
-        left = np.minimum(x.astype(np.int64), max(width - 2, 0))
-        top = np.minimum(y.astype(np.int64), max(height - 2, 0))
-        right, low = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
-        across, down = (x - left)[..., None], (y - top)[..., None]
-        upper = image[top, left] * (1 - across) + image[top, right] * across
-        lower = image[low, left] * (1 - across) + image[low, right] * across
-        blended: NDArray[np.uint8] = (upper * (1 - down) + lower * down + 0.5).astype(np.uint8)
-        return blended
+        """Return the pinhole's image, uint8 [H, W, C], of the lens'."""
+        result = np.empty_like(image)
+        for rows in self._bands():
+            result[rows] = _bilinear(image, *self._sources(rows))
+        return result
+
+    def _bands(self) -> Iterator[slice]:
+        height = max(1, _BAND // self.pinhole.width)
+        for top in range(0, self.pinhole.height, height):
+            yield slice(top, min(top + height, self.pinhole.height))
+
+    def _sources(self, rows: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return where in the lens' image pixels of rows lie, x and y float64 [H, W], in pixels
+        with the centre of the first at 0.5."""
+        camera = self.pinhole
+        down, across = np.mgrid[rows, : camera.width] + 0.5
+        u, v = (across - camera.cx) / camera.fx, (down - camera.cy) / camera.fy
+        x, y = distorted(u, v, self.distortion)
+        return camera.fx * x + camera.cx, camera.fy * y + camera.cy
+
+
+def _bilinear(
+    image: NDArray[np.uint8], x: NDArray[np.float64], y: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    """Return what an image, uint8 [H, W, C], shows at places x and y in pixels."""
+    height, width = image.shape[:2]
+    x, y = (x - 0.5).clip(0, width - 1), (y - 0.5).clip(0, height - 1)
+    left = np.minimum(x.astype(np.int64), max(width - 2, 0))
+    top = np.minimum(y.astype(np.int64), max(height - 2, 0))
+    right, low = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
+    across, down = (x - left)[..., None], (y - top)[..., None]
+    upper = image[top, left] * (1 - across) + image[top, right] * across
+    lower = image[low, left] * (1 - across) + image[low, right] * across
+    blended: NDArray[np.uint8] = (upper * (1 - down) + lower * down + 0.5).astype(np.uint8)
+    return blended
 
 
 def resampling(pinhole: Intrinsics, distortion: Distortion) -> Resampling | None:
     """Return how images of a lens become those of a pinhole of the same focal lengths, centre and
     size; None where it has no distortion."""
-    if not any(distortion):
-        return None
-    rows, columns = np.mgrid[: pinhole.height, : pinhole.width] + 0.5
-    u, v = (columns - pinhole.cx) / pinhole.fx, (rows - pinhole.cy) / pinhole.fy
-    x, y = distorted(u, v, distortion)
-    return Resampling(pinhole.fx * x + pinhole.cx, pinhole.fy * y + pinhole.cy)
+    return Resampling(pinhole, distortion) if any(distortion) else None
 
 
 def distorted(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from effbench.scene import Intrinsics
+from effbench.scene import Intrinsics, undistortion
 from effbench.scene.undistortion import distorted, resampling
 
 PINHOLE = Intrinsics(120, 90, 100.0, 102.0, 61.0, 44.0)
@@ -46,7 +46,22 @@ def test_a_note_can_say_how_far_pixels_move_and_how_many_are_outside() -> None:
     assert warp is not None
     u, v = -0.605, 0.4461  # the middle of the lower left pixel, the farthest from the axis
     move = np.hypot(PINHOLE.fx * u, PINHOLE.fy * v) * 0.1 * (u * u + v * v)
-    assert warp.largest_move == pytest.approx(move, rel=1e-3)
-    inside = (warp.x >= 0) & (warp.x <= 120) & (warp.y >= 0) & (warp.y <= 90)
-    assert warp.outside == pytest.approx(1 - inside.mean())
-    assert warp.outside > 0
+    most, outside = warp.moves()
+    assert most == pytest.approx(move, rel=1e-3)
+    rows, columns = np.mgrid[: PINHOLE.height, : PINHOLE.width] + 0.5
+    u, v = (columns - PINHOLE.cx) / PINHOLE.fx, (rows - PINHOLE.cy) / PINHOLE.fy
+    x, y = distorted(u, v, warp.distortion)
+    x, y = x * PINHOLE.fx + PINHOLE.cx, y * PINHOLE.fy + PINHOLE.cy
+    inside = (x >= 0) & (x <= 120) & (y >= 0) & (y <= 90)
+    assert outside == pytest.approx(1 - inside.mean())
+    assert outside > 0
+
+
+def test_an_image_of_several_bands_is_that_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    warp = resampling(PINHOLE, LENSES[0])
+    assert warp is not None
+    whole, moves = warp(image), warp.moves()
+    monkeypatch.setattr(undistortion, "_BAND", 120 * 7)
+    assert np.array_equal(warp(image), whole)
+    assert warp.moves() == pytest.approx(moves)

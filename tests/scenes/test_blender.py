@@ -182,7 +182,7 @@ BROKEN: dict[str, tuple[Break, str, str, str]] = {
     "mixed sizes": (
         lambda f: write_image(f / IMAGE, 1, SIZE * 2),
         IMAGE,
-        "is 32×32 RGBA, the scene's first image is 16×16 RGBA",
+        "is 32×32, the scene's first image is 16×16",
         "one size",
     ),
     "test size differs": (
