@@ -99,16 +99,13 @@ def _bilinear(
     image: NDArray[np.uint8], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
     """Return what an image, uint8 [H, W, C], shows at places x and y in pixels."""
-    height, width = image.shape[:2]
-    x, y = (x - 0.5).clip(0, width - 1), (y - 0.5).clip(0, height - 1)
-    left = np.minimum(x.astype(np.int64), max(width - 2, 0))
-    top = np.minimum(y.astype(np.int64), max(height - 2, 0))
-    right, low = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
-    across, down = (x - left)[..., None], (y - top)[..., None]
-    upper = image[top, left] * (1 - across) + image[top, right] * across
-    lower = image[low, left] * (1 - across) + image[low, right] * across
-    blended: NDArray[np.uint8] = (upper * (1 - down) + lower * down + 0.5).astype(np.uint8)
-    return blended
+    from scipy.ndimage import map_coordinates
+
+    shown = np.empty((*x.shape, image.shape[2]), np.uint8)
+    for channel in range(image.shape[2]):
+        source, target = image[..., channel], shown[..., channel]
+        map_coordinates(source, (y - 0.5, x - 0.5), target, order=1, mode="nearest")
+    return shown
 
 
 def resampling(pinhole: Intrinsics, distortion: Distortion) -> Resampling | None:

@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=12_000, help="how many")
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--limit", type=float, default=20.0, help="seconds an input may take")
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds an input may take")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, default=Path("results/runs/fuzz"), help="for findings")
     arguments = parser.parse_args()

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
+import tempfile
 import time
-from collections.abc import Collection, Iterator
-from multiprocessing.connection import wait
+from collections.abc import Callable, Collection, Iterator
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
 
 from tests.fuzz import worker
 from tests.fuzz.worker import SCENE, Outcome
 
 HANG, DIED = "hang", "died"
+Serve = Callable[[Connection, int, Path], None]  # pipe, seed, where to lay out files
 _START = 120.0  # seconds that a process may take to import what it needs
 
 
 class _Process:
     """A worker, the input that it has (None: it starts, or has none) and since when."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, serve: Serve, seed: int, folder: Path) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, far = context.Pipe()
-        self.process = context.Process(target=worker.serve, args=(far, seed), daemon=True)
+        self.process = context.Process(target=serve, args=(far, seed, folder), daemon=True)
         self.process.start()
         far.close()
         self.ready = False
@@ -38,11 +42,14 @@ class _Process:
 
 
 class Pool:
-    """Processes that are replaced where an input ends them."""
+    """`count` processes that are replaced where an input ends them, or takes more than `limit`
+    seconds; serve: what they run."""
 
-    def __init__(self, count: int, seed: int, limit: float) -> None:
-        self._seed, self._limit = seed, limit
-        self._processes = [_Process(seed) for _ in range(count)]
+    def __init__(self, count: int, seed: int, limit: float, serve: Serve = worker.serve) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="effbench-fuzz-")
+        self._start = functools.partial(_Process, serve, seed, Path(self._folder.name))
+        self._limit = limit
+        self._processes = [self._start() for _ in range(count)]
 
     def __enter__(self) -> Pool:
         return self
@@ -50,6 +57,7 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         for each in self._processes:
             each.stop()
+        self._folder.cleanup()
 
     def outcomes(self, numbers: range) -> Iterator[tuple[int, Outcome]]:
         """Yield how inputs end, in no fixed order."""
@@ -68,7 +76,7 @@ class Pool:
                     if not each.ready:
                         raise RuntimeError("a worker did not start")
                     each.stop()
-                    self._processes[place] = _Process(self._seed)
+                    self._processes[place] = self._start()
                     continue
                 each.ready, each.index = True, None
                 if (index := next(todo, None)) is not None:

@@ -34,18 +34,19 @@ def reader(index: int) -> str:
     return list(READERS)[index % len(READERS)]
 
 
-def serve(connection: Connection, seed: int) -> None:
-    """Answer numbers of inputs with their outcomes, until None comes."""
+def serve(connection: Connection, seed: int, root: Path) -> None:
+    """Answer numbers of inputs, which are laid out below `root`, with their outcomes, until None
+    comes."""
     warnings.simplefilter("ignore")
     os.cpu_count = lambda: 2  # the stack of a thread counts as memory
     registry = discover([])
     for index in range(len(READERS)):  # imports what readers import
-        attempt(registry, dict(READERS[reader(index)]()), reader(index))
+        attempt(registry, dict(READERS[reader(index)]()), reader(index), root)
     _bound_memory()
     connection.send(None)
     while (index := connection.recv()) is not None:
         files = mutations.made(reader(index), seed, index)
-        connection.send(attempt(registry, files, reader(index)))
+        connection.send(attempt(registry, files, reader(index), root))
 
 
 def _bound_memory() -> None:
@@ -56,10 +57,10 @@ def _bound_memory() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
 
 
-def attempt(registry: Registry, files: mutations.Files, kind: str) -> Outcome:
-    """Lay files out, load them as the scene that they are, and return how that ends."""
+def attempt(registry: Registry, files: mutations.Files, kind: str, root: Path) -> Outcome:
+    """Lay files out below `root`, load them as a scene, and return how that ends."""
     family, name = next(iter(READERS[kind]())).split("/")[:2]
-    folder = tempfile.mkdtemp(prefix="effbench-fuzz-")
+    folder = tempfile.mkdtemp(dir=root)
     try:
         mutations.lay(files, Path(folder))
         source = registry.source(family)
