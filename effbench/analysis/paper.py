@@ -78,8 +78,9 @@ class Note:
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper. rows: its table, figures as numbers, None where a field is empty; figures: what is
-    set beside a run's rows, relative to the method `reference`; else comparisons and claims."""
+    """A paper. rows: its table, figures as numbers, None where a field is empty; family: of the
+    scenes in it; figures: what is set beside a run's rows, relative to the method `reference`; else
+    comparisons and claims."""
 
     name: str
     title: str
@@ -92,6 +93,14 @@ class Paper:
     figures: tuple[Figure, ...] = ()
     reference: str = ""
     notes: tuple[Note, ...] = ()
+    family: str = ""
+
+    def scene(self, label: str) -> str:
+        """Return what the paper's table calls the scene of a run ("mipnerf360/room (box=2)"), empty
+        if it has no figures of it."""
+        family, _, scene = label.partition(" ")[0].partition("/")
+        known = family == self.family and any(row.get("scene") == scene for row in self.rows)
+        return scene if known else ""
 
     def comparison(self, method: str, params: Mapping[str, Any]) -> Comparison | None:
         """Return the first comparison that this row is a subject of, if there is one."""
@@ -126,6 +135,7 @@ def load(name: str) -> Paper:
         figures=tuple(Figure(**entry) for entry in data.get("figure", ())),
         reference=data.get("reference", ""),
         notes=tuple(Note(**entry) for entry in data.get("note", ())),
+        family=data.get("family", ""),
     )
 
 

@@ -42,13 +42,15 @@ def table(paper: Paper) -> pd.DataFrame:
     return pd.DataFrame(paper.rows)
 
 
-def published(paper: Paper, claim: Claim) -> Published:
-    """Return what the paper reports of a claim; a speed-up is interpolated in its table."""
+def published(paper: Paper, claim: Claim, scene: str = "") -> Published:
+    """Return what the paper reports of a claim, of one scene of its table or (default) of all; a
+    speed-up is interpolated in its table."""
     if claim.columns is None:
         assert claim.stated is not None
         return Published(claim.stated, claim.stated, claim.stated)
     own, other = claim.columns
     frame = table(paper)
+    frame = frame[frame["scene"] == scene] if scene else frame
     scenes = frame["scene"].nunique()
     if claim.measure == "speedup":
         values = pd.Series([_speedup(rows, own, other) for _, rows in frame.groupby("scene")])
@@ -65,14 +67,16 @@ def verdict(paper: Paper, cells: pd.DataFrame, curves: pd.DataFrame) -> pd.DataF
 
     mean, std, low, high: over n pairs, see `statistics.Summary`; missing: repetitions without a
     pair and why; paper_*: what the paper reports, for rows its claims are about; verdict: "agree",
-    "differ" or "cannot tell", with a reason. A baseline that was not run has rows with n = 0.
+    "differ" or "cannot tell", with a reason. A scene of the paper's table is judged by its figures
+    there, others by those of all. A baseline that was not run has rows with n = 0.
     """
     rows: list[dict[str, Any]] = []
     for about, group in cells.groupby([*CONDITIONS]) if len(cells) else ():
         common = dict(zip(CONDITIONS, about, strict=True))
         entries = [_Entry(own) for _, own in group.groupby(["method", "settings"])]
         for entry in entries:
-            rows += [{**common, **row} for row in _compare(paper, entry, entries, curves)]
+            compared = _compare(paper, str(common["scene"]), entry, entries, curves)
+            rows += [{**common, **row} for row in compared]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -127,13 +131,14 @@ class _Entry:
 
 
 def _compare(
-    paper: Paper, subject: _Entry, entries: Sequence[_Entry], curves: pd.DataFrame
+    paper: Paper, scene: str, subject: _Entry, entries: Sequence[_Entry], curves: pd.DataFrame
 ) -> list[dict[str, Any]]:
     chosen = paper.comparison(subject.method, subject.params)
     if chosen is None:
         return []
     about = any(one.matches(subject.method, subject.params) for one in chosen.claimed)
-    claims = {c.measure: published(paper, c) for c in paper.claims} if about else {}
+    own = paper.scene(scene)
+    claims = {c.measure: published(paper, c, own) for c in paper.claims} if about else {}
     rows = []
     for selector in chosen.baselines:
         if selector.matches(subject.method, subject.params):

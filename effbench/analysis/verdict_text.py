@@ -19,9 +19,9 @@ A figure is the mean ± sample standard deviation over pairs: repetitions that b
 Ratios are the row's figure divided by its baseline's; PSNR at equal time is the difference after \
 equal budgets. Speed-up: how much sooner the row's curve first reaches the baseline's last PSNR \
 than the baseline did; > where it had at its first point. Agree: better than the baseline beyond \
-the 95 % interval of the mean, which reaches the paper's range. Differ: worse, or a smaller \
-effect. Cannot tell: fewer than 3 pairs, or within noise. The paper's figures are of other scenes \
-and other hardware."""
+the 95 % interval of the mean, which reaches the paper's range: that of the scene, where its \
+table has it, else of all its scenes. Differ: worse, or a smaller effect. Cannot tell: fewer than \
+3 pairs, or within noise. The paper's figures are of other hardware, and of longer training."""
 
 
 def to_markdown(paper: Paper, found: pd.DataFrame, problems: Sequence[str] = ()) -> str:
@@ -53,11 +53,17 @@ def table(paper: Paper, rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]
         figures = [figure(by_measure[measure]) for measure in CLAIMED]
         n = max(int(row["n"]) for row in by_measure.values())
         cells.append([method, _spaced(variant), _spaced(baseline), str(n), *figures])
-    claimed = {claim.measure: claim for claim in paper.claims}
-    own_figures = [
-        averaged(m, published(paper, claimed[m])) if m in claimed else "" for m in CLAIMED
-    ]
-    return headings, [*cells, ["the paper", "", "its baseline", "", *own_figures]]
+    for scene in dict.fromkeys((scene_of(paper, rows), "")):
+        own = {claim.measure: published(paper, claim, scene) for claim in paper.claims}
+        figures = [averaged(m, own[m]) if m in own else "" for m in CLAIMED]
+        cells.append(["the paper", f"on {scene}" if scene else "", "its baseline", "", *figures])
+    return headings, cells
+
+
+def scene_of(paper: Paper, rows: pd.DataFrame) -> str:
+    """Return what the paper's table calls the scene of rows of a verdict; empty if it is not
+    there."""
+    return paper.scene(str(rows["scene"].iloc[0]))
 
 
 def said(paper: Paper, rows: pd.DataFrame) -> list[tuple[str, list[str]]]:
@@ -67,23 +73,26 @@ def said(paper: Paper, rows: pd.DataFrame) -> list[tuple[str, list[str]]]:
         own = rows[(rows["measure"] == claim.measure) & (rows["verdict"] != "")]
         lines = [_line(row) for row in own.to_dict("records")]
         if lines:
-            sayings.append((claim_text(paper, claim), lines))
+            sayings.append((claim_text(paper, claim, scene_of(paper, own)), lines))
     return sayings
 
 
-def claim_text(paper: Paper, claim: Claim) -> str:
-    """Return a claim as a sentence with the paper's figures."""
+def claim_text(paper: Paper, claim: Claim, scene: str = "") -> str:
+    """Return a claim as a sentence with the paper's figures, those of one of its scenes first."""
     title = MEASURES[claim.measure].title
     figures = reported(claim.measure, published(paper, claim))
+    if scene and claim.columns:
+        own = reported(claim.measure, published(paper, claim, scene))
+        figures = f"on {scene}: {own}; {figures}"
     return f"**{title[0].upper()}{title[1:]}.** The paper: {claim.says} ({figures})."
 
 
 def reported(measure: str, found: Published) -> str:
     """Return a paper's own figures: mean, after each of its times, and range over its scenes."""
-    if math.isclose(found.low, found.high):
-        return averaged(measure, found)
     minutes = " / ".join(f"{time:g}" for time, _ in found.by_minutes)
     when = f" after {minutes} min" if minutes else ""
+    if found.scenes <= 1 or math.isclose(found.low, found.high):
+        return averaged(measure, found) + when
     span = f"{_number(measure, found.low)} to {_value(measure, found.high)}"
     return f"mean {averaged(measure, found)}{when}, {found.scenes} scenes: {span}"
 

@@ -89,7 +89,8 @@ _RUN_OPTIONS = [
         "scenes",
         multiple=True,
         metavar="FAMILY/NAME",
-        help="Scene, in place of the suite's; repeatable.  [default: procedural/blocks]",
+        help="Scene, in place of the suite's; repeatable. 'mipnerf360/*' is all that are present."
+        "  [default: procedural/blocks]",
     ),
     click.option(
         "--set",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -214,7 +216,7 @@ def _scenes(
 ) -> list[SceneRef]:
     """Return the scenes with their non-default parameters. Raises ConfigError or SceneError."""
     found = []
-    for name in dict.fromkeys(request.scenes or suite.scenes):
+    for name in _named(request.scenes or suite.scenes, registry, root):
         family = name.partition("/")[0]
         if family not in registry.scenes:
             raise unknown("scene", name, scene_names(registry, root))
@@ -233,6 +235,33 @@ def _scenes(
             resolved = config.build(source.Config, params, f"scene family {family}")
             found.append(SceneRef(name, config.changes(resolved, source.Config())))
     return found
+
+
+def _named(given: Sequence[str], registry: Registry, root: Path | None) -> list[str]:
+    """Return the names of scenes, each once; of a pattern with * or ? those that are present.
+    Raises SceneError where nothing but patterns is given, and no scene is."""
+    names: dict[str, None] = {}
+    for name in given:
+        fits = re.compile(fnmatch.translate(name)).fullmatch
+        is_pattern = "*" in name or "?" in name
+        found = filter(fits, _present(registry, root)) if is_pattern else [name]
+        names |= dict.fromkeys(found)
+    if not names:
+        raise SceneError(
+            f"no scene is present that fits {' or '.join(given)}: see 'effbench list scenes' for "
+            "why, and set EFFBENCH_SCENES or pass --scenes-root"
+        )
+    return list(names)
+
+
+def _present(registry: Registry, root: Path | None) -> list[str]:
+    return [
+        f"{family}/{entry.name}"
+        for family, plugin in registry.scenes.items()
+        if plugin.available
+        for entry in registry.source(family).entries(root)
+        if entry.available
+    ]
 
 
 def _check_scene(name: str, registry: Registry, root: Path | None) -> None:

@@ -34,7 +34,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Suite:
-    """A declared benchmark. budget: per device type ("cpu", "cuda"), per cell; paper: whose claims
+    """A declared benchmark. scenes: names, or patterns such as "ngp/*" of what is present; budget:
+    per device type ("cpu", "cuda"), per cell; paper: whose claims
     a run ends with (see `effbench.analysis.paper`), or none; baseline: the row that others are
     compared with, "method" or "method variant", by default what `analysis.reference` chooses."""
 

@@ -75,3 +75,22 @@ def test_claims_as_the_paper_states_them() -> None:
     # bonsai: 28.4 dB after 8 min, and after 2 + 3 · 0.5 / 1.3 min
     assert found["speedup"].high == pytest.approx(8 / (2 + 1.5 / 1.3))
     assert found["speedup"].scenes == 7
+
+
+def test_a_scene_of_the_table_is_known_by_its_family_and_name() -> None:
+    hsm = paper.load("hsm")
+    assert hsm.scene("mipnerf360/bonsai") == "bonsai"
+    assert hsm.scene("mipnerf360/bonsai (box=2)") == "bonsai"
+    assert hsm.scene("mipnerf360/treehill") == ""
+    assert hsm.scene("nerf_synthetic/lego") == ""
+    assert hsm.scene("ngp/bonsai") == "", "another capture of the same name"
+
+
+def test_claims_on_one_scene() -> None:
+    hsm = paper.load("hsm")
+    found = {claim.measure: verdict.published(hsm, claim, "bonsai") for claim in hsm.claims}
+    assert dict(found["psnr_gain"].by_minutes) == pytest.approx({2: 1.1, 5: 1.1, 8: 1.3})
+    assert (found["psnr_gain"].low, found["psnr_gain"].high) == pytest.approx((1.1, 1.3))
+    assert found["iter_ratio"].mean == pytest.approx(31 / 58)
+    assert found["speedup"].low == pytest.approx(8 / (2 + 1.5 / 1.3))
+    assert found["saved_ratio"].mean == 0.57, "its text says so of all"

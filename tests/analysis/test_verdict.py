@@ -219,8 +219,21 @@ class TestPage:
         assert "7 scenes: 0.53 to 0.62×" in text
         line = "against instant-ngp compaction=transmittance: 0.75 ± 0.00× – **differ**: better"
         assert line in text
-        assert "other scenes and other hardware" in " ".join(text.split())
+        assert "of other hardware, and of longer" in " ".join(text.split())
         assert "Missing pairs" not in text
+
+    def test_a_scene_of_the_papers_table_is_held_against_its_column(self, tmp_path: Path) -> None:
+        scene = {"key": "bonsai", "name": "mipnerf360/bonsai", "manifest": "abc"}
+        for i in range(3):
+            save(tmp_path, "none", i, 25.0 + i, 100.0, scene=scene)
+            save(tmp_path, "hsm", i, 25.6 + i + 0.01 * i, 54.0, scene=scene)
+        found = judged(tmp_path)
+        gain = row(found, "psnr_gain")
+        assert (gain["paper_low"], gain["paper_high"]) == pytest.approx((1.1, 1.3))
+        assert gain["verdict"] == "differ", "the paper's gain on other scenes is smaller"
+        text = verdict_text.to_markdown(HSM, found)
+        assert "(on bonsai: +1.10 / +1.10 / +1.30 dB after 2 / 5 / 8 min; mean" in text
+        assert "| the paper | on bonsai |" in " ".join(text.split())
 
     def test_gaps_are_listed(self, run: Path) -> None:
         (run / "cells/none-2/record.json").unlink()

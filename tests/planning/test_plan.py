@@ -213,6 +213,16 @@ def test_a_mistake_is_told_before_anything_runs(
         planned(registry, *settings, **changes)
 
 
+def test_a_pattern_stands_for_the_scenes_that_are_present(registry: Registry) -> None:
+    found = {cell.scene.name for cell in planned(registry, scenes=("toy/*", "toy/grey")).cells}
+    assert "toy/grey" in found
+    assert "toy/absent" not in found
+    names = [cell.scene.name for cell in planned(registry, scenes=("toy/gre?", "toy/grey")).cells]
+    assert names == ["toy/grey"], "once"
+    with pytest.raises(SceneError, match=r"no scene is present that fits toy/abs\*"):
+        planned(registry, scenes=("toy/abs*",))
+
+
 def test_an_unavailable_scene_is_told_before_anything_runs(registry: Registry) -> None:
     with pytest.raises(SceneError, match="'toy/absent' is not available: it was lost"):
         planned(registry, scenes=("toy/absent",))

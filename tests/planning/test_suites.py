@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from effbench.errors import ConfigError
+from effbench.errors import ConfigError, SceneError
 from effbench.planning import registry as plugins
 from effbench.planning import suites
 from effbench.planning.planner import Request, make_plan
@@ -135,3 +135,20 @@ def test_every_row_of_the_hsm_suites_is_a_cell_of_its_own(name: str) -> None:
     rows = sum(math.prod(map(len, entry.grid.values())) for entry in suite.entries)
     assert len(cells) == rows
     assert make_plan(request, plugins.discover()).paper == "hsm"
+
+
+def test_the_captures_suite_takes_what_is_present(tmp_path: Path) -> None:
+    registry = plugins.discover()
+    with pytest.raises(SceneError, match=r"no scene is present that fits .*EFFBENCH_SCENES"):
+        make_plan(Request(suite="captures", device="cpu"), registry, tmp_path)
+    for family, name in [("colmap", "desk"), ("mipnerf360", "bonsai")]:
+        (tmp_path / family / name / "sparse/0").mkdir(parents=True)
+        (tmp_path / family / name / "images").mkdir()
+    cells = make_plan(Request(suite="captures", device="cpu"), registry, tmp_path).cells
+    assert list(dict.fromkeys(cell.scene.name for cell in cells)) == [
+        "mipnerf360/bonsai",
+        "colmap/desk",
+    ]
+    assert len(cells) == len({cell.cell_id for cell in cells}) == 16
+    spaces = {cell.params["space"] for cell in cells if cell.method == "instant-ngp"}
+    assert spaces == {"auto", "box", "cascades"}
