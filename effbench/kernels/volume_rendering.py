@@ -28,7 +28,7 @@ def composite(
 
     optical_depth: float32 [N], τ ≥ 0; colors: float32 [N, 3]; offsets: int64 [R + 1]; samples from
     offsets[R] on are on no ray and get no gradient.
-    The colour is differentiable in `optical_depth` and `colors`; the opacity is not differentiable.
+    The colour is differentiable in `optical_depth`, `colors` and `background`, the opacity is not.
     """
     chosen = resolve(backend, optical_depth.device)
     if chosen != "reference":
@@ -80,14 +80,14 @@ class _Composite(torch.autograd.Function):
         )
         tensors = [x.detach() for x in (optical_depth, colors, offsets, background.contiguous())]
         _module(backend).forward(*_native(backend, *tensors, color, opacity))
-        ctx.save_for_backward(optical_depth, colors, offsets, color)
+        ctx.save_for_backward(optical_depth, colors, offsets, color, opacity)
         ctx.mark_non_differentiable(opacity)
         ctx.backend = backend
         return color, opacity
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        optical_depth, colors, offsets, color = ctx.saved_tensors
+        optical_depth, colors, offsets, color, opacity = ctx.saved_tensors
         d_optical_depth, d_colors = torch.zeros_like(optical_depth), torch.zeros_like(colors)
         tensors = (
             optical_depth,
@@ -99,7 +99,8 @@ class _Composite(torch.autograd.Function):
             d_colors,
         )
         _module(ctx.backend).backward(*_native(ctx.backend, *tensors))
-        return d_optical_depth, d_colors, None, None, None
+        d_background = (1 - opacity)[:, None] * grads[0] if ctx.needs_input_grad[3] else None
+        return d_optical_depth, d_colors, None, d_background, None
 
 
 def _module(backend: str) -> Any:

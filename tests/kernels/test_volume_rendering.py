@@ -43,8 +43,9 @@ def test_numba_equals_the_definition_and_its_gradients() -> None:
     upstream = torch.randn(4, 3, generator=torch.Generator().manual_seed(1))
     results = []
     for backend in ("cpu", "reference"):
-        color, opacity = composite(optical_depth, colors, OFFSETS, background, backend)
-        grads = torch.autograd.grad(color, (optical_depth, colors), upstream)
+        behind = background.clone().requires_grad_()
+        color, opacity = composite(optical_depth, colors, OFFSETS, behind, backend)
+        grads = torch.autograd.grad(color, (optical_depth, colors, behind), upstream)
         results.append((color.detach(), opacity, *grads))
     for fast, slow in zip(*results, strict=True):
         torch.testing.assert_close(fast, slow, rtol=1e-4, atol=1e-6)
@@ -53,10 +54,11 @@ def test_numba_equals_the_definition_and_its_gradients() -> None:
 def test_the_definition_has_the_gradient_of_finite_differences() -> None:
     optical_depth, colors, background = packed(torch.float64)
 
-    def color(optical_depth: torch.Tensor, colors: torch.Tensor) -> torch.Tensor:
+    def color(*tensors: torch.Tensor) -> torch.Tensor:
+        optical_depth, colors, background = tensors
         return composite(optical_depth, colors, OFFSETS, background, "reference")[0]
 
-    assert torch.autograd.gradcheck(color, (optical_depth, colors))
+    assert torch.autograd.gradcheck(color, (optical_depth, colors, background.requires_grad_()))
 
 
 def test_long_batches_keep_the_digits_of_a_single_ray() -> None:

@@ -119,8 +119,9 @@ class QuantizedHash(QuantizedForm):
 
     def exportable(self, intrinsics: Intrinsics) -> Exportable | None:
         sampler = self._method.sampler
-        if not isinstance(sampler, OccupancySampler):
+        if self._method.exportable(intrinsics) is None:
             return None
+        assert isinstance(sampler, OccupancySampler)
         encoder = HashEncoder(self._table.values, self._field.layout, self._table.scales)
         module = RayRenderer(encoder, self._field, sampler, self._method.scene_background)
         return Exportable(module, takes="rays", precision=self._precision)

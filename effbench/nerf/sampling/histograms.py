@@ -86,7 +86,7 @@ def rendering_weights(optical_depth: Tensor) -> Tensor:
 def shade(
     samples: Samples, rays: Rays, field: RadianceField, background: Tensor, backend: str
 ) -> Tensor:
-    """Return the colour [R, 3] of `rays` over `background` [3], from all `samples` at once."""
+    """Return the colour [R, 3] of `rays` over `background` ([3] or [R, 3]), from all `samples`."""
     behind = background.expand(len(rays), 3).contiguous()
     if not len(samples):
         return behind

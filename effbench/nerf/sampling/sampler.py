@@ -51,7 +51,8 @@ class Sampler(ABC):
 
     @abstractmethod
     def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
-        """Return the colour of `rays` over `background` ([3]) as float32 [R, 3], no gradient."""
+        """Return the colour of `rays` over `background` ([3] or [R, 3]) as float32 [R, 3], no
+        gradient."""
 
     def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:  # noqa: B027
         """Adapt to the field before step `iteration`. Default: nothing to adapt."""
@@ -217,7 +218,7 @@ class OccupancySampler(Sampler):
     @torch.no_grad()
     def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
         """March in waves of growing length and drop a ray once its transmittance is spent."""
-        if plain := self.at_once(field):
+        if background.ndim == 1 and (plain := self.at_once(field)):
             return self._render_at_once(rays, plain, background)
         device = rays.origins.device
         color = torch.zeros(len(rays), 3, device=device)
@@ -243,7 +244,8 @@ class OccupancySampler(Sampler):
             jitter = torch.zeros_like(near)
             alive = alive[going]
             wave *= 2
-        return color + left[:, None] * background
+        behind: Tensor = left[:, None] * background
+        return color + behind
 
     def at_once(self, field: RadianceField) -> HashNetworks | None:
         boxed = isinstance(self.space, Box) and self.backend == "cpu"

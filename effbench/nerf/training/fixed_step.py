@@ -18,7 +18,7 @@ from effbench.method import Context
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling import OccupancySampler, Sampler
 from effbench.nerf.sampling.capacity import Capacity, Need, choose, most_marched
-from effbench.nerf.sampling.rays import TrainingPixels
+from effbench.nerf.sampling.rays import Rays, TrainingPixels
 from effbench.nerf.sampling.sampler import PaddedSamples
 from effbench.nerf.training.controller import Echo, RayController
 from effbench.nerf.training.graphs import CudaRecorder, Recorder, StepGraphs
@@ -53,7 +53,9 @@ class Trainee(Protocol):
     @property
     def optimizer(self) -> torch.optim.Optimizer: ...
 
-    def matched(self, pixels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]: ...
+    def matched(
+        self, rays: Rays, pixels: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]: ...
     def ray_losses(self, color: Tensor, target: Tensor) -> Tensor: ...
     def set_generator(self, generator: torch.Generator) -> None: ...
 
@@ -114,7 +116,7 @@ class FixedStep:
         """Do the part of a step that is the device's alone."""
         method, rays = self.method, self.controller.count.clamp_max(capacity.rays)
         drawn, pixels = method.pixels.sample(capacity.rays, method.generator)
-        target, background = method.matched(pixels, method.generator)
+        target, background = method.matched(drawn, pixels, method.generator)
         filled = self.sampler.place_within(drawn, rays, method.field, method.generator, capacity)
         complete = filled.complete
 

@@ -48,7 +48,7 @@ class HashConfig:
     weight_decay: float = 1e-6  # L2, networks only
     decay: Literal["exponential", "none"] = "exponential"
     loss: Literal["huber", "mse"] = "huber"
-    background: Literal["random", "scene"] = "random"  # in training, of objects and captures
+    background: Literal["random", "scene", "sphere"] = "random"  # in training; sphere: learnt
     ema: float = 0.0  # decay of the weight average; 0 for none
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"  # of the networks
     buffers: Literal["auto", "fixed", "exact"] = "auto"  # of a step; auto: fixed on CUDA
@@ -104,7 +104,7 @@ class HashMethod(RadianceFieldMethod):
         field = self._evaluated()
         if not (isinstance(self.sampler, OccupancySampler) and isinstance(field, HashField)):
             return None
-        if not isinstance(self.space, Box):
+        if self.environment or not isinstance(self.space, Box):
             return None
         encoder = HashEncoder(field.table, field.layout)
         return Exportable(

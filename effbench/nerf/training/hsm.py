@@ -20,7 +20,7 @@ from effbench.kernels.resampling import inclusion_probabilities, systematic
 from effbench.kernels.volume_rendering import composite
 from effbench.nerf.fields import NetworkField, RadianceField, trunc_exp
 from effbench.nerf.sampling import Sampler
-from effbench.nerf.training.learning import Batch, Learner, Loss, Outcome, encode
+from effbench.nerf.training.learning import Batch, Learner, Loss, Outcome, encode, nothing_met
 
 _TINY = 1e-20  # keeps 0 / 0 away where no sample has a gradient; its powers are normal numbers
 
@@ -55,7 +55,7 @@ class HardSampleLearner(Learner):
 
     def backward(self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss) -> Outcome:
         if not len(batch.placed.samples):
-            return Outcome(loss(batch.background, batch.target), batch.background)
+            return nothing_met(batch, loss)
         return self._backward(model, sampler, batch, loss, None)
 
     def backward_within(
@@ -150,7 +150,13 @@ class HardSampleLearner(Learner):
         render = self.composite or composite
         pixels = render(optical_depth, color, samples.offsets, batch.background, self.backend)[0]
         value = loss(pixels, batch.target)
-        gradients = torch.autograd.grad(value, (log_density, logits))
+        gradients: tuple[Tensor, ...]
+        if batch.background.requires_grad:
+            *own, behind = torch.autograd.grad(value, (log_density, logits, batch.background))
+            batch.background.backward(behind)  # type: ignore[no-untyped-call]
+            gradients = tuple(own)
+        else:
+            gradients = torch.autograd.grad(value, (log_density, logits))
         auxiliary = sampler.loss(batch.placed, optical_depth.detach())
         if auxiliary is not None:
             auxiliary.backward()  # type: ignore[no-untyped-call]

@@ -20,7 +20,8 @@ Loss = Callable[[Tensor, Tensor], Tensor]  # colours and targets, both [R, 3], t
 
 @dataclass(frozen=True)
 class Batch:
-    """The samples of one step on R rays; target and background: float32 [R, 3]."""
+    """The samples of one step on R rays; target and background: float32 [R, 3]; a background with
+    a gradient is learnt."""
 
     rays: Rays
     placed: EncodedSamples
@@ -73,7 +74,7 @@ class FullLearner(Learner):
     def backward(self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss) -> Outcome:
         samples = batch.placed.samples
         if not len(samples):
-            return Outcome(loss(batch.background, batch.target), batch.background)
+            return nothing_met(batch, loss)
         density, color = evaluate(model, batch)
         optical_depth = density * samples.deltas
         render = self.composite or composite
@@ -83,6 +84,14 @@ class FullLearner(Learner):
         total = value if auxiliary is None else value + auxiliary
         total.backward()  # type: ignore[no-untyped-call]
         return Outcome(value.detach(), pixels.detach())
+
+
+def nothing_met(batch: Batch, loss: Loss) -> Outcome:
+    """Return the outcome of a batch without a sample: every ray shows what is behind it."""
+    value = loss(batch.background, batch.target)
+    if value.requires_grad:
+        value.backward()  # type: ignore[no-untyped-call]
+    return Outcome(value.detach(), batch.background.detach())
 
 
 def encode(model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from effbench.machine import libraries
 from effbench.method import Context, Maps, Method
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.fields.averaging import WeightAverage
+from effbench.nerf.fields.environment import Environment
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Sampler, nerfacc
 from effbench.nerf.sampling.nerfacc import NerfaccSampler
 from effbench.nerf.sampling.ray_maps import ray_maps
@@ -28,6 +29,8 @@ from effbench.nerf.training.learning import Batch, FullLearner, Learner
 from effbench.nerf.training.options import TrainingOptions
 from effbench.nerf.training.step_log import StepLog
 from effbench.scene import Intrinsics
+
+_ENVIRONMENT = "environment.texels"  # of a state
 
 
 class RadianceFieldMethod(Method):
@@ -52,9 +55,12 @@ class RadianceFieldMethod(Method):
         self.learner = self.build_learner()
         if self.library == "nerfacc":
             self.learner.composite = nerfacc.composite
+        sphere = self.options.background == "sphere"
+        self.environment = Environment().to(self.device) if sphere else None
         self.optimizer = self.build_optimizer()
-        if placing := list(self.sampler.parameters()):
-            self.optimizer.add_param_group({"params": placing})
+        for others in (list(self.sampler.parameters()), self._of_environment()):
+            if others:
+                self.optimizer.add_param_group({"params": others})
         self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
         ema = self.options.ema
         self.averaged = WeightAverage(self.field, ema) if ema else None
@@ -173,13 +179,13 @@ class RadianceFieldMethod(Method):
         field = self._evaluated()
         rays = camera_rays(pose.to(self.device), intrinsics, self.aabb, self.backend)
         starts = range(0, len(rays), self._RENDER_RAYS)
-        parts = [
-            self.sampler.render(
-                rays.select(slice(start, start + self._RENDER_RAYS)), field, self.scene_background
-            )
-            for start in starts
-        ]
+        chunks = (rays.select(slice(start, start + self._RENDER_RAYS)) for start in starts)
+        parts = [self.sampler.render(chunk, field, self._behind(chunk)) for chunk in chunks]
         return torch.cat(parts).clamp(0, 1).view(intrinsics.height, intrinsics.width, 3)
+
+    def _behind(self, rays: Rays) -> Tensor:
+        """Return what is rendered behind everything, [3] or [R, 3]."""
+        return self.environment(rays.directions) if self.environment else self.scene_background
 
     def render_maps(self, pose: Tensor, intrinsics: Intrinsics) -> Maps:
         field = self._evaluated()
@@ -193,6 +199,8 @@ class RadianceFieldMethod(Method):
     def state(self) -> dict[str, Tensor]:
         named = self._evaluated().shipped()
         weights = {f"field.{name}": tensor for name, tensor in named.items()}
+        if self.environment:
+            weights[_ENVIRONMENT] = self.environment.texels.detach()
         return weights | self.sampler.state()
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
@@ -200,10 +208,17 @@ class RadianceFieldMethod(Method):
         weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         self.field.load_shipped(weights)
         self.averaged = None
+        if self.environment:
+            with torch.no_grad():
+                self.environment.texels.copy_(state[_ENVIRONMENT])
         self.sampler.load_state(state)
 
     def parameters(self) -> Iterable[Tensor]:
-        return itertools.chain(self.field.parameters(), self.sampler.parameters())
+        others = self.sampler.parameters(), self._of_environment()
+        return itertools.chain(self.field.parameters(), *others)
+
+    def _of_environment(self) -> list[Tensor]:
+        return [self.environment.texels] if self.environment else []
 
     def diagnostics(self) -> dict[str, float]:
         self._catch_up()
@@ -230,12 +245,13 @@ class RadianceFieldMethod(Method):
     def facts(self) -> dict[str, Any]:
         self._catch_up()
         step = self.fixed.facts() if self.fixed else {"step": "exact"}
+        at_once = not self.environment and self.sampler.at_once(self.field)
         return {
             "backend": " + ".join(name for name in (self.library, self.backend) if name),
             "precision": self.field.precision,
             "space": self.space.name,
             **self.sampler.facts(),
-            "rendering": "one kernel, fp32" if self.sampler.at_once(self.field) else "by parts",
+            "rendering": "one kernel, fp32" if at_once else "by parts",
             "render_rays_per_chunk": self._RENDER_RAYS,
             "rays_last_step": self.ray_count,
             "samples_last_step": self.sample_count,
@@ -269,7 +285,7 @@ class RadianceFieldMethod(Method):
         return rays.select(slice(index, index + 1)), pixel[None]
 
     def _batch(self, rays: Rays, pixels: Tensor, generator: torch.Generator) -> Batch:
-        target, background = self.matched(pixels, generator)
+        target, background = self.matched(rays, pixels, generator)
         placed = self.sampler.place(rays, self.field, generator)
         return Batch(rays, placed, target, background)
 
@@ -277,17 +293,19 @@ class RadianceFieldMethod(Method):
         """Return the mean loss of each ray's channels [R], of colours and targets [R, 3]."""
         return self.loss(color, target, "none").mean(1)
 
-    def matched(self, pixels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def matched(
+        self, rays: Rays, pixels: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
         """Return the colours to match and the background behind each ray, both [R, 3]."""
-        opaque = self.context.scene.opaque
+        opaque, known = self.context.scene.opaque, self.scene_background.expand(len(pixels), 3)
         if self.options.background == "random" and (self.pixels.has_alpha or opaque):
             background = torch.rand(len(pixels), 3, generator=generator, device=self.device)
         else:
-            background = self.scene_background.expand(len(pixels), 3)
-        if not self.pixels.has_alpha:
-            return pixels, background
-        alpha = pixels[:, 3:]
-        return torch.lerp(background, pixels[:, :3], alpha), background
+            background = known
+        colors = pixels[:, :3]
+        if self.pixels.has_alpha:
+            colors = torch.lerp(background, colors, pixels[:, 3:])
+        return colors, self.environment(rays.directions) if self.environment else background
 
     def _set_rate(self, progress: float) -> None:
         factor = min(1.0, (self.iteration + 1) / max(self.options.warmup, 1))

@@ -38,7 +38,7 @@ class MLPConfig:
     lr: float = 5e-4
     decay: Literal["exponential", "none"] = "exponential"
     loss: Literal["huber", "mse"] = "mse"
-    background: Literal["random", "scene"] = "random"
+    background: Literal["random", "scene", "sphere"] = "random"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     buffers: Literal["auto", "fixed", "exact"] = "auto"  # of a step; auto: fixed on CUDA
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 class TrainingOptions:
     """samples: B, the samples per step that the ray count is steered to; loss: "huber" or "mse";
     background: "random" (a colour per ray, where images have alpha or every ray ends on
-    something) or "scene"; warmup: iterations of linear learning-rate growth; decay:
-    "exponential" (to a tenth over the last 70 % of the budget) or "none"; ema: decay of the
-    weight average that is evaluated (0: none); buffers: of a step, "exact" (as large as its
-    samples) or "fixed" (never read from the device, so that steps can be recorded as CUDA
-    graphs), "auto" for fixed ones on CUDA where the sampler has them.
+    something), "scene", or "sphere" (a colour per direction, learnt and rendered); warmup:
+    iterations of linear learning-rate growth; decay: "exponential" (to a tenth over the last 70 %
+    of the budget) or "none"; ema: decay of the weight average that is evaluated (0: none);
+    buffers: of a step, "exact" (as large as its samples) or "fixed" (never read from the device,
+    so that steps can be recorded as CUDA graphs), "auto" for fixed ones on CUDA where the sampler
+    has them.
     """
 
     samples: int

@@ -178,7 +178,7 @@ def test_inactive_rays_and_the_tail_contribute_exactly_nothing(
     method.set_generator(generator.clone_state())
     vars(method.learner).update(state)
     rays, pixels = method.pixels.sample(256, method.generator)
-    target, background = method.matched(pixels, method.generator)
+    target, background = method.matched(rays, pixels, method.generator)
     filled = method.sampler.place_within(  # type: ignore[attr-defined]
         rays, torch.tensor(100), method.field, method.generator, Capacity(256, 30_000, 20_480, 1)
     )
@@ -227,7 +227,7 @@ def _per_ray(method: Small, generator: torch.Generator, room: int) -> Tensor:
     """Return how many samples each of 256 rays keeps."""
     method.set_generator(generator.clone_state())
     rays, pixels = method.pixels.sample(256, method.generator)
-    method.matched(pixels, method.generator)
+    method.matched(rays, pixels, method.generator)
     filled = method.sampler.place_within(  # type: ignore[attr-defined]
         rays, torch.tensor(256), method.field, method.generator, Capacity(256, room, room, room)
     )

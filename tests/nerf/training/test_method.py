@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 
 from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
+from effbench.nerf.sampling.rays import Rays
 from effbench.nerf.training import RadianceFieldMethod, TrainingOptions
+from effbench.nerf.training.hsm import HardSampleLearner, MiningConfig
 from tests.nerf_scene import CAMERA, DISTANCE, RADIUS, ball, context, look_at_origin
 
 
@@ -95,19 +98,49 @@ def test_a_seed_decides_everything() -> None:
 
 def test_backgrounds_are_random_per_ray_only_where_images_have_alpha() -> None:
     pixels = torch.tensor([[0.2, 0.4, 0.6, 0.25]]).expand(50, 4)
+    rays = Rays(torch.zeros(50, 3), torch.eye(3)[[2]].expand(50, 3))
     random = Small(Config(), context())
-    target, behind = random.matched(pixels, random.generator)
+    target, behind = random.matched(rays, pixels, random.generator)
     assert len(torch.unique(behind, dim=0)) == 50
     torch.testing.assert_close(target, 0.25 * pixels[:, :3] + 0.75 * behind)
     fixed = Small(Config(background="scene"), context())
-    target, behind = fixed.matched(pixels, fixed.generator)
+    target, behind = fixed.matched(rays, pixels, fixed.generator)
     assert torch.unique(behind).tolist() == [1.0]
     torch.testing.assert_close(target[0], torch.tensor([0.8, 0.85, 0.9]))
     views = replace(ball().train, images=ball().train.images[..., :3])
     opaque = Small(Config(), context(scene=replace(ball(), train=views)))
-    target, behind = opaque.matched(pixels[:, :3], opaque.generator)
+    target, behind = opaque.matched(rays, pixels[:, :3], opaque.generator)
     assert torch.unique(behind).tolist() == [1.0]
     assert torch.equal(target, pixels[:, :3])
+
+
+@pytest.mark.parametrize("learner", [None, MiningConfig()])
+def test_a_sphere_learns_what_lies_behind(learner: MiningConfig | None) -> None:
+    """Of images of nothing but what is far away: red above the horizon, blue below it."""
+    scene = ball()
+    images = np.zeros((8, 16, 16, 3), np.uint8)
+    images[:, :8, :, 0] = images[:, 8:, :, 2] = 255
+    views = replace(scene.train, images=images)
+    scene = replace(scene, train=views, test=views, opaque=True)
+    method = Small(Config(background="sphere"), context(scene=scene))
+    if learner:
+        method.learner = HardSampleLearner(learner, len(images), method.generator, "cpu")
+    before = method.render(torch.from_numpy(views.poses[0]), views.intrinsics)
+    for _ in range(80):
+        loss = method.step(0.0)
+    assert torch.isfinite(loss)
+    image = method.render(torch.from_numpy(views.poses[0]), views.intrinsics)
+    truth = torch.from_numpy(images[0]).float() / 255
+    assert (image - truth).square().mean() < 0.4 * (before - truth).square().mean()
+    assert method.environment is not None
+    above, below = method.environment(torch.tensor([[0.97, 0.1, 0.2], [0.97, 0.1, -0.2]]))
+    assert above[0] > 0.505 > 0.495 > below[0], "although the ball's box may be filled as well"
+    fresh = Small(Config(background="sphere"), context(scene=scene))
+    fresh.load_state({name: tensor.clone() for name, tensor in method.state().items()})
+    again = fresh.render(torch.from_numpy(views.poses[0]), views.intrinsics)
+    assert torch.equal(again, image), "it is shipped"
+    assert method.environment.texels.numel() <= sum(p.numel() for p in method.parameters())
+    assert method.exportable(views.intrinsics) is None
 
 
 def test_the_rate_warms_up_and_decays_with_the_budget() -> None:
