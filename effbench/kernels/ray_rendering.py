@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from effbench.kernels.compaction import keep_prefix
+from effbench.kernels.contracted_marching import march_contracted_reference
+from effbench.kernels.contraction import Norm
 from effbench.kernels.hash_encoding import hash_encode
 from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.marching import march_reference
@@ -24,6 +26,7 @@ from effbench.kernels.volume_rendering import composite_reference, visible_count
 # Samples of less weight get no colour of their own from the CPU kernel: the next sample of their
 # ray that does, or the background, has their weight besides its own.
 LEAST_WEIGHT = 1e-4
+_ALL = 1 << 20  # samples of a ray
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,8 @@ class HashNetworks:
 
 @dataclass(frozen=True)
 class Marching:
-    """How rays go through the grid; notation as in `marching`, `distances` of
-    `cpu.cell_distances`, needed by the CPU kernel alone."""
+    """How rays go through the grid; notation as in `marching`, or with a `norm` as in
+    `contracted_marching`; `distances` of `cpu.cell_distances`, needed by the CPU kernel alone."""
 
     bits: Tensor
     resolution: int
@@ -51,6 +54,7 @@ class Marching:
     near: float
     far: float
     distances: Tensor | None = None
+    norm: Norm | None = None
 
 
 def render_rays(
@@ -61,7 +65,7 @@ def render_rays(
     early_stop_eps: float,
     background: Tensor,
 ) -> Tensor:
-    """Return colours float32 [R, 3] over `background` [3], on the CPU.
+    """Return colours float32 [R, 3] over `background`, [3] or [R, 3], on the CPU.
 
     origins, directions: float32 [R, 3] in the unit cube. Computed in float32.
     """
@@ -93,12 +97,13 @@ def render_rays(
         marching.distances.numpy(),
         marching.resolution,
         marching.step,
+        marching.norm or "",
         field.table.detach().float().numpy(),
         field.layout,
         weights,
         early_stop_eps,
         LEAST_WEIGHT,
-        background.float().numpy(),
+        background.float().expand(len(origins), 3).contiguous().numpy(),
     )
     return torch.from_numpy(colors)
 
@@ -112,21 +117,16 @@ def render_rays_reference(
     background: Tensor,
 ) -> Tensor:
     """The definition: all samples of all rays, then networks and composite."""
-    count = len(origins)
-    samples = march_reference(
-        origins,
-        directions,
-        torch.full((count,), marching.near),
-        marching.bits,
-        marching.resolution,
-        marching.step,
-        torch.full((count,), 0.5),
-        1 << 20,
-        marching.far,
-    )
+    count, half = len(origins), torch.full((len(origins),), 0.5)
+    near = torch.full((count,), marching.near)
+    where = (origins, directions, near, marching.bits, marching.resolution, marching.step)
+    if marching.norm is None:
+        samples = march_reference(*where, half, _ALL, marching.far)
+    else:
+        samples = march_contracted_reference(*where, half, _ALL, marching.far, marching.norm)
     encoded = hash_encode(samples.positions, field.table, field.layout, "reference")
     output = _network(encoded, field.density)
-    optical_depth = output[:, 0].exp() * marching.step
+    optical_depth = output[:, 0].exp() * samples.deltas
     seen = visible_counts(optical_depth, samples.offsets, early_stop_eps, "reference")
     samples, kept = keep_prefix(samples, seen, backend="reference")
     harmonics = spherical_harmonics(directions, "reference")[samples.rays]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from effbench.kernels.contraction import Norm
 from effbench.kernels.cpu import hash_blocks, vectors
 from effbench.kernels.cpu.cell_distances import cell_distances
 from effbench.kernels.hash_encoding import hash_encode
@@ -73,6 +75,29 @@ def test_colours_are_those_of_the_definition(
     # a sample of less weight than LEAST_WEIGHT has no colour; a ray has some 100 samples at most
     assert (found - expected).abs().max() < 100 * LEAST_WEIGHT
     assert (found - expected).abs().mean() < 1e-4
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("share", [0.03, 0.4, 1.0])
+def test_colours_through_contracted_space_are_those_of_the_definition(
+    norm: Norm, share: float
+) -> None:
+    networks, where = field(), replace(marching(share, near=0.05, far=500.0), norm=norm)
+    found = render_rays(*rays(700), networks, where, 1e-3, BACKGROUND)
+    expected = render_rays_reference(*rays(700), networks, where, 1e-3, BACKGROUND)
+    # rounding puts a sample at a cell's face into its neighbour: then a colour differs by all of it
+    off = (found - expected).abs()
+    assert off.mean() < 1e-3
+    assert (off.amax(1) > 100 * LEAST_WEIGHT).float().mean() < 0.05
+
+
+def test_every_ray_can_have_a_background_of_its_own() -> None:
+    behind = torch.rand(600, 3, generator=torch.Generator().manual_seed(2))
+    nothing = render_rays(*rays(600), field(), marching(0.0), 1e-4, behind)
+    assert torch.equal(nothing, behind)
+    found = render_rays(*rays(600), field(), marching(0.1), 1e-4, behind)
+    expected = render_rays_reference(*rays(600), field(), marching(0.1), 1e-4, behind)
+    assert (found - expected).abs().max() < 100 * LEAST_WEIGHT
 
 
 @pytest.mark.parametrize("count", [0, 1, 511, 512, 513, 1100])

@@ -16,6 +16,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from effbench.kernels.cpu import PARALLEL, SERIAL
+from effbench.kernels.cpu.contracted_marching import _step
 from effbench.kernels.cpu.hash_blocks import CORNERS, encode
 from effbench.kernels.cpu.marching import _clamp, _interval
 from effbench.kernels.cpu.vectors import COLUMNS, ROWS, exp_16, tile_add_relu, tile_relu, tile_set
@@ -25,6 +26,7 @@ _GROUP = 512  # rays
 _WINDOW, _WIDEST = 4, 16  # samples that a ray adds to the first wave, and to later ones at most
 _KEPT = 512  # samples that get their colours at once
 _HARMONICS = 16
+_SPACES = {"": 0, "linf": 1, "l2": 2}
 _f32 = np.float32
 Array = NDArray[np.float32]
 
@@ -37,6 +39,7 @@ def render(
     distances: NDArray[np.uint8],
     resolution: int,
     step: float,
+    norm: str,
     table: Array,
     layout: HashLayout,
     weights: tuple[Array, ...],
@@ -46,8 +49,9 @@ def render(
 ) -> Array:
     """Return the colours [R, 3]; see `effbench.kernels.ray_rendering`.
 
-    distances: of `cell_distances`; weights: W1ᵀ, W2ᵀ of the density network and W1ᵀ of the colour
-    network's rows for harmonics and for the geometry, W2ᵀ, W3ᵀ, all padded (`padded`).
+    distances: of `cell_distances`; norm: of contracted space, "" for a box; weights: W1ᵀ, W2ᵀ of
+    the density network and W1ᵀ of the colour network's rows for harmonics and for the geometry,
+    W2ᵀ, W3ᵀ, all padded (`padded`); background [R, 3].
     """
     colors = np.empty((len(origins), 3), np.float32)
     limit = math.log(1 / early_stop_eps) if early_stop_eps > 0 else math.inf
@@ -59,6 +63,7 @@ def render(
         distances,
         resolution,
         _f32(step),
+        _SPACES[norm],
         table.reshape(-1),
         layout.scales,
         layout.strides,
@@ -142,7 +147,7 @@ def _harmonics(d, out):  # type: ignore[no-untyped-def]
 
 
 @njit(**SERIAL)
-def _march_on(o, d, near, far, distances, resolution, step, k, want, px, py, pz, at):  # type: ignore[no-untyped-def]
+def _march_on(o, d, near, far, distances, resolution, step, k, want, px, py, pz, lengths, at):  # type: ignore[no-untyped-def]
     """Write up to `want` samples from lattice point k on; return their number, the next k, and
     whether the ray is at its end. Free cells are crossed in cubes as large as their distances."""
     enter, leave, (ix, iy, iz) = _interval(o, d, max(near, _f32(0)), far)
@@ -161,6 +166,7 @@ def _march_on(o, d, near, far, distances, resolution, step, k, want, px, py, pz,
         free = distances[(cz * resolution + cy) * resolution + cx]
         if free == 0:
             px[at + count], py[at + count], pz[at + count] = _clamp(ux), _clamp(uy), _clamp(uz)
+            lengths[at + count] = step
             count += 1
             k += 1
             continue
@@ -173,6 +179,51 @@ def _march_on(o, d, near, far, distances, resolution, step, k, want, px, py, pz,
         lattice = (t + ahead - enter) * per_length - half
         k = max(k + 1, int(lattice) + int(lattice > int(lattice)))
     return count, k, False
+
+
+@njit(**SERIAL)
+def _march_on_contracted(  # type: ignore[no-untyped-def]
+    o, d, t, far, distances, resolution, step, cubic, want, px, py, pz, lengths, at
+):
+    """Write up to `want` samples from distance t on, as `_march_on` does; return their number, the
+    next distance, and whether the ray is at its end."""
+    size, last = _f32(resolution), resolution - 1
+    ox, oy, oz = _f32(2) * o[0] - _f32(1), _f32(2) * o[1] - _f32(1), _f32(2) * o[2] - _f32(1)
+    count = 0
+    while count < want:
+        if not t < far:
+            return count, t, True
+        along = _f32(2) * t
+        ux, uy, uz = ox + along * d[0], oy + along * d[1], oz + along * d[2]
+        m, ahead = _step(ux, uy, uz, d[0], d[1], d[2], step, cubic)
+        inverse = _f32(1) / m
+        scale = (_f32(2) - inverse) * inverse * _f32(0.25)
+        x, y, z = ux * scale + _f32(0.5), uy * scale + _f32(0.5), uz * scale + _f32(0.5)
+        cx, cy, cz = (
+            min(max(int(x * size), 0), last),
+            min(max(int(y * size), 0), last),
+            min(max(int(z * size), 0), last),
+        )
+        if distances[(cz * resolution + cy) * resolution + cx] == 0:
+            shrunk = np.cbrt((_f32(2) * m - _f32(1)) ** 2) * inverse * inverse
+            px[at + count], py[at + count], pz[at + count] = x, y, z
+            lengths[at + count] = _f32(0.5) * ahead * _f32(shrunk)
+            count += 1
+        t += ahead
+    return count, t, False
+
+
+@njit(**SERIAL)
+def _first_distance(o, d, near, step, cubic):  # type: ignore[no-untyped-def]
+    """Return the distance of a ray's first sample in contracted space: half a step from near."""
+    two, one = _f32(2), _f32(1)
+    ux, uy, uz = (
+        two * (o[0] + near * d[0]) - one,
+        two * (o[1] + near * d[1]) - one,
+        two * (o[2] + near * d[2]) - one,
+    )
+    _, ahead = _step(ux, uy, uz, d[0], d[1], d[2], step, cubic)
+    return near + _f32(0.5) * ahead
 
 
 @njit(**SERIAL)
@@ -204,16 +255,19 @@ def _color(  # type: ignore[no-untyped-def]
 
 @njit(**SERIAL)
 def _render_group(  # type: ignore[no-untyped-def]
-    origins, directions, near, far, distances, resolution, step, table, scales, strides, dense,
-    offsets, w, stop_at, least, background, colors, first, rays, px, py, pz, encoded, h1, out,
-    index, weights, runs, kept_outputs, kept_weights, kept_rays, by_ray, h2, h3, logits, harmonics,
-    ks, left, saved, alive, ended, passes,
+    origins, directions, near, far, distances, resolution, step, space, table, scales, strides,
+    dense, offsets, w, stop_at, least, background, colors, first, rays, px, py, pz, lengths,
+    encoded, h1, out, index, weights, runs, kept_outputs, kept_weights, kept_rays, by_ray, h2, h3,
+    logits, harmonics, ks, ts, left, saved, alive, ended, passes,
 ):  # fmt: skip
     w1, w2, w_harmonics = w[0], w[1], w[2]
     width, outputs, hidden = w1.shape[0], w2.shape[1], w_harmonics.shape[1]
     for r in range(rays):
         colors[first + r, 0] = colors[first + r, 1] = colors[first + r, 2] = _f32(0)
         left[r], saved[r], ks[r] = _f32(1), _f32(0), 0
+        if space:
+            o, d = origins[first + r], directions[first + r]
+            ts[r] = _first_distance(o, d, near, step, space == 1)
         alive[r] = r
     alive_count = rays
     window = _WINDOW
@@ -222,10 +276,17 @@ def _render_group(  # type: ignore[no-untyped-def]
         count, run_count = 0, 0
         for a in range(alive_count):
             r = alive[a]
-            found, ks[r], ended[r] = _march_on(
-                origins[first + r], directions[first + r], near, far, distances, resolution, step,
-                ks[r], window, px, py, pz, count,
-            )  # fmt: skip
+            o, d = origins[first + r], directions[first + r]
+            if space:
+                found, ts[r], ended[r] = _march_on_contracted(
+                    o, d, ts[r], far, distances, resolution, step, space == 1, window, px, py, pz,
+                    lengths, count,
+                )  # fmt: skip
+            else:
+                found, ks[r], ended[r] = _march_on(
+                    o, d, near, far, distances, resolution, step, ks[r], window, px, py, pz,
+                    lengths, count,
+                )  # fmt: skip
             if found:
                 runs[run_count, 0], runs[run_count, 1], runs[run_count, 2] = r, count, found
                 run_count += 1
@@ -244,6 +305,7 @@ def _render_group(  # type: ignore[no-untyped-def]
         stop = (count + ROWS - 1) // ROWS * ROWS
         for i in range(count, stop):
             px[i] = py[i] = pz[i] = _f32(0.5)
+            lengths[i] = step
         encode(
             px, py, pz, table, scales, strides, dense, offsets, encoded, width, stop, index, weights
         )  # fmt: skip
@@ -251,12 +313,12 @@ def _render_group(  # type: ignore[no-untyped-def]
             rows = min(_KEPT, stop - start)
             _layer_relu(encoded[start * width :], width, w1, h1, rows)
             _layer(h1, w1.shape[1], w2, out[start * outputs :], rows)
-        for i in range(stop):  # what passes each sample: exp(−density·step)
+        for i in range(stop):  # what passes each sample: exp(−density·length)
             passes[i] = out[i * outputs]
         for at in range(0, stop, COLUMNS):
             exp_16(passes, at)
         for i in range(stop):
-            passes[i] *= -step
+            passes[i] *= -lengths[i]
         for at in range(0, stop, COLUMNS):
             exp_16(passes, at)
         alive_count, kept = 0, 0
@@ -291,13 +353,13 @@ def _render_group(  # type: ignore[no-untyped-def]
         window = min(2 * window, _WIDEST)
     for r in range(rays):
         for c in range(3):
-            colors[first + r, c] += (left[r] + saved[r]) * background[c]
+            colors[first + r, c] += (left[r] + saved[r]) * background[first + r, c]
 
 
 @njit(**PARALLEL)
 def _render(  # type: ignore[no-untyped-def]
-    origins, directions, near, far, distances, resolution, step, table, scales, strides, dense,
-    offsets, w, stop_at, least, background, colors, tasks,
+    origins, directions, near, far, distances, resolution, step, space, table, scales, strides,
+    dense, offsets, w, stop_at, least, background, colors, tasks,
 ):  # fmt: skip
     total = len(origins)
     groups = (total + _GROUP - 1) // _GROUP
@@ -308,6 +370,7 @@ def _render(  # type: ignore[no-untyped-def]
             np.empty(room, np.float32),
             np.empty(room, np.float32),
         )
+        lengths = np.empty(room, np.float32)
         width, hidden, outputs = w[0].shape[0], w[0].shape[1], w[1].shape[1]
         inner, last, ends = w[2].shape[1], w[4].shape[1], w[5].shape[1]
         encoded = np.zeros(room * width, np.float32)
@@ -325,16 +388,17 @@ def _render(  # type: ignore[no-untyped-def]
         h3 = np.empty(most * last, np.float32)
         logits = np.empty(most * ends, np.float32)
         harmonics = np.zeros(most * _HARMONICS, np.float32)
-        ks, left = np.empty(_GROUP, np.int64), np.empty(_GROUP, np.float32)
+        ks, ts = np.empty(_GROUP, np.int64), np.empty(_GROUP, np.float32)
+        left = np.empty(_GROUP, np.float32)
         saved = np.empty(_GROUP, np.float32)
         passes = np.zeros(room + COLUMNS, np.float32)
         alive, ended = np.empty(_GROUP, np.int64), np.empty(_GROUP, np.bool_)
         for group in range(task, groups, tasks):
             first = group * _GROUP
             _render_group(
-                origins, directions, near, far, distances, resolution, step, table, scales, strides,
-                dense, offsets, w, stop_at, least, background, colors, first,
-                min(_GROUP, total - first), px, py, pz, encoded, h1, out, index, weights, runs,
-                kept_outputs, kept_weights, kept_rays, by_ray, h2, h3, logits, harmonics, ks, left,
-                saved, alive, ended, passes,
+                origins, directions, near, far, distances, resolution, step, space, table, scales,
+                strides, dense, offsets, w, stop_at, least, background, colors, first,
+                min(_GROUP, total - first), px, py, pz, lengths, encoded, h1, out, index, weights,
+                runs, kept_outputs, kept_weights, kept_rays, by_ray, h2, h3, logits, harmonics, ks,
+                ts, left, saved, alive, ended, passes,
             )  # fmt: skip

@@ -19,7 +19,7 @@ from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling.capacity import Capacity
 from effbench.nerf.sampling.occupancy import OccupancyGrid
 from effbench.nerf.sampling.rays import Rays
-from effbench.nerf.sampling.spaces import Box, Space
+from effbench.nerf.sampling.spaces import Box, Contracted, Space
 
 _NOWHERE = 1e9  # behind everything: where an inactive ray would begin
 
@@ -218,7 +218,7 @@ class OccupancySampler(Sampler):
     @torch.no_grad()
     def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
         """March in waves of growing length and drop a ray once its transmittance is spent."""
-        if background.ndim == 1 and (plain := self.at_once(field)):
+        if plain := self.at_once(field):
             return self._render_at_once(rays, plain, background)
         device = rays.origins.device
         color = torch.zeros(len(rays), 3, device=device)
@@ -248,8 +248,8 @@ class OccupancySampler(Sampler):
         return color + behind
 
     def at_once(self, field: RadianceField) -> HashNetworks | None:
-        boxed = isinstance(self.space, Box) and self.backend == "cpu"
-        return field.plain() if boxed else None
+        known = isinstance(self.space, Box | Contracted) and self.backend == "cpu"
+        return field.plain() if known else None
 
     def _render_at_once(self, rays: Rays, field: HashNetworks, background: Tensor) -> Tensor:
         grid = self.grid
@@ -262,6 +262,7 @@ class OccupancySampler(Sampler):
                 self.space.aabb.far,
             ),
             distances=grid.distances(),
+            norm=self.space.norm if isinstance(self.space, Contracted) else None,
         )
         return render_rays(
             *(rays.origins, rays.directions, field, marching),

@@ -245,13 +245,12 @@ class RadianceFieldMethod(Method):
     def facts(self) -> dict[str, Any]:
         self._catch_up()
         step = self.fixed.facts() if self.fixed else {"step": "exact"}
-        at_once = not self.environment and self.sampler.at_once(self.field)
         return {
             "backend": " + ".join(name for name in (self.library, self.backend) if name),
             "precision": self.field.precision,
             "space": self.space.name,
             **self.sampler.facts(),
-            "rendering": "one kernel, fp32" if at_once else "by parts",
+            "rendering": "one kernel, fp32" if self.sampler.at_once(self.field) else "by parts",
             "render_rays_per_chunk": self._RENDER_RAYS,
             "rays_last_step": self.ray_count,
             "samples_last_step": self.sample_count,
