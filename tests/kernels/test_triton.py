@@ -1,7 +1,7 @@
 """The Triton backend: interpreted, compiled without a GPU, and on a GPU where there is one.
 
-Triton reads TRITON_INTERPRET when it is imported, so each way has a process of its own; the checks
-themselves are in tests/gpu.
+Triton reads TRITON_INTERPRET when it is imported, so each way has processes of its own; the checks
+themselves are in tests/gpu. Interpreted they are slow, and have a process per file.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ def checks() -> list[Path]:
 
 
 @pytest.mark.slow
-def test_interpreted_kernels_equal_the_reference() -> None:
-    run_checks(checks(), TRITON_INTERPRET="1")
+@pytest.mark.parametrize("check", checks(), ids=lambda path: path.stem.removeprefix("check_"))
+def test_interpreted_kernels_equal_the_reference(check: Path) -> None:
+    run_checks([check], TRITON_INTERPRET="1")
 
 
 @pytest.mark.slow

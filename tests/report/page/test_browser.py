@@ -159,6 +159,9 @@ class TestLeaderboard:
         tip = page.locator("#tip")
         tip.wait_for(state="visible")
         assert "Median of synchronised training iterations" in tip.inner_text()
+        page.evaluate("document.querySelector('th[data-column=iter_ms]').scrollIntoView()")
+        page.wait_for_timeout(100)  # scrolling is told later
+        assert tip.is_visible(), "what is in focus keeps its tip when it is scrolled to"
         page.keyboard.press("Enter")
         times = [float(text) for text in column(page, "iter_ms") if text]
         assert times == sorted(times)

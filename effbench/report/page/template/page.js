@@ -52,12 +52,17 @@ const theme = (() => {
 // One tooltip for all elements with data-how, below the element that is pointed at or in focus.
 (() => {
   const tip = find("tip");
+  let about = null;
   function show(event) {
-    const about = event.target.closest?.("[data-how]");
-    if (!about) return;
+    const found = event.target.closest?.("[data-how]");
+    if (!found) return;
+    about = found;
     tip.textContent = about.dataset.how;
     tip.hidden = false;
     about.setAttribute("aria-describedby", "tip");
+    place();
+  }
+  function place() {
     const box = about.getBoundingClientRect();
     const left = Math.min(box.left, document.documentElement.clientWidth - tip.offsetWidth - 8);
     tip.style.left = `${Math.max(8, left)}px`;
@@ -65,8 +70,12 @@ const theme = (() => {
     tip.style.top = `${below ? box.bottom + 6 : box.top - tip.offsetHeight - 6}px`;
   }
   function hide() { tip.hidden = true; }
+  // What comes into focus may be scrolled to: its tip goes with it.
+  function follow() {
+    if (about?.contains(document.activeElement)) place(); else hide();
+  }
   for (const name of ["mouseover", "focusin"]) document.addEventListener(name, show);
   for (const name of ["mouseout", "focusout"]) document.addEventListener(name, hide);
-  document.addEventListener("scroll", hide, true);
+  document.addEventListener("scroll", follow, true);
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 })();
