@@ -22,8 +22,8 @@ demo: setup  ## run the pruning suite on a procedural scene (5 minutes on 2 core
 	$(BIN)/effbench run --suite pruning --scene procedural/blocks \
 		--downscale 4 --budget 12s --eval-views 5 --curve-views 1 --out $(DEMO)
 
-test: setup-dev  ## run the whole test suite
-	$(BIN)/python -m pytest $(ARGS)
+test: setup-dev  ## run the whole test suite, in two processes
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 fuzz: setup-dev  ## load 12,000 damaged scenes: each ends in a scene or in a clear error
 	$(BIN)/python -m tests.fuzz $(ARGS)

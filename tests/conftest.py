@@ -33,9 +33,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder for made scenes and the like: EFFBENCH_CACHE if set, else one for this run."""
-    given = os.environ.get("EFFBENCH_CACHE")
-    folder = Path(given) if given else tmp_path_factory.mktemp("cache")
+    """The folder for made scenes and the like: EFFBENCH_CACHE if set, else one for this run, which
+    its processes share."""
+    given, base = os.environ.get("EFFBENCH_CACHE"), tmp_path_factory.getbasetemp()
+    several = "PYTEST_XDIST_WORKER" in os.environ
+    folder = Path(given) if given else (base.parent if several else base) / "cache"
+    folder.mkdir(exist_ok=True, parents=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EFFBENCH_CACHE", str(folder))
         yield folder

@@ -70,24 +70,25 @@ def render_rays(
     origins, directions: float32 [R, 3] in the unit cube. Computed in float32.
     """
     from effbench.kernels.cpu import ray_rendering as cpu
+    from effbench.kernels.cpu.layers import padded
 
     assert marching.distances is not None
     first, second, third = (layer.detach().float() for layer in field.color)
     density = [layer.detach().float().t().contiguous().numpy() for layer in field.density]
-    outputs = cpu.padded(density[1]).shape[1]
+    outputs = padded(density[1]).shape[1]
     # a network's own output, of which column 0, the density, has no part in the colour
     geometry = torch.zeros(outputs, len(first))
     geometry[1 : 1 + first.shape[1] - SH_WIDTH] = first[:, SH_WIDTH:].t()
-    hidden = cpu.padded(density[0])
-    inner = cpu.padded(geometry.numpy())
-    last = cpu.padded(second.t().numpy(), rows=inner.shape[1])
+    hidden = padded(density[0])
+    inner = padded(geometry.numpy())
+    last = padded(second.t().numpy(), rows=inner.shape[1])
     weights = (
         hidden,
-        cpu.padded(density[1], rows=hidden.shape[1]),
-        cpu.padded(first[:, :SH_WIDTH].t().numpy()),
+        padded(density[1], rows=hidden.shape[1]),
+        padded(first[:, :SH_WIDTH].t().numpy()),
         inner,
         last,
-        cpu.padded(third.t().numpy(), rows=last.shape[1]),
+        padded(third.t().numpy(), rows=last.shape[1]),
     )
     colors = cpu.render(
         origins.contiguous().numpy(),
@@ -125,17 +126,18 @@ def render_rays_reference(
     else:
         samples = march_contracted_reference(*where, half, _ALL, marching.far, marching.norm)
     encoded = hash_encode(samples.positions, field.table, field.layout, "reference")
-    output = _network(encoded, field.density)
+    output = network(encoded, field.density)
     optical_depth = output[:, 0].exp() * samples.deltas
     seen = visible_counts(optical_depth, samples.offsets, early_stop_eps, "reference")
     samples, kept = keep_prefix(samples, seen, backend="reference")
     harmonics = spherical_harmonics(directions, "reference")[samples.rays]
-    logits = _network(torch.cat([harmonics, output[kept, 1:]], 1), field.color)
+    logits = network(torch.cat([harmonics, output[kept, 1:]], 1), field.color)
     behind = background.expand(count, 3)
     return composite_reference(optical_depth[kept], logits.sigmoid(), samples.offsets, behind)[0]
 
 
-def _network(x: Tensor, layers: tuple[Tensor, ...]) -> Tensor:
+def network(x: Tensor, layers: tuple[Tensor, ...]) -> Tensor:
+    """Return the outputs of layers [out, in] without biases, ReLU between them."""
     for layer in layers[:-1]:
         x = functional.linear(x, layer).relu()
     return functional.linear(x, layers[-1])

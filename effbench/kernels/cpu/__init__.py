@@ -15,3 +15,5 @@ SERIAL: dict[str, Any] = {
     "boundscheck": False,
 }
 PARALLEL: dict[str, Any] = {**SERIAL, "parallel": True}
+# For code that has to see NaN, which `fastmath` otherwise takes for impossible.
+SERIAL_WITH_NAN: dict[str, Any] = {**SERIAL, "fastmath": {"contract", "reassoc", "nsz", "arcp"}}

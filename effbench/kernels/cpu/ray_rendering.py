@@ -16,17 +16,17 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from effbench.kernels.cpu import PARALLEL, SERIAL
-from effbench.kernels.cpu.contracted_marching import _step
 from effbench.kernels.cpu.hash_blocks import CORNERS, encode
-from effbench.kernels.cpu.marching import _clamp, _interval
-from effbench.kernels.cpu.vectors import COLUMNS, ROWS, exp_16, tile_add_relu, tile_relu, tile_set
+from effbench.kernels.cpu.layers import layer, layer_add_relu, layer_relu
+from effbench.kernels.cpu.ray_windows import first_distance, march_on, march_on_contracted
+from effbench.kernels.cpu.vectors import COLUMNS, ROWS, exp_16
 from effbench.kernels.hash_layout import HashLayout
 
 _GROUP = 512  # rays
 _WINDOW, _WIDEST = 4, 16  # samples that a ray adds to the first wave, and to later ones at most
 _KEPT = 512  # samples that get their colours at once
 _HARMONICS = 16
-_SPACES = {"": 0, "linf": 1, "l2": 2}
+SPACES = {"": 0, "linf": 1, "l2": 2}
 _f32 = np.float32
 Array = NDArray[np.float32]
 
@@ -51,7 +51,7 @@ def render(
 
     distances: of `cell_distances`; norm: of contracted space, "" for a box; weights: W1ᵀ, W2ᵀ of
     the density network and W1ᵀ of the colour network's rows for harmonics and for the geometry,
-    W2ᵀ, W3ᵀ, all padded (`padded`); background [R, 3].
+    W2ᵀ, W3ᵀ, all padded (`layers.padded`); background [R, 3].
     """
     colors = np.empty((len(origins), 3), np.float32)
     limit = math.log(1 / early_stop_eps) if early_stop_eps > 0 else math.inf
@@ -63,7 +63,7 @@ def render(
         distances,
         resolution,
         _f32(step),
-        _SPACES[norm],
+        SPACES[norm],
         table.reshape(-1),
         layout.scales,
         layout.strides,
@@ -77,50 +77,6 @@ def render(
         numba.get_num_threads(),
     )
     return colors
-
-
-def padded(matrix: Array, rows: int | None = None) -> Array:
-    """Return a matrix [K, N] with zeros added: columns to a multiple of 16, and rows if wanted."""
-    inner, outer = matrix.shape
-    whole = np.zeros((rows or inner, -(-outer // COLUMNS) * COLUMNS), np.float32)
-    whole[:inner, :outer] = matrix
-    return whole
-
-
-@njit(**SERIAL)
-def _layer_relu(x, width, w, h, rows):  # type: ignore[no-untyped-def]
-    """h = relu(x W) for flat x [rows, width], w [width, N] and flat h [rows, N]."""
-    inner, outer = w.shape
-    flat = w.reshape(-1)
-    for row in range(0, rows, ROWS):
-        for column in range(0, outer, COLUMNS):
-            tile_relu(
-                x, row * width, width, flat, column, outer, h, row * outer + column, outer, inner
-            )  # fmt: skip
-
-
-@njit(**SERIAL)
-def _layer_add_relu(x, width, w, h, rows):  # type: ignore[no-untyped-def]
-    """h = relu(h + x W), of the first rows of x that W has, as in `_layer_relu`."""
-    inner, outer = w.shape
-    flat = w.reshape(-1)
-    for row in range(0, rows, ROWS):
-        for column in range(0, outer, COLUMNS):
-            tile_add_relu(
-                x, row * width, width, flat, column, outer, h, row * outer + column, outer, inner
-            )  # fmt: skip
-
-
-@njit(**SERIAL)
-def _layer(x, width, w, y, rows):  # type: ignore[no-untyped-def]
-    """y = x W, as in `_layer_relu`."""
-    inner, outer = w.shape
-    flat = w.reshape(-1)
-    for row in range(0, rows, ROWS):
-        for column in range(0, outer, COLUMNS):
-            tile_set(
-                x, row * width, width, flat, column, outer, y, row * outer + column, outer, inner
-            )  # fmt: skip
 
 
 @njit(**SERIAL)
@@ -147,86 +103,6 @@ def _harmonics(d, out):  # type: ignore[no-untyped-def]
 
 
 @njit(**SERIAL)
-def _march_on(o, d, near, far, distances, resolution, step, k, want, px, py, pz, lengths, at):  # type: ignore[no-untyped-def]
-    """Write up to `want` samples from lattice point k on; return their number, the next k, and
-    whether the ray is at its end. Free cells are crossed in cubes as large as their distances."""
-    enter, leave, (ix, iy, iz) = _interval(o, d, max(near, _f32(0)), far)
-    size, last = _f32(resolution), resolution - 1
-    ax, ay, az = abs(ix) / size, abs(iy) / size, abs(iz) / size
-    per_length = _f32(1) / step
-    half = _f32(0.5)
-    count = 0
-    while count < want:
-        t = enter + (_f32(k) + half) * step
-        if not t < leave:
-            return count, k, True
-        ux, uy, uz = o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2]
-        x, y, z = ux * size, uy * size, uz * size
-        cx, cy, cz = min(max(int(x), 0), last), min(max(int(y), 0), last), min(max(int(z), 0), last)
-        free = distances[(cz * resolution + cy) * resolution + cx]
-        if free == 0:
-            px[at + count], py[at + count], pz[at + count] = _clamp(ux), _clamp(uy), _clamp(uz)
-            lengths[at + count] = step
-            count += 1
-            k += 1
-            continue
-        beyond = _f32(free - 1)  # further cells to the face of the free cube
-        fx, fy, fz = x - _f32(cx), y - _f32(cy), z - _f32(cz)
-        gx = (_f32(1) - fx if d[0] > 0 else fx) + beyond
-        gy = (_f32(1) - fy if d[1] > 0 else fy) + beyond
-        gz = (_f32(1) - fz if d[2] > 0 else fz) + beyond
-        ahead = max(min(gx * ax, gy * ay, gz * az), _f32(0))
-        lattice = (t + ahead - enter) * per_length - half
-        k = max(k + 1, int(lattice) + int(lattice > int(lattice)))
-    return count, k, False
-
-
-@njit(**SERIAL)
-def _march_on_contracted(  # type: ignore[no-untyped-def]
-    o, d, t, far, distances, resolution, step, cubic, want, px, py, pz, lengths, at
-):
-    """Write up to `want` samples from distance t on, as `_march_on` does; return their number, the
-    next distance, and whether the ray is at its end."""
-    size, last = _f32(resolution), resolution - 1
-    ox, oy, oz = _f32(2) * o[0] - _f32(1), _f32(2) * o[1] - _f32(1), _f32(2) * o[2] - _f32(1)
-    count = 0
-    while count < want:
-        if not t < far:
-            return count, t, True
-        along = _f32(2) * t
-        ux, uy, uz = ox + along * d[0], oy + along * d[1], oz + along * d[2]
-        m, ahead = _step(ux, uy, uz, d[0], d[1], d[2], step, cubic)
-        inverse = _f32(1) / m
-        scale = (_f32(2) - inverse) * inverse * _f32(0.25)
-        x, y, z = ux * scale + _f32(0.5), uy * scale + _f32(0.5), uz * scale + _f32(0.5)
-        cx, cy, cz = (
-            min(max(int(x * size), 0), last),
-            min(max(int(y * size), 0), last),
-            min(max(int(z * size), 0), last),
-        )
-        if distances[(cz * resolution + cy) * resolution + cx] == 0:
-            shrunk = np.cbrt((_f32(2) * m - _f32(1)) ** 2) * inverse * inverse
-            px[at + count], py[at + count], pz[at + count] = x, y, z
-            lengths[at + count] = _f32(0.5) * ahead * _f32(shrunk)
-            count += 1
-        t += ahead
-    return count, t, False
-
-
-@njit(**SERIAL)
-def _first_distance(o, d, near, step, cubic):  # type: ignore[no-untyped-def]
-    """Return the distance of a ray's first sample in contracted space: half a step from near."""
-    two, one = _f32(2), _f32(1)
-    ux, uy, uz = (
-        two * (o[0] + near * d[0]) - one,
-        two * (o[1] + near * d[1]) - one,
-        two * (o[2] + near * d[2]) - one,
-    )
-    _, ahead = _step(ux, uy, uz, d[0], d[1], d[2], step, cubic)
-    return near + _f32(0.5) * ahead
-
-
-@njit(**SERIAL)
 def _color(  # type: ignore[no-untyped-def]
     kept, kept_outputs, outputs, kept_rays, kept_weights, by_ray, h2, h3, logits, w, colors, first
 ):
@@ -238,9 +114,9 @@ def _color(  # type: ignore[no-untyped-def]
         for f in range(hidden):
             h2[to + f] = by_ray[start + f]
     rows = (kept + ROWS - 1) // ROWS * ROWS
-    _layer_add_relu(kept_outputs, outputs, geometry, h2, rows)
-    _layer_relu(h2, hidden, second, h3, rows)
-    _layer(h3, second.shape[1], third, logits, rows)
+    layer_add_relu(kept_outputs, outputs, geometry, h2, rows)
+    layer_relu(h2, hidden, second, h3, rows)
+    layer(h3, second.shape[1], third, logits, rows)
     one = _f32(1)
     for i in range(rows):  # the four first of each row together: three colours and nothing
         for c in range(4):
@@ -256,9 +132,9 @@ def _color(  # type: ignore[no-untyped-def]
 @njit(**SERIAL)
 def _render_group(  # type: ignore[no-untyped-def]
     origins, directions, near, far, distances, resolution, step, space, table, scales, strides,
-    dense, offsets, w, stop_at, least, background, colors, first, rays, px, py, pz, lengths,
+    dense, offsets, w, stop_at, least, background, colors, first, rays, px, py, pz, ts, lengths,
     encoded, h1, out, index, weights, runs, kept_outputs, kept_weights, kept_rays, by_ray, h2, h3,
-    logits, harmonics, ks, ts, left, saved, alive, ended, passes,
+    logits, harmonics, ks, begins, left, saved, alive, ended, passes,
 ):  # fmt: skip
     w1, w2, w_harmonics = w[0], w[1], w[2]
     width, outputs, hidden = w1.shape[0], w2.shape[1], w_harmonics.shape[1]
@@ -267,7 +143,7 @@ def _render_group(  # type: ignore[no-untyped-def]
         left[r], saved[r], ks[r] = _f32(1), _f32(0), 0
         if space:
             o, d = origins[first + r], directions[first + r]
-            ts[r] = _first_distance(o, d, near, step, space == 1)
+            begins[r] = first_distance(o, d, near, step, _f32(0.5), space == 1)
         alive[r] = r
     alive_count = rays
     window = _WINDOW
@@ -278,14 +154,14 @@ def _render_group(  # type: ignore[no-untyped-def]
             r = alive[a]
             o, d = origins[first + r], directions[first + r]
             if space:
-                found, ts[r], ended[r] = _march_on_contracted(
-                    o, d, ts[r], far, distances, resolution, step, space == 1, window, px, py, pz,
-                    lengths, count,
+                found, begins[r], ended[r] = march_on_contracted(
+                    o, d, begins[r], far, distances, resolution, step, space == 1, window, px, py,
+                    pz, ts, lengths, count,
                 )  # fmt: skip
             else:
-                found, ks[r], ended[r] = _march_on(
-                    o, d, near, far, distances, resolution, step, ks[r], window, px, py, pz,
-                    lengths, count,
+                found, ks[r], ended[r] = march_on(
+                    o, d, near, far, distances, resolution, step, _f32(0.5), ks[r], window, px, py,
+                    pz, ts, lengths, count,
                 )  # fmt: skip
             if found:
                 runs[run_count, 0], runs[run_count, 1], runs[run_count, 2] = r, count, found
@@ -295,7 +171,7 @@ def _render_group(  # type: ignore[no-untyped-def]
             for q in range(run_count):
                 _harmonics(directions[first + runs[q, 0]], harmonics[q * _HARMONICS :])
             rows = (run_count + ROWS - 1) // ROWS * ROWS
-            _layer(harmonics, _HARMONICS, w_harmonics, h2, rows)
+            layer(harmonics, _HARMONICS, w_harmonics, h2, rows)
             for q in range(run_count):
                 r = runs[q, 0]
                 by_ray[r * hidden : (r + 1) * hidden] = h2[q * hidden : (q + 1) * hidden]
@@ -311,8 +187,8 @@ def _render_group(  # type: ignore[no-untyped-def]
         )  # fmt: skip
         for start in range(0, stop, _KEPT):  # so that the hidden layer stays in the cache
             rows = min(_KEPT, stop - start)
-            _layer_relu(encoded[start * width :], width, w1, h1, rows)
-            _layer(h1, w1.shape[1], w2, out[start * outputs :], rows)
+            layer_relu(encoded[start * width :], width, w1, h1, rows)
+            layer(h1, w1.shape[1], w2, out[start * outputs :], rows)
         for i in range(stop):  # what passes each sample: exp(−density·length)
             passes[i] = out[i * outputs]
         for at in range(0, stop, COLUMNS):
@@ -370,7 +246,7 @@ def _render(  # type: ignore[no-untyped-def]
             np.empty(room, np.float32),
             np.empty(room, np.float32),
         )
-        lengths = np.empty(room, np.float32)
+        ts, lengths = np.empty(room, np.float32), np.empty(room, np.float32)
         width, hidden, outputs = w[0].shape[0], w[0].shape[1], w[1].shape[1]
         inner, last, ends = w[2].shape[1], w[4].shape[1], w[5].shape[1]
         encoded = np.zeros(room * width, np.float32)
@@ -388,7 +264,7 @@ def _render(  # type: ignore[no-untyped-def]
         h3 = np.empty(most * last, np.float32)
         logits = np.empty(most * ends, np.float32)
         harmonics = np.zeros(most * _HARMONICS, np.float32)
-        ks, ts = np.empty(_GROUP, np.int64), np.empty(_GROUP, np.float32)
+        ks, begins = np.empty(_GROUP, np.int64), np.empty(_GROUP, np.float32)
         left = np.empty(_GROUP, np.float32)
         saved = np.empty(_GROUP, np.float32)
         passes = np.zeros(room + COLUMNS, np.float32)
@@ -398,7 +274,7 @@ def _render(  # type: ignore[no-untyped-def]
             _render_group(
                 origins, directions, near, far, distances, resolution, step, space, table, scales,
                 strides, dense, offsets, w, stop_at, least, background, colors, first,
-                min(_GROUP, total - first), px, py, pz, lengths, encoded, h1, out, index, weights,
-                runs, kept_outputs, kept_weights, kept_rays, by_ray, h2, h3, logits, harmonics, ks,
-                ts, left, saved, alive, ended, passes,
+                min(_GROUP, total - first), px, py, pz, ts, lengths, encoded, h1, out, index,
+                weights, runs, kept_outputs, kept_weights, kept_rays, by_ray, h2, h3, logits,
+                harmonics, ks, begins, left, saved, alive, ended, passes,
             )  # fmt: skip

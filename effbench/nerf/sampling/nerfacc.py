@@ -12,6 +12,7 @@ from effbench.errors import ConfigError
 from effbench.kernels.compaction import keep_prefix
 from effbench.kernels.marching import cube_interval
 from effbench.kernels.samples import Samples, offsets_of, ray_of_slot
+from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling.rays import Rays
 from effbench.nerf.sampling.sampler import OccupancyOptions, OccupancySampler
 from effbench.nerf.sampling.spaces import Box, Space
@@ -41,6 +42,10 @@ class NerfaccSampler(OccupancySampler):
         nerfacc = library or importlib.import_module("nerfacc")
         box = torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0, 1.0], device=device)
         self._estimator = nerfacc.OccGridEstimator(box, options.resolution, levels=1).to(device)
+
+    def at_once(self, field: RadianceField) -> None:
+        """Nothing is done in one kernel: the library marches."""
+        return
 
     def _march(
         self,

@@ -13,6 +13,7 @@ from torch import Tensor
 from effbench.kernels.compaction import keep_prefix, keep_selected
 from effbench.kernels.ray_rendering import HashNetworks, Marching, render_rays
 from effbench.kernels.samples import Samples
+from effbench.kernels.visible_marching import march_visible
 from effbench.kernels.volume_rendering import composite, visible_counts
 from effbench.machine.phases import memory_phase
 from effbench.nerf.fields import RadianceField
@@ -156,11 +157,24 @@ class OccupancySampler(Sampler):
     def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
         device = rays.origins.device
         jitter = torch.rand(len(rays), generator=generator, device=device)
+        if self.compacts and (plain := self.at_once(field)):
+            return self._visible(rays, jitter, plain)
         near = torch.full((len(rays),), self.space.aabb.near, device=device)
         samples = self._march(rays, near, jitter, self.options.steps, self.step)
         if not self.compacts or not len(samples):
             return EncodedSamples(samples)
         return self._compacted(samples, field)
+
+    def _visible(self, rays: Rays, jitter: Tensor, field: HashNetworks) -> EncodedSamples:
+        """March, and drop what is not worth training on, in one kernel."""
+        options = self.options
+        least = self._least_alpha() if options.compaction == "low-weight" else 0.0
+        return EncodedSamples(
+            *march_visible(
+                *(rays.origins, rays.directions, jitter, field, self._marching(self.step)),
+                *(options.steps, options.early_stop_eps, float(least)),
+            )
+        )
 
     @property
     def compacts(self) -> bool:
@@ -211,9 +225,11 @@ class OccupancySampler(Sampler):
             return keep_prefix(samples, counts, capacity, self.backend)
         end = (samples.offsets[:-1] + counts).index_select(0, samples.rays)
         visible = torch.arange(len(samples), device=end.device) < end
-        least = self.grid.mean().clamp_max(options.alpha_threshold)
-        opaque = -torch.expm1(-optical_depth) >= least
+        opaque = -torch.expm1(-optical_depth) >= self._least_alpha()
         return keep_selected(samples, visible & opaque, capacity, self.backend)
+
+    def _least_alpha(self) -> Tensor:
+        return self.grid.mean().clamp_max(self.options.alpha_threshold)
 
     @torch.no_grad()
     def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
@@ -252,23 +268,18 @@ class OccupancySampler(Sampler):
         return field.plain() if known else None
 
     def _render_at_once(self, rays: Rays, field: HashNetworks, background: Tensor) -> Tensor:
-        grid = self.grid
-        marching = Marching(
-            *(
-                grid.bits,
-                grid.resolution,
-                self.render_step,
-                self.space.aabb.near,
-                self.space.aabb.far,
-            ),
-            distances=grid.distances(),
-            norm=self.space.norm if isinstance(self.space, Contracted) else None,
-        )
         return render_rays(
-            *(rays.origins, rays.directions, field, marching),
+            *(rays.origins, rays.directions, field, self._marching(self.render_step)),
             early_stop_eps=self.options.early_stop_eps,
             background=background,
         )
+
+    def _marching(self, step: float) -> Marching:
+        """Return how the kernels that work on whole rays go through the grid."""
+        grid, aabb = self.grid, self.space.aabb
+        norm = self.space.norm if isinstance(self.space, Contracted) else None
+        where = (grid.bits, grid.resolution, step, aabb.near, aabb.far)
+        return Marching(*where, grid.distances(), norm)
 
     def _shade(
         self, samples: Samples, directions: Tensor, left: Tensor, field: RadianceField

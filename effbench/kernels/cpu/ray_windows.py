@@ -1,0 +1,95 @@
+"""A ray's next samples, a few at a time: the steps of `marching` and of `contracted_marching`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from effbench.kernels.cpu import SERIAL
+from effbench.kernels.cpu.contracted_marching import _step
+from effbench.kernels.cpu.marching import _clamp, _interval
+
+_f32 = np.float32
+
+
+@njit(**SERIAL)
+def march_on(  # type: ignore[no-untyped-def]
+    o, d, near, far, distances, resolution, step, jitter, k, want, px, py, pz, ts, lengths, at
+):
+    """Write position, distance and length of up to `want` samples from lattice point k on; return
+    their number, the next k, and whether the ray is at its end. Free cells are crossed in cubes as
+    large as their `distances`."""
+    enter, leave, (ix, iy, iz) = _interval(o, d, max(near, _f32(0)), far)
+    size, last = _f32(resolution), resolution - 1
+    ax, ay, az = abs(ix) / size, abs(iy) / size, abs(iz) / size
+    per_length = _f32(1) / step
+    count = 0
+    while count < want:
+        t = enter + (_f32(k) + jitter) * step
+        if not t < leave:
+            return count, k, True
+        ux, uy, uz = o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2]
+        x, y, z = ux * size, uy * size, uz * size
+        cx, cy, cz = min(max(int(x), 0), last), min(max(int(y), 0), last), min(max(int(z), 0), last)
+        free = distances[(cz * resolution + cy) * resolution + cx]
+        if free == 0:
+            px[at + count], py[at + count], pz[at + count] = _clamp(ux), _clamp(uy), _clamp(uz)
+            ts[at + count], lengths[at + count] = t, step
+            count += 1
+            k += 1
+            continue
+        beyond = _f32(free - 1)  # further cells to the face of the free cube
+        fx, fy, fz = x - _f32(cx), y - _f32(cy), z - _f32(cz)
+        gx = (_f32(1) - fx if d[0] > 0 else fx) + beyond
+        gy = (_f32(1) - fy if d[1] > 0 else fy) + beyond
+        gz = (_f32(1) - fz if d[2] > 0 else fz) + beyond
+        ahead = max(min(gx * ax, gy * ay, gz * az), _f32(0))
+        lattice = (t + ahead - enter) * per_length - jitter
+        k = max(k + 1, int(lattice) + int(lattice > int(lattice)))
+    return count, k, False
+
+
+@njit(**SERIAL)
+def march_on_contracted(  # type: ignore[no-untyped-def]
+    o, d, t, far, distances, resolution, step, cubic, want, px, py, pz, ts, lengths, at
+):
+    """Write up to `want` samples from distance t on, as `march_on` does; return their number, the
+    next distance, and whether the ray is at its end."""
+    size, last = _f32(resolution), resolution - 1
+    ox, oy, oz = _f32(2) * o[0] - _f32(1), _f32(2) * o[1] - _f32(1), _f32(2) * o[2] - _f32(1)
+    count = 0
+    while count < want:
+        if not t < far:
+            return count, t, True
+        along = _f32(2) * t
+        ux, uy, uz = ox + along * d[0], oy + along * d[1], oz + along * d[2]
+        m, ahead = _step(ux, uy, uz, d[0], d[1], d[2], step, cubic)
+        inverse = _f32(1) / m
+        scale = (_f32(2) - inverse) * inverse * _f32(0.25)
+        x, y, z = ux * scale + _f32(0.5), uy * scale + _f32(0.5), uz * scale + _f32(0.5)
+        cx, cy, cz = (
+            min(max(int(x * size), 0), last),
+            min(max(int(y * size), 0), last),
+            min(max(int(z * size), 0), last),
+        )
+        if distances[(cz * resolution + cy) * resolution + cx] == 0:
+            shrunk = np.cbrt((_f32(2) * m - _f32(1)) ** 2) * inverse * inverse
+            px[at + count], py[at + count], pz[at + count] = x, y, z
+            ts[at + count] = t
+            lengths[at + count] = _f32(0.5) * ahead * _f32(shrunk)
+            count += 1
+        t += ahead
+    return count, t, False
+
+
+@njit(**SERIAL)
+def first_distance(o, d, near, step, jitter, cubic):  # type: ignore[no-untyped-def]
+    """Return the distance of a ray's first sample in contracted space: `jitter` steps from near."""
+    two, one = _f32(2), _f32(1)
+    ux, uy, uz = (
+        two * (o[0] + near * d[0]) - one,
+        two * (o[1] + near * d[1]) - one,
+        two * (o[2] + near * d[2]) - one,
+    )
+    _, ahead = _step(ux, uy, uz, d[0], d[1], d[2], step, cubic)
+    return near + jitter * ahead

@@ -1,0 +1,221 @@
+"""Marching, encoding and densities of rays in one kernel: which samples are worth training on.
+
+As in `ray_rendering`, rays of a group add a few samples each to a wave, so that what lies behind a
+surface is never looked at. What is kept goes to the group's part of a slab, and is packed ray after
+ray at the end.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from effbench.kernels.cpu import PARALLEL, SERIAL_WITH_NAN
+from effbench.kernels.cpu.hash_blocks import CORNERS, encode
+from effbench.kernels.cpu.layers import layer, layer_relu
+from effbench.kernels.cpu.ray_rendering import SPACES
+from effbench.kernels.cpu.ray_windows import first_distance, march_on, march_on_contracted
+from effbench.kernels.cpu.vectors import COLUMNS, ROWS, exp_16
+from effbench.kernels.hash_layout import HashLayout
+
+_GROUP = 128  # rays
+_WINDOW, _WIDEST = 4, 16  # samples that a ray adds to the first wave, and to later ones at most
+_HIDDEN_ROWS = 512  # through the network at once, so that the hidden layer stays in the cache
+_ROOM = 64  # samples per ray of a group that a slab has room for at first
+_f32 = np.float32
+Array = NDArray[np.float32]
+
+
+def march(
+    origins: Array,
+    directions: Array,
+    jitter: Array,
+    near: float,
+    far: float,
+    distances: NDArray[np.uint8],
+    resolution: int,
+    step: float,
+    norm: str,
+    limit: int,
+    table: Array,
+    layout: HashLayout,
+    weights: tuple[Array, Array],
+    early_stop_eps: float,
+    least_alpha: float,
+) -> tuple[Array, Array, NDArray[np.int64], NDArray[np.int64], Array, Array]:
+    """Return positions [N, 3], t [N], rays [N], offsets [R + 1], deltas [N] and the encoding
+    [N, 2·L]; see `effbench.kernels.visible_marching`.
+
+    distances: of `cell_distances`; norm: of contracted space, "" for a box; weights: W1ᵀ, W2ᵀ of
+    the density network, padded (`layers.padded`).
+    """
+    rays = len(origins)
+    groups = -(-rays // _GROUP)
+    stop_at = early_stop_eps if early_stop_eps > 0 else 0.0
+    counts, needed = np.zeros(rays, np.int64), np.zeros(groups, np.int64)
+    room = _GROUP * min(_ROOM, limit)
+    while True:  # again where a group found more than it had room for
+        slab = np.empty((groups, room, 5 + layout.width), np.float32)
+        owners = np.empty((groups, room), np.int64)
+        _march(
+            *(origins, directions, jitter, _f32(near), _f32(far), distances, resolution),
+            *(_f32(step), SPACES[norm], limit, table.reshape(-1), layout.scales, layout.strides),
+            *(layout.dense, layout.offsets, weights, _f32(stop_at), _f32(least_alpha)),
+            *(slab, owners, counts, needed, numba.get_num_threads()),
+        )
+        most = int(needed.max(initial=0))
+        if most <= room:
+            break
+        room = most
+    offsets = np.zeros(rays + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    total = int(offsets[-1])
+    positions, ray = np.empty((total, 3), np.float32), np.empty(total, np.int64)
+    t, deltas = np.empty(total, np.float32), np.empty(total, np.float32)
+    encoded = np.empty((total, layout.width), np.float32)
+    _pack(slab, owners, needed, offsets, positions, t, ray, deltas, encoded)
+    return positions, t, ray, offsets, deltas, encoded
+
+
+@njit(**SERIAL_WITH_NAN)
+def _march_group(  # type: ignore[no-untyped-def]
+    origins, directions, jitter, near, far, distances, resolution, step, space, limit, table,
+    scales, strides, dense, offsets, w, stop_at, least, slab, owners, counts, first, rays, px, py,
+    pz, ts, lengths, encoded, hidden, out, passes, index, weights, runs, ks, begins, looked, left,
+    alive, ended,
+):  # fmt: skip
+    """Fill a group's part of the slab; return how many samples it keeps, room or not."""
+    w1, w2 = w[0], w[1]
+    width, outputs = w1.shape[0], w2.shape[1]
+    for r in range(rays):
+        left[r], ks[r], looked[r], counts[first + r] = _f32(1), 0, 0, 0
+        alive[r] = r
+        if space:
+            o, d = origins[first + r], directions[first + r]
+            begins[r] = first_distance(o, d, near, step, jitter[first + r], space == 1)
+    alive_count, window, kept = rays, _WINDOW, 0
+    while alive_count:
+        count, run_count = 0, 0
+        for a in range(alive_count):
+            r = alive[a]
+            o, d = origins[first + r], directions[first + r]
+            want = min(window, limit - looked[r])
+            if space:
+                found, begins[r], ended[r] = march_on_contracted(
+                    o, d, begins[r], far, distances, resolution, step, space == 1, want, px, py,
+                    pz, ts, lengths, count,
+                )  # fmt: skip
+            else:
+                found, ks[r], ended[r] = march_on(
+                    o, d, near, far, distances, resolution, step, jitter[first + r], ks[r], want,
+                    px, py, pz, ts, lengths, count,
+                )  # fmt: skip
+            looked[r] += found
+            ended[r] = ended[r] or looked[r] >= limit
+            if found:
+                runs[run_count, 0], runs[run_count, 1], runs[run_count, 2] = r, count, found
+                run_count += 1
+                count += found
+        if count == 0:
+            break
+        stop = (count + ROWS - 1) // ROWS * ROWS
+        for i in range(count, stop):
+            px[i] = py[i] = pz[i] = _f32(0.5)
+            lengths[i] = step
+        encode(
+            px, py, pz, table, scales, strides, dense, offsets, encoded, width, stop, index, weights
+        )  # fmt: skip
+        for start in range(0, stop, _HIDDEN_ROWS):
+            rows = min(_HIDDEN_ROWS, stop - start)
+            layer_relu(encoded[start * width :], width, w1, hidden, rows)
+            layer(hidden, w1.shape[1], w2, out, rows)
+            for i in range(rows):
+                passes[start + i] = out[i * outputs]
+        for at in range(0, stop, COLUMNS):
+            exp_16(passes, at)
+        for i in range(stop):
+            passes[i] *= -lengths[i]
+        for at in range(0, stop, COLUMNS):
+            exp_16(passes, at)
+        alive_count = 0
+        for q in range(run_count):
+            r, start, found = runs[q, 0], runs[q, 1], runs[q, 2]
+            light, i = left[r], start
+            while i < start + found and light >= stop_at:
+                passed = passes[i]
+                light *= passed
+                if _f32(1) - passed < least:
+                    i += 1
+                    continue
+                if kept < len(slab):  # NaN comes here, too
+                    row = slab[kept]
+                    row[0], row[1], row[2] = px[i], py[i], pz[i]
+                    row[3], row[4] = ts[i], lengths[i]
+                    for f in range(width):
+                        row[5 + f] = encoded[i * width + f]
+                    owners[kept] = first + r
+                kept += 1
+                counts[first + r] += 1
+                i += 1
+            left[r] = light
+            if light >= stop_at and not ended[r]:
+                alive[alive_count] = r
+                alive_count += 1
+        window = min(2 * window, _WIDEST)
+    return kept
+
+
+@njit(**PARALLEL)
+def _march(  # type: ignore[no-untyped-def]
+    origins, directions, jitter, near, far, distances, resolution, step, space, limit, table,
+    scales, strides, dense, offsets, w, stop_at, least, slab, owners, counts, needed, tasks,
+):  # fmt: skip
+    total = len(origins)
+    groups = len(slab)
+    for task in prange(tasks):
+        room = _GROUP * _WIDEST + ROWS
+        px, py, pz = (
+            np.empty(room, np.float32),
+            np.empty(room, np.float32),
+            np.empty(room, np.float32),
+        )
+        ts, lengths = np.empty(room, np.float32), np.empty(room, np.float32)
+        width, inner, outputs = w[0].shape[0], w[0].shape[1], w[1].shape[1]
+        encoded = np.zeros(room * width, np.float32)
+        hidden = np.empty(_HIDDEN_ROWS * inner, np.float32)
+        out = np.empty(_HIDDEN_ROWS * outputs, np.float32)
+        passes = np.zeros(room + COLUMNS, np.float32)
+        index = np.zeros((2, CORNERS), np.uint32)
+        weights = np.zeros((2, CORNERS), np.float32)
+        runs = np.empty((_GROUP, 3), np.int64)
+        ks, looked = np.empty(_GROUP, np.int64), np.empty(_GROUP, np.int64)
+        begins, left = np.empty(_GROUP, np.float32), np.empty(_GROUP, np.float32)
+        alive, ended = np.empty(_GROUP, np.int64), np.empty(_GROUP, np.bool_)
+        for group in range(task, groups, tasks):
+            first = group * _GROUP
+            needed[group] = _march_group(
+                origins, directions, jitter, near, far, distances, resolution, step, space, limit,
+                table, scales, strides, dense, offsets, w, stop_at, least, slab[group],
+                owners[group], counts, first, min(_GROUP, total - first), px, py, pz, ts, lengths,
+                encoded, hidden, out, passes, index, weights, runs, ks, begins, looked, left, alive,
+                ended,
+            )  # fmt: skip
+
+
+@njit(**PARALLEL)
+def _pack(slab, owners, needed, offsets, positions, t, rays, deltas, encoded):  # type: ignore[no-untyped-def]
+    """A ray's samples are front to back in its group's part, between those of others."""
+    width = encoded.shape[1]
+    for group in prange(len(slab)):
+        taken = np.zeros(_GROUP, np.int64)
+        first = group * _GROUP
+        for i in range(needed[group]):
+            row, ray = slab[group, i], owners[group, i]
+            to = offsets[ray] + taken[ray - first]
+            taken[ray - first] += 1
+            positions[to, 0], positions[to, 1], positions[to, 2] = row[0], row[1], row[2]
+            t[to], deltas[to], rays[to] = row[3], row[4], ray
+            for f in range(width):
+                encoded[to, f] = row[5 + f]
