@@ -212,26 +212,42 @@ def _rows(
 def _scenes(
     request: Request, suite: Suite, registry: Registry, root: Path | None
 ) -> list[SceneRef]:
-    """Return the scenes with their non-default parameters. Raises ConfigError or SceneError."""
+    names = request.scenes or suite.scenes
+    return [
+        scene
+        for name in dict.fromkeys(names)
+        for scene in scene_refs(
+            name, request.settings, registry, root, request.downscale, request.split
+        )
+    ]
+
+
+def scene_refs(
+    name: str,
+    settings: Sequence[Setting],
+    registry: Registry,
+    root: Path | None,
+    downscale: int | None = None,
+    split: str = "test",
+) -> list[SceneRef]:
+    """Return a scene with its non-default parameters, once for each combination of what the
+    settings of its family say. Raises ConfigError or SceneError."""
+    family = name.partition("/")[0]
+    if family not in registry.scenes:
+        raise unknown("scene", name, scene_names(registry, root))
+    source = registry.source(family)
+    _check_scene(name, registry, root)
+    axes: dict[str, Any] = {s.key: s.values for s in settings if s.owner == family}
+    if downscale is not None:
+        axes["downscale"] = [downscale]
+    if split != "test":
+        if "split" not in {f.name for f in fields(source.Config)}:
+            raise ConfigError(f"scene '{name}' has no split '{split}': use --split test")
+        axes["split"] = [split]
     found = []
-    for name in dict.fromkeys(request.scenes or suite.scenes):
-        family = name.partition("/")[0]
-        if family not in registry.scenes:
-            raise unknown("scene", name, scene_names(registry, root))
-        source = registry.source(family)
-        _check_scene(name, registry, root)
-        axes: dict[str, Any] = {s.key: s.values for s in request.settings if s.owner == family}
-        if request.downscale is not None:
-            axes["downscale"] = [request.downscale]
-        if request.split != "test":
-            if "split" not in {f.name for f in fields(source.Config)}:
-                raise ConfigError(
-                    f"scene '{name}' has no split '{request.split}': use --split test"
-                )
-            axes["split"] = [request.split]
-        for params in config.grid(axes):
-            resolved = config.build(source.Config, params, f"scene family {family}")
-            found.append(SceneRef(name, config.changes(resolved, source.Config())))
+    for params in config.grid(axes):
+        resolved = config.build(source.Config, params, f"scene family {family}")
+        found.append(SceneRef(name, config.changes(resolved, source.Config())))
     return found
 
 
