@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from effbench.cli.options import (
+    FILE,
     SOME_FAILED,
     discover,
     plugins_option,
@@ -94,6 +95,9 @@ def verify(
     show_default=True,
     help="Views that are evaluated.",
 )
+@click.option(
+    "--out", type=FILE, metavar="FILE", help="Write a page with cameras in 3-D and images: .html."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @plugins_option
 @scenes_option
@@ -102,20 +106,28 @@ def show(
     settings: tuple[str, ...],
     downscale: int | None,
     split: str,
+    out: Path | None,
     as_json: bool,
     plugins: tuple[Path, ...],
     scenes_root: Path | None,
 ) -> None:
     """Tell what a scene is: views, cameras, space, manifest, notes.
 
+    --out writes one self-contained page besides: cameras, sparse points and boxes to turn and zoom,
+    and a contact sheet.
+
     \b
     Examples:
       effbench scenes show procedural/blocks
+      effbench scenes show nerf_synthetic/lego --out lego.html
       effbench scenes show mipnerf360/bonsai --set images=images_4
       effbench scenes show ngp/fox --downscale 2 --split val --json
     """
     from effbench.datasets import facts as describe
+    from effbench.errors import ConfigError
 
+    if out and out.suffix != ".html":
+        raise ConfigError(f"--out {out}: a page ends in .html")
     registry, root = discover(plugins), _root(scenes_root)
     ref = _one(name, settings, downscale, split, registry, root)
     scene = registry.load_scene(ref, str(root) if root else None)
@@ -124,6 +136,11 @@ def show(
         click.echo(json.dumps(found, indent=1, ensure_ascii=False))
     else:
         click.echo(describe.as_text(found))
+    if out:
+        from effbench.datasets import page, sparse
+
+        size = page.write(out, scene, found, sparse.points(scene, root))
+        click.echo(f"{out} ({size / 1e6:.1f} MB)", err=as_json)
 
 
 def _one(

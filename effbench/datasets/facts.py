@@ -83,13 +83,21 @@ def _range(values: NDArray[np.float64]) -> dict[str, float]:
 
 def as_text(found: Facts) -> str:
     """Return facts as a block of text: the name, then a line each."""
-    cameras, splits = found["cameras"], found["splits"]
-    parameters = " ".join(f"{key}={show(value)}" for key, value in found["parameters"].items())
+    block = [f"  {name:<12} {text}" for name, text in lines(found).items()]
+    notes = [f"  {'note' if not at else '':<12} {note}" for at, note in enumerate(found["notes"])]
+    return "\n".join([found["scene"], *block, *notes])
+
+
+def lines(found: Facts) -> dict[str, str]:
+    """Return facts in words by what they are of, without the notes."""
+    cameras = found["cameras"]
     number = cameras["different"]
-    lines = {
+    told = {
         "folder": found["folder"] or "",
-        "parameters": parameters,
-        **{name: _split_text(split) for name, split in splits.items()},
+        "parameters": " ".join(
+            f"{key}={show(value)}" for key, value in found["parameters"].items()
+        ),
+        **{name: _split_text(split) for name, split in found["splits"].items()},
         "cameras": f"{number} {'lens' if number == 1 else 'lenses'}, focal length "
         f"{_range_text(cameras['fx'])} × {_range_text(cameras['fy'])} px, field of view "
         f"{_range_text(cameras['field_of_view_x'])}° × {_range_text(cameras['field_of_view_y'])}°",
@@ -100,9 +108,7 @@ def as_text(found: Facts) -> str:
         "background": _background(found),
         "manifest": f"{found['manifest']} ({_verified(found)})",
     }
-    block = [f"  {name:<12} {text}" for name, text in lines.items() if text]
-    notes = [f"  {'note' if not at else '':<12} {note}" for at, note in enumerate(found["notes"])]
-    return "\n".join([found["scene"], *block, *notes])
+    return {name: text for name, text in told.items() if text}
 
 
 def _split_text(split: Facts) -> str:

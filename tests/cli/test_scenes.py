@@ -70,3 +70,13 @@ class TestShow:
             result = scenes(tmp_path, "show", *arguments)
             assert result.exit_code == 2
             assert wrong in result.output
+
+    def test_a_page_is_written_beside_the_text(self, tmp_path: Path) -> None:
+        made.ngp(tmp_path / "ngp" / "mine")
+        page = tmp_path / "mine.html"
+        result = scenes(tmp_path, "show", "ngp/mine", "--out", str(page))
+        assert result.exit_code == 0
+        assert f"{page} (" in result.output
+        assert "<h1>ngp/mine</h1>" in page.read_text(encoding="utf-8")
+        result = scenes(tmp_path, "show", "ngp/mine", "--out", str(tmp_path / "mine.png"))
+        assert (result.exit_code, "ends in .html" in result.output) == (2, True)
