@@ -11,6 +11,7 @@ import click
 
 from effbench.cli.options import (
     FILE,
+    INTERRUPTED,
     SOME_FAILED,
     discover,
     plugins_option,
@@ -18,6 +19,8 @@ from effbench.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from effbench.datasets.catalogue import Catalogue
+    from effbench.datasets.fetching import Order
     from effbench.planning.registry import Registry
     from effbench.scene import SceneRef
 
@@ -28,6 +31,7 @@ def scenes() -> None:
 
     \b
     Examples:
+      effbench scenes get nerf_synthetic/lego
       effbench scenes show nerf_synthetic/lego --out lego.html
       effbench scenes verify
     """
@@ -169,3 +173,108 @@ def _one(
     if len(refs) > 1:
         raise ConfigError("--set gives several values: write one of each, to show one scene")
     return refs[0]
+
+
+@scenes.command()
+@click.argument("names", nargs=-1, metavar="[FAMILY[/NAME]]...")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--force", is_flag=True, help="Replace scenes that are there already.")
+@click.option(
+    "--from", "wanted", metavar="TEXT", help="Take the archive whose address has TEXT in it."
+)
+@plugins_option
+@scenes_option
+def get(
+    names: tuple[str, ...],
+    yes: bool,
+    force: bool,
+    wanted: str | None,
+    plugins: tuple[Path, ...],
+    scenes_root: Path | None,
+) -> None:
+    """Download published scenes, all of a FAMILY or some, into the folder of scenes.
+
+    Sizes and licences are shown before anything is downloaded. A download that was cut or
+    interrupted goes on where it stopped when the same command is run again. Checksums are compared;
+    those that nobody has published are written down at the first download. Without names the
+    scenes that can be had are listed.
+
+    \b
+    Examples:
+      effbench scenes get
+      effbench scenes get nerf_synthetic/lego --scenes-root ~/scenes
+      effbench scenes get llff --yes
+      effbench scenes get nerf_synthetic/lego --from huggingface.co
+    """
+    from effbench.cli.transfer import Transfer
+    from effbench.datasets import catalogue, fetching, placing
+    from effbench.errors import ConfigError
+    from effbench.scene.readers import SET_ROOT
+
+    known, root = catalogue.load(catalogue.FILE), _root(scenes_root)
+    if not names:
+        click.echo(_offer(known, root))
+        return
+    chosen = known.named(names)
+    if root is None:
+        raise ConfigError(f"no folder of scenes is known: {SET_ROOT}")
+    missing = [scene for scene in chosen if force or not placing.is_there(root, scene)]
+    for scene in chosen:
+        if scene not in missing:
+            click.echo(f"{scene} is there already (--force downloads it anew)")
+    if not missing:
+        return
+    orders = fetching.orders(missing, known, root, wanted)
+    click.echo(_orders_text(orders, known))
+    fetching.check_room(orders, root)
+    _confirm(root, yes)
+    registry = discover(plugins)
+    try:
+        with Transfer() as transfer:
+            for order in orders:
+                for scene in fetching.get(order, root, registry, transfer, force=force):
+                    transfer.say(f"{root / scene}: effbench scenes show {scene}")
+    except KeyboardInterrupt:
+        click.echo("\nstopped: the same command goes on where it was", err=True)
+        sys.exit(INTERRUPTED)
+
+
+def _offer(known: Catalogue, root: Path | None) -> str:
+    """Return the scenes that can be had, a line each."""
+    from effbench.datasets import placing, sizes
+
+    lines = [f"{'scene':<26} {'archive':<14} {'from':<24} licence"]
+    for scene in known.scenes:
+        first = known.choices(scene)[0]
+        there = "  [there]" if root and placing.is_there(root, scene) else ""
+        size = sizes.text(first.size)
+        lines.append(f"{scene:<26} {size:<14} {first.host:<24} {known.licence(scene)}{there}")
+    return "\n".join(lines)
+
+
+def _orders_text(orders: list[Order], known: Catalogue) -> str:
+    """Return what is to be downloaded, and under which licences."""
+    from effbench.datasets import sizes
+
+    lines = []
+    for order in orders:
+        archive = order.archives[0]
+        sure = "checksum published" if archive.sha256 else "checksum not published"
+        here = f", {sizes.text(order.there)} of it here already" if order.there else ""
+        lines.append(f"{archive.url}: {sizes.text(order.size)}{here}; {sure}")
+        lines += [f"  {scene:<26} licence: {known.licence(scene)}" for scene in order.scenes]
+    return "\n".join(lines)
+
+
+def _confirm(root: Path, yes: bool) -> None:
+    """Ask whether to go on; end the command where the answer is no."""
+    from effbench.datasets import sizes
+
+    question = f"Download into {root} ({sizes.text(sizes.free(root))} free)?"
+    try:
+        if yes or click.confirm(question):
+            return
+    except click.Abort:  # nobody is there to answer
+        click.echo()
+    click.echo("nothing was downloaded; --yes answers beforehand", err=True)
+    sys.exit(1)

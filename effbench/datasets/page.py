@@ -86,7 +86,8 @@ def render(scene: Scene, found: Facts, points: NDArray[np.float64]) -> str:
 def _inside(points: NDArray[np.float64], box: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return points that lie in a box, at most MOST_POINTS of them, evenly picked."""
     kept = points[((points >= box[0]) & (points <= box[1])).all(1)]
-    return kept[evenly_spaced(len(kept), MOST_POINTS)]
+    some: NDArray[np.float64] = kept[evenly_spaced(len(kept), MOST_POINTS)]
+    return some
 
 
 def _cameras(views: Views, depth: float) -> dict[str, Any]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from effbench.cli.app import main
+from effbench.datasets import catalogue
 from tests.datasets import made
+from tests.datasets.server import Server, serving
 
 
-def scenes(root: Path, *arguments: str) -> Result:
-    return CliRunner().invoke(main, ["scenes", *arguments, "--scenes-root", str(root)])
+def scenes(root: Path, *arguments: str, answer: str | None = None) -> Result:
+    command = ["scenes", *arguments, "--scenes-root", str(root)]
+    return CliRunner().invoke(main, command, input=answer)
 
 
 class TestVerify:
@@ -80,3 +85,66 @@ class TestShow:
         assert "<h1>ngp/mine</h1>" in page.read_text(encoding="utf-8")
         result = scenes(tmp_path, "show", "ngp/mine", "--out", str(tmp_path / "mine.png"))
         assert (result.exit_code, "ends in .html" in result.output) == (2, True)
+
+
+class TestGet:
+    @pytest.fixture
+    def server(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+        """A server, and a catalogue of what it has in place of the one that is shipped."""
+        with serving() as served:
+            served.files["/all.zip"] = made.packed()
+            path = tmp_path / "catalogue.toml"
+            path.write_text(
+                f'[[archive]]\nurl = "{served.url}/all.zip"\n[archive.scenes]\n'
+                '"colmap/one" = "set/one"\n"nerf_synthetic/two" = "set/two"\n'
+                '[licence]\n"colmap/one" = "CC BY"\n'
+            )
+            monkeypatch.setattr(catalogue, "FILE", path)
+            yield served
+
+    def test_size_and_licence_come_before_the_question(
+        self, server: Server, tmp_path: Path
+    ) -> None:
+        result = scenes(tmp_path, "get", "colmap/one", answer="n\n")
+        assert result.exit_code == 1
+        size = f"{len(server.files['/all.zip']) / 1e3:.1f} kB"
+        assert f"/all.zip: {size}; checksum not published" in result.output
+        assert "colmap/one                 licence: CC BY" in result.output
+        assert "nothing was downloaded; --yes answers beforehand" in result.output
+        assert not server.requests
+        assert scenes(tmp_path, "get", "colmap/one").exit_code == 1  # nobody answers
+
+    def test_a_scene_is_there_afterwards_and_is_not_downloaded_twice(
+        self, server: Server, tmp_path: Path
+    ) -> None:
+        result = scenes(tmp_path, "get", "colmap/one", answer="y\n")
+        assert result.exit_code == 0, result.output
+        assert f"{tmp_path / 'colmap/one'}: effbench scenes show colmap/one" in result.output
+        listed = CliRunner().invoke(main, ["list", "scenes", "--scenes-root", str(tmp_path)])
+        assert "  colmap/one" in listed.output
+        assert scenes(tmp_path, "show", "colmap/one").exit_code == 0
+        assert scenes(tmp_path, "verify").output.startswith("fits     colmap/one")
+
+        again = scenes(tmp_path, "get", "colmap/one")
+        assert again.exit_code == 0
+        assert "is there already (--force downloads it anew)" in again.output
+        assert len(server.requests) == 1
+
+    def test_a_family_is_all_its_scenes(self, server: Server, tmp_path: Path) -> None:
+        assert scenes(tmp_path, "get", "nerf_synthetic", "--yes").exit_code == 0
+        assert (tmp_path / "nerf_synthetic" / "two" / "train" / "r_0.png").is_file()
+
+    def test_without_names_it_lists_what_can_be_had(self, server: Server, tmp_path: Path) -> None:
+        made.colmap(tmp_path / "colmap" / "one")
+        lines = scenes(tmp_path, "get").output.splitlines()
+        assert [line.split()[0] for line in lines] == ["scene", "colmap/one", "nerf_synthetic/two"]
+        assert lines[1].endswith("CC BY  [there]")
+
+    def test_mistakes_are_answered(self, server: Server, tmp_path: Path) -> None:
+        result = scenes(tmp_path, "get", "colmap/onee")
+        assert (result.exit_code, "did you mean colmap/one?" in result.output) == (2, True)
+        result = CliRunner(env={"EFFBENCH_SCENES": ""}).invoke(main, ["scenes", "get", "colmap"])
+        assert (result.exit_code, "set EFFBENCH_SCENES" in result.output) == (2, True)
+        del server.files["/all.zip"]
+        result = scenes(tmp_path, "get", "colmap/one", "--yes")
+        assert (result.exit_code, "answers 404 Not Found" in result.output) == (2, True)

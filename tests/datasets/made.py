@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +75,18 @@ def blender(folder: Path) -> Path:
         content = {"camera_angle_x": math.pi / 4, "frames": frames}
         (folder / f"transforms_{split}.json").write_text(json.dumps(content))
     return folder
+
+
+def packed() -> bytes:
+    """Return a zip with a capture in set/one and a scene in Blender's format in set/two."""
+    stream = io.BytesIO()
+    with tempfile.TemporaryDirectory() as name, zipfile.ZipFile(stream, "w") as archive:
+        folder = Path(name)
+        colmap(folder / "set" / "one")
+        blender(folder / "set" / "two")
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, path.relative_to(folder))
+    return stream.getvalue()
 
 
 def camera_to_world(view: View) -> Any:
