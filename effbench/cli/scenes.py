@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from effbench.cli.options import (
+    ANY_PATH,
     FILE,
     INTERRUPTED,
+    SCENES_VARIABLE,
     SOME_FAILED,
     discover,
     plugins_option,
@@ -20,6 +24,7 @@ from effbench.cli.options import (
 
 if TYPE_CHECKING:
     from effbench.datasets.catalogue import Catalogue
+    from effbench.datasets.facts import Facts
     from effbench.datasets.fetching import Order
     from effbench.planning.registry import Registry
     from effbench.scene import SceneRef
@@ -32,6 +37,7 @@ def scenes() -> None:
     \b
     Examples:
       effbench scenes get nerf_synthetic/lego
+      effbench scenes import ~/photos/desk --name desk
       effbench scenes show nerf_synthetic/lego --out lego.html
       effbench scenes verify
     """
@@ -278,3 +284,82 @@ def _confirm(root: Path, yes: bool) -> None:
         click.echo()
     click.echo("nothing was downloaded; --yes answers beforehand", err=True)
     sys.exit(1)
+
+
+@scenes.command("import")
+@click.argument("source", type=ANY_PATH, metavar="PATH")
+@click.option("--name", help="Name of the scene.  [default: that of PATH]")
+@click.option(
+    "--family",
+    type=click.Choice(["nerf_synthetic", "colmap", "ngp", "llff"]),
+    help="Layout of PATH, where it has several.",
+)
+@click.option("--link", is_flag=True, help="Link to PATH in place of a copy.")
+@click.option("--force", is_flag=True, help="Replace a scene of that name.")
+@click.option(
+    "--matcher",
+    type=click.Choice(["auto", "exhaustive", "sequential"]),
+    default="auto",
+    show_default=True,
+    help="Of photographs, which COLMAP compares: every two, or neighbours (frames of a video).",
+)
+@plugins_option
+@scenes_option
+def import_(
+    source: Path,
+    name: str | None,
+    family: str | None,
+    link: bool,
+    force: bool,
+    matcher: Any,
+    plugins: tuple[Path, ...],
+    scenes_root: Path | None,
+) -> None:
+    """Put a scene of your own into the folder of scenes, once it can be loaded.
+
+    PATH is a folder with COLMAP's model (images and sparse), a transforms.json of instant-ngp or
+    nerfstudio, transforms_train.json and transforms_test.json of Blender, or a poses_bounds.npy of
+    LLFF; or of photographs alone, to which COLMAP, where it is installed, finds the poses.
+
+    \b
+    Examples:
+      effbench scenes import ~/captures/desk --name desk
+      effbench scenes import ~/photos/garden --name garden --matcher sequential
+      effbench scenes import /data/big --name big --link
+      effbench scenes import walk.mp4          # says how to make frames of it
+    """
+    from effbench.cli.transfer import Transfer
+    from effbench.datasets import facts as describe
+    from effbench.datasets import importing
+    from effbench.errors import ConfigError
+    from effbench.scene.readers import SET_ROOT
+
+    root = _root(scenes_root)
+    if root is None:
+        raise ConfigError(f"no folder of scenes is known: {SET_ROOT}")
+    called = name if name is not None else source.resolve().name
+    wanted = importing.Wanted(source, called, family, link, force, matcher)
+    try:
+        with Transfer() as transfer:
+            found = importing.import_scene(wanted, root, discover(plugins), transfer)
+    except KeyboardInterrupt:
+        click.echo("\nstopped: nothing was put in place", err=True)
+        sys.exit(INTERRUPTED)
+    click.echo(describe.as_text(found))
+    click.echo(_next(found, root))
+
+
+def _next(found: Facts, root: Path) -> str:
+    """Return the commands that come next."""
+    given = os.environ.get(SCENES_VARIABLE, "")
+    known = bool(given) and Path(given).expanduser().resolve() == root
+    where = "" if known else f" --scenes-root {shlex.quote(str(root))}"
+    factor = found["parameters"].get("downscale", 1)
+    smaller = f" --downscale {factor}" if factor > 1 else ""
+    name = found["scene"]
+    page = f"{name.rpartition('/')[2]}.html"
+    return (
+        "\nnext:\n"
+        f"  effbench scenes show {name}{smaller} --out {page}{where}\n"
+        f"  effbench run --method instant-ngp --scene {name}{smaller} --budget 60s{where}"
+    )

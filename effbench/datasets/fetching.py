@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from effbench.datasets import checksums, download, placing, sizes, unpacking
 from effbench.datasets.catalogue import Archive, Catalogue
+from effbench.datasets.progress import Progress
 from effbench.errors import SceneError
 from effbench.scene import SceneRef
 
@@ -18,16 +19,6 @@ if TYPE_CHECKING:
     from effbench.planning.registry import Registry
 
 FOLDER = ".downloads"  # below the root of scenes: no family has such a name
-
-
-class Progress(Protocol):
-    """Who is told how far things are."""
-
-    def say(self, text: str) -> None:
-        """Tell something in words."""
-
-    def step(self, what: str, done: int, total: int | None) -> None:
-        """Tell how many bytes of something are done."""
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,8 @@ def test_python_m_effbench_is_the_command() -> None:
 COMMANDS = [
     *([], ["list"], ["run"], ["leaderboard"], ["paper"], ["doctor"], ["export"], ["profile"]),
     *(["plot"], ["report"], ["check"], ["baseline"], ["merge"], ["export-results"]),
-    *(["scenes"], ["scenes", "get"], ["scenes", "show"], ["scenes", "verify"]),
+    *(["scenes"], ["scenes", "get"], ["scenes", "import"], ["scenes", "show"]),
+    ["scenes", "verify"],
 ]
 
 

@@ -148,3 +148,32 @@ class TestGet:
         del server.files["/all.zip"]
         result = scenes(tmp_path, "get", "colmap/one", "--yes")
         assert (result.exit_code, "answers 404 Not Found" in result.output) == (2, True)
+
+
+class TestImport:
+    def test_it_ends_with_what_the_scene_is_and_what_comes_next(self, tmp_path: Path) -> None:
+        source = made.colmap(tmp_path / "my desk")
+        root = tmp_path / "scenes"
+        result = scenes(root, "import", str(source), "--name", "desk")
+        assert result.exit_code == 0, result.output
+        assert "  train        17 views, 64×48, RGB" in result.output
+        command = "effbench run --method instant-ngp --scene colmap/desk --budget 60s"
+        assert f"{command} --scenes-root {root}" in result.output
+        again = scenes(root, "import", str(source), "--name", "desk")
+        assert (again.exit_code, "is there already" in again.output) == (2, True)
+
+    def test_a_variable_need_not_be_repeated(self, tmp_path: Path) -> None:
+        source = made.ngp(tmp_path / "fox")
+        runner = CliRunner(env={"EFFBENCH_SCENES": str(tmp_path / "scenes")})
+        result = runner.invoke(main, ["scenes", "import", str(source), "--link"])
+        assert result.output.endswith("--scene ngp/fox --budget 60s\n")
+
+    def test_mistakes_are_answered(self, tmp_path: Path) -> None:
+        source = made.colmap(tmp_path / "my desk")
+        for arguments, wrong in (
+            ([str(source)], "--name 'my desk': write letters"),
+            ([str(tmp_path / "nowhere")], "there is no such file or folder"),
+            ([str(source), "--name", "x", "--family", "llff"], "has no poses_bounds.npy"),
+        ):
+            result = scenes(tmp_path / "scenes", "import", *arguments)
+            assert (result.exit_code, wrong in result.output) == (2, True), result.output

@@ -15,21 +15,9 @@ from effbench.errors import SceneError
 from effbench.planning.registry import discover
 from tests.datasets import made
 from tests.datasets.server import Server, serving
+from tests.datasets.silent import Silent
 
 SCENES = {"colmap/one": "set/one", "nerf_synthetic/two": "set/two"}
-
-
-class Silent:
-    """Progress that is kept for looking at."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def step(self, what: str, done: int, total: int | None) -> None:
-        assert total is None or done <= total
 
 
 @pytest.fixture(scope="module")
