@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 Report = Callable[[int, int | None], None]  # bytes done, bytes in all where the server says it
 
 TIMEOUT_S = (20, 60)  # to connect; between two packets
-_ATTEMPTS = 5  # in a row that bring nothing
+_ATTEMPTS = 5  # in a row that bring nothing more
+_FIRST_ATTEMPTS = 3  # of a file of which nothing has ever come
 _MOST_ATTEMPTS = 100
 _CHUNK = 1 << 16  # bytes; what of one had come when a line was cut is asked for again
 _BUSY = (408, 425, 429, 500, 502, 503, 504)  # statuses that a later attempt may not meet
@@ -125,9 +126,12 @@ class _Resuming:
             except requests.RequestException as error:
                 reason = _words(error)
             idle = 0 if self._there() > before else idle + 1
-            if idle >= _ATTEMPTS:
+            if idle >= (_ATTEMPTS if self._there() else _FIRST_ATTEMPTS):
                 break
             self.wait(min(2**idle, 30))
+        if not self._there():
+            other = "try again later, or another server with --from"
+            raise Refused(str(fail(url, f"did not come ({reason})", other)))
         wrong = f"did not come whole ({reason}); {sizes.text(self._there())} are in {self.part}"
         raise fail(url, wrong, _AGAIN)
 

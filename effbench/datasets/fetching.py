@@ -112,6 +112,8 @@ def _downloaded(order: Order, root: Path, progress: Progress) -> tuple[Archive, 
         if refused:
             progress.say(f"{refused}\ntrying {archive.host}")
         path = _path(root, archive)
+        if not path.exists():
+            progress.say(f"downloading {archive.url}")
         known = archive.sha256 or checksums.of_download(root, archive.url)
         try:
             download.fetch(archive.url, path, known, partial(progress.step, archive.file))

@@ -112,8 +112,8 @@ def test_a_file_that_is_not_there_is_refused_at_once(server: Server, tmp_path: P
     assert len(server.requests) == 1
 
 
-def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SceneError, match=r"127\.0\.0\.1:9/a\.zip: did not come whole"):
+def test_a_server_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(download.Refused, match=r"127\.0\.0\.1:9/a\.zip: did not come \(no conn"):
         fetch(Server("http://127.0.0.1:9"), tmp_path)
 
 

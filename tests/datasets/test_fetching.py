@@ -96,7 +96,7 @@ def test_what_is_no_archive_is_not_remembered(server: Server, tmp_path: Path) ->
 def test_the_next_server_is_tried_where_one_has_nothing(server: Server, tmp_path: Path) -> None:
     gone = Archive(f"{server.url}/gone.zip", SCENES)
     progress = get(tmp_path, catalogue(server, None, gone), "colmap/one")
-    assert "answers 404 Not Found" in progress.said[0]
+    assert "answers 404 Not Found" in progress.said[1]
     assert (tmp_path / "colmap" / "one").is_dir()
     with pytest.raises(SceneError, match="answers 404 Not Found"):
         get(tmp_path, catalogue(server, None, gone), "colmap/one", wanted="gone")
