@@ -46,8 +46,8 @@ def import_scene(wanted: Wanted, root: Path, registry: Registry, progress: Progr
     Large images are loaded reduced: the parameters in what is returned say by how much. Raises
     ConfigError or SceneError; nothing has then changed below the root.
     """
-    _check_name(wanted.name)
     layout = layouts.chosen(wanted.source, wanted.family)
+    _check_name(wanted.name)
     family = layout.family if layout else "colmap"
     scene = f"{family}/{wanted.name}"
     _check_place(root, scene, wanted)

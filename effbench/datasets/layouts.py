@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from effbench.errors import ConfigError, SceneError
+from effbench.files import slug
 from effbench.scene import poses_bounds, transforms
 from effbench.scene.captures import SUFFIXES
 from effbench.scene.readers import fail
@@ -98,7 +99,7 @@ def _no_folder(path: Path) -> SceneError | ConfigError:
         f"{path} is a video, and a scene is made of its frames. Two for each second:\n"
         f"  mkdir {folder}\n"
         f"  ffmpeg -i {video} -vf fps=2 -q:v 2 {folder}/%04d.jpg\n"
-        f"  effbench scenes import {folder} --name {shlex.quote(path.stem)}"
+        f"  effbench scenes import {folder} --name {slug(path.stem)}"
     )
 
 

@@ -170,9 +170,11 @@ class TestImport:
 
     def test_mistakes_are_answered(self, tmp_path: Path) -> None:
         source = made.colmap(tmp_path / "my desk")
+        (tmp_path / "my walk.mp4").touch()
         for arguments, wrong in (
             ([str(source)], "--name 'my desk': write letters"),
             ([str(tmp_path / "nowhere")], "there is no such file or folder"),
+            ([str(tmp_path / "my walk.mp4")], f"'{tmp_path}/my walk-frames' --name my-walk"),
             ([str(source), "--name", "x", "--family", "llff"], "has no poses_bounds.npy"),
         ):
             result = scenes(tmp_path / "scenes", "import", *arguments)
