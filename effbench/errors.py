@@ -31,8 +31,12 @@ class Diverged(EffbenchError):
 
 
 def unknown(kind: str, name: str, valid: Iterable[str]) -> ConfigError:
-    """Return the error for a mistyped `name`, naming the nearest valid ones first."""
+    """Return the error for a mistyped `name`, naming the nearest valid ones first: those that are
+    near as a whole, and those of which it is nearly the part behind the last `/`."""
     names = sorted(valid)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    ends = {each.rpartition("/")[2] for each in names if "/" in each}
+    near = difflib.get_close_matches(name, ends, n=3, cutoff=0.75)
+    close = [each for end in near for each in names if each.rpartition("/")[2] == end][:3]
+    close = close or difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     return ConfigError(f"unknown {kind} '{name}': {hint}(valid: {', '.join(names) or 'none'})")

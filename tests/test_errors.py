@@ -22,6 +22,12 @@ def test_several_near_names_are_all_offered_nearest_first() -> None:
     assert "did you mean w_in or w_inn?" in message
 
 
+def test_a_name_without_its_family_is_recognised() -> None:
+    valid = ["llff/room", "mipnerf360/room", "nerf_synthetic/lego"]
+    assert "did you mean nerf_synthetic/lego?" in str(unknown("scene", "lego", valid))
+    assert "did you mean llff/room or mipnerf360/room?" in str(unknown("scene", "rom", valid))
+
+
 def test_nothing_near_means_no_guess() -> None:
     assert str(unknown("suite", "xyz", ["pruning"])) == "unknown suite 'xyz': (valid: pruning)"
 

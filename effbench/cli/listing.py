@@ -167,6 +167,9 @@ def _scenes_text(rows: Sequence[Row]) -> str:
             lines += ["", f"{family}: parameters", *_parameter_lines(row)]
         state = "" if row["available"] else f"  [not available: {row['reason']}]"
         lines.append(f"  {row['name']:<32} {row['description']}{state}")
+    if not all(row["available"] for row in rows):
+        lines += ["", "'effbench scenes get NAME' downloads a published scene, 'effbench scenes"]
+        lines[-1] += " import PATH' takes one of your own."
     return "\n".join(lines[1:])
 
 

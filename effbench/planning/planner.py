@@ -214,26 +214,41 @@ def _rows(
 def _scenes(
     request: Request, suite: Suite, registry: Registry, root: Path | None
 ) -> list[SceneRef]:
-    """Return the scenes with their non-default parameters. Raises ConfigError or SceneError."""
+    return [
+        scene
+        for name in _named(request.scenes or suite.scenes, registry, root)
+        for scene in scene_refs(
+            name, request.settings, registry, root, request.downscale, request.split
+        )
+    ]
+
+
+def scene_refs(
+    name: str,
+    settings: Sequence[Setting],
+    registry: Registry,
+    root: Path | None,
+    downscale: int | None = None,
+    split: str = "test",
+) -> list[SceneRef]:
+    """Return a scene with its non-default parameters, once for each combination of what the
+    settings of its family say. Raises ConfigError or SceneError."""
+    family = name.partition("/")[0]
+    if family not in registry.scenes:
+        raise unknown("scene", name, scene_names(registry, root))
+    source = registry.source(family)
+    _check_scene(name, registry, root)
+    axes: dict[str, Any] = {s.key: s.values for s in settings if s.owner == family}
+    if downscale is not None:
+        axes["downscale"] = [downscale]
+    if split != "test":
+        if "split" not in {f.name for f in fields(source.Config)}:
+            raise ConfigError(f"scene '{name}' has no split '{split}': use --split test")
+        axes["split"] = [split]
     found = []
-    for name in _named(request.scenes or suite.scenes, registry, root):
-        family = name.partition("/")[0]
-        if family not in registry.scenes:
-            raise unknown("scene", name, scene_names(registry, root))
-        source = registry.source(family)
-        _check_scene(name, registry, root)
-        axes: dict[str, Any] = {s.key: s.values for s in request.settings if s.owner == family}
-        if request.downscale is not None:
-            axes["downscale"] = [request.downscale]
-        if request.split != "test":
-            if "split" not in {f.name for f in fields(source.Config)}:
-                raise ConfigError(
-                    f"scene '{name}' has no split '{request.split}': use --split test"
-                )
-            axes["split"] = [request.split]
-        for params in config.grid(axes):
-            resolved = config.build(source.Config, params, f"scene family {family}")
-            found.append(SceneRef(name, config.changes(resolved, source.Config())))
+    for params in config.grid(axes):
+        resolved = config.build(source.Config, params, f"scene family {family}")
+        found.append(SceneRef(name, config.changes(resolved, source.Config())))
     return found
 
 
@@ -249,7 +264,7 @@ def _named(given: Sequence[str], registry: Registry, root: Path | None) -> list[
     if not names:
         raise SceneError(
             f"no scene is present that fits {' or '.join(given)}: see 'effbench list scenes' for "
-            "why, and set EFFBENCH_SCENES or pass --scenes-root"
+            "why, set EFFBENCH_SCENES or pass --scenes-root, or get one by 'effbench scenes get'"
         )
     return list(names)
 
@@ -270,7 +285,10 @@ def _check_scene(name: str, registry: Registry, root: Path | None) -> None:
     if short not in entries:
         raise unknown("scene", name, scene_names(registry, root))
     if not entries[short].available:
-        raise SceneError(f"scene '{name}' is not available: {entries[short].reason}")
+        raise SceneError(
+            f"scene '{name}' is not available: {entries[short].reason}. 'effbench scenes get {name}' "
+            "downloads it, if it is a published one"
+        )
 
 
 def scene_names(registry: Registry, root: Path | None) -> list[str]:

@@ -41,6 +41,8 @@ def effbench_(*arguments: str) -> Result:
         ["profile", "--help"],
         ["plot", "--help"],
         ["report", "--help"],
+        ["scenes", "--help"],
+        ["scenes", "show", "--help"],
     ],
 )
 def test_help_and_listings_do_not_import_torch(arguments: list[str]) -> None:
@@ -65,6 +67,8 @@ def test_python_m_effbench_is_the_command() -> None:
 COMMANDS = [
     *([], ["list"], ["run"], ["leaderboard"], ["paper"], ["doctor"], ["export"], ["profile"]),
     *(["plot"], ["report"], ["check"], ["baseline"], ["merge"], ["export-results"]),
+    *(["scenes"], ["scenes", "get"], ["scenes", "import"], ["scenes", "show"]),
+    ["scenes", "verify"],
 ]
 
 

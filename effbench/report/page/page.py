@@ -7,13 +7,9 @@ script and Plotly's are the only ones that it lets run: a policy in its head has
 from __future__ import annotations
 
 import base64
-import gzip
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +21,7 @@ from effbench import files
 from effbench.errors import RecordError
 from effbench.records import results, tables
 from effbench.records.results import Results
+from effbench.report import offline
 from effbench.report.page import data as report_data
 from effbench.report.page import images as report_images
 from effbench.report.page import maps as report_maps
@@ -77,13 +74,13 @@ def render(
     choices = table.choices(board)
     data = report_data.payload(found, board, results.curves(found))
     data["choices"] = board[list(choices)].astype(str).to_dict("records")
-    plotly, source = _plotly()
-    room = LIMIT_BYTES - len(embed(data)) - len(plotly) - _ROW_BYTES * len(board)
+    plotly, source = offline.plotly()
+    room = LIMIT_BYTES - len(offline.embed(data)) - len(plotly) - _ROW_BYTES * len(board)
     limit = max(0, min(_IMAGE_BYTES, room))
     images = report_images.collect(found, views, limit)
     report_maps.add(images, limit)
     data["images"] = images.scenes
-    script = _script()
+    script = offline.script(FOLDER, SCRIPTS)
     return _template().render(
         heading=heading or ", ".join(sorted(set(board["suite"]))) or "no records",
         version=effbench.__version__,
@@ -99,20 +96,12 @@ def render(
         **_provenance(found, data),
         failures=[cell for cell in found.records if cell.status != "ok"],
         problems=[str(problem) for problem in found.problems],
-        data=embed(data),
-        style=(FOLDER / "style.css").read_text(encoding="utf-8"),
+        data=offline.embed(data),
+        style=offline.STYLE.read_text(encoding="utf-8"),
         script=script,
         plotly=plotly,
-        hashes=[_hash(script), _hash(source)],
+        hashes=[offline.policy_hash(script), offline.policy_hash(source)],
     )
-
-
-def embed(value: Any) -> str:
-    """Return JSON that can stand inside a <script> element: no text can end it."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
 
 
 def _about(found: Results, board: pd.DataFrame) -> list[tuple[str, str]]:
@@ -161,27 +150,6 @@ def _commands(found: Results) -> list[str]:
     given = (cell.provenance.get("command") for cell in found.records)
     lines = [" ".join(map(str, words)) if isinstance(words, list) else words for words in given]
     return list(dict.fromkeys(str(line) for line in lines if line))
-
-
-def _script() -> str:
-    """Return the page's own script."""
-    parts = [(FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS]
-    return '(() => {\n"use strict";\n' + "\n".join(parts) + "})();"
-
-
-@cache
-def _plotly() -> tuple[str, str]:
-    """Return Plotly's script, compressed and in base64, and as it is."""
-    from plotly.offline import get_plotlyjs  # a second to import
-
-    source: str = get_plotlyjs()
-    packed = gzip.compress(source.encode(), 9, mtime=0)
-    return base64.b64encode(packed).decode("ascii"), source
-
-
-def _hash(script: str) -> str:
-    """Return how a content security policy names a script."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 
 def _template() -> Template:

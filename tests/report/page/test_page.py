@@ -18,6 +18,7 @@ from PIL import Image
 
 from effbench.errors import ConfigError, RecordError
 from effbench.records import record, results, tables
+from effbench.report import offline
 from effbench.report.page import data as report_data
 from effbench.report.page import images as report_images
 from effbench.report.page import page as report
@@ -88,7 +89,7 @@ def test_only_the_pages_own_scripts_may_run(page: Page) -> None:
     assert policy is not None
     assert policy.startswith("default-src 'none';")
     scripts = policy.split("script-src")[1].split()
-    assert scripts[0] == f"'{report._hash(page.texts['script'])}'"
+    assert scripts[0] == f"'{offline.policy_hash(page.texts['script'])}'"
     assert len(scripts) == 2  # and Plotly's
     assert not [a for _, a in page.tags if any(name.startswith("on") for name in a)]
 
@@ -182,7 +183,7 @@ def test_names_are_text_wherever_they_stand(tmp_path: Path) -> None:
 
 
 def test_embedded_json_cannot_end_its_element() -> None:
-    text = report.embed({"a": "</script><!--\u2028 & é"})
+    text = offline.embed({"a": "</script><!--\u2028 & é"})
     assert not set("<>&\u2028") & set(text)
     assert json.loads(text) == {"a": "</script><!--\u2028 & é"}
 

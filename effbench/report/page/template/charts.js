@@ -77,13 +77,6 @@ function startCharts() {
 
 const qualities = ["psnr", "ssim", "lpips_vgg", "lpips_alex", "flip"];
 
-// Returns the text of a gzip file in base64.
-async function unpack(base64) {
-  const bytes = Uint8Array.from(atob(base64.trim()), (sign) => sign.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Response(stream).text();
-}
-
 function drawCurves(group, shown) {
   const x = find("curve-x").value;
   const own = data.curves.filter((curve) => curve.group === group && shown[curve.entry]);

@@ -1,15 +1,4 @@
-// What the parts of the page share: its data, making elements, the theme, tooltips.
-
-const data = JSON.parse(document.getElementById("data").textContent);
-const find = (id) => document.getElementById(id);
-
-// Returns a new element. Texts are set as text, never as HTML: a name can hold anything.
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
+// What the parts of the page share: lists of choices, tables, tooltips.
 
 function fillSelect(select, labels, chosen = 0) {
   select.replaceChildren(...labels.map((label, i) => new Option(label, String(i), false, i === chosen)));
@@ -24,30 +13,6 @@ function makeTable(headings, rows) {
   return make("table", { class: "plain" },
     make("thead", {}, line("th", headings)), make("tbody", {}, ...rows.map((row) => line("td", row))));
 }
-
-// The theme: the system's until someone chooses; listeners are told when colours change.
-const theme = (() => {
-  const names = ["auto", "light", "dark"];
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const listeners = [];
-  let chosen = "auto";
-  try { chosen = localStorage.getItem("effbench-theme") || "auto"; } catch { /* not kept on disk */ }
-  if (!names.includes(chosen)) chosen = "auto";
-  const isDark = () => chosen === "dark" || (chosen === "auto" && dark.matches);
-  function show() {
-    document.documentElement.dataset.theme = isDark() ? "dark" : "light";
-    find("theme").textContent = `Theme: ${chosen}`;
-    for (const listener of listeners) listener();
-  }
-  find("theme").addEventListener("click", () => {
-    chosen = names[(names.indexOf(chosen) + 1) % names.length];
-    try { localStorage.setItem("effbench-theme", chosen); } catch { /* not kept on disk */ }
-    show();
-  });
-  dark.addEventListener("change", show);
-  show();
-  return { isDark, onChange: (listener) => listeners.push(listener) };
-})();
 
 // One tooltip for all elements with data-how, below the element that is pointed at or in focus.
 (() => {

@@ -1,0 +1,1 @@
+"""Scenes on the user's disk: downloaded, imported, described, checked. Never imports torch."""
