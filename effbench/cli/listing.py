@@ -158,6 +158,12 @@ def _parameter_lines(row: Row) -> list[str]:
     return lines
 
 
+_HOW_TO_GET = (
+    "'effbench scenes get NAME' downloads a published scene, 'effbench scenes import PATH' takes one "
+    "of your own."
+)
+
+
 def _scenes_text(rows: Sequence[Row]) -> str:
     lines = []
     family = None
@@ -168,8 +174,7 @@ def _scenes_text(rows: Sequence[Row]) -> str:
         state = "" if row["available"] else f"  [not available: {row['reason']}]"
         lines.append(f"  {row['name']:<32} {row['description']}{state}")
     if not all(row["available"] for row in rows):
-        lines += ["", "'effbench scenes get NAME' downloads a published scene, 'effbench scenes"]
-        lines[-1] += " import PATH' takes one of your own."
+        lines += ["", _HOW_TO_GET]
     return "\n".join(lines[1:])
 
 

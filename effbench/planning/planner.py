@@ -285,10 +285,8 @@ def _check_scene(name: str, registry: Registry, root: Path | None) -> None:
     if short not in entries:
         raise unknown("scene", name, scene_names(registry, root))
     if not entries[short].available:
-        raise SceneError(
-            f"scene '{name}' is not available: {entries[short].reason}. 'effbench scenes get {name}' "
-            "downloads it, if it is a published one"
-        )
+        get = f"'effbench scenes get {name}' downloads it, if it is a published one"
+        raise SceneError(f"scene '{name}' is not available: {entries[short].reason}. {get}")
 
 
 def scene_names(registry: Registry, root: Path | None) -> list[str]:
