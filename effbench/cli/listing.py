@@ -159,8 +159,8 @@ def _parameter_lines(row: Row) -> list[str]:
 
 
 _HOW_TO_GET = (
-    "'effbench scenes get NAME' downloads a published scene, 'effbench scenes import PATH' takes one "
-    "of your own."
+    "'effbench scenes get NAME' downloads a published scene, 'effbench scenes import PATH' takes "
+    "one of your own."
 )
 
 
