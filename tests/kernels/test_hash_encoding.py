@@ -117,10 +117,13 @@ def test_sharing_a_level_among_threads_changes_nothing(
         grad = np.zeros((LAYOUT.rows, 2), np.float32)
         arrays = (LAYOUT.scales, LAYOUT.strides, LAYOUT.dense, LAYOUT.offsets, grad)
         order = np.arange(LAYOUT.levels)
-        cpu._backward(ray_points.numpy(), upstream.numpy(), *arrays, order, shares)
+        cpu._backward_in_shares(ray_points.numpy(), upstream.numpy(), *arrays, order, shares)
         return grad
 
     np.testing.assert_array_equal(gradient(shares), gradient(1))
+    whole = np.zeros((LAYOUT.rows, 2), np.float32)
+    cpu.backward(ray_points.numpy(), upstream.numpy(), LAYOUT, whole)
+    np.testing.assert_allclose(gradient(shares), whole, rtol=1e-4, atol=1e-4)
 
 
 def test_no_points_encode_to_no_features(table: torch.Tensor) -> None:

@@ -1,8 +1,9 @@
-"""Hash encoding of points in blocks: addresses and weights of 64 points first, then the entries.
+"""Hash encoding of points in blocks, and its gradient: addresses and weights of 64 points first,
+then the entries.
 
 The first part is arithmetic that the compiler vectorises, the second is loads that wait for memory;
-together, as `hash_encoding` has them, each point waits for its own. The block after the current one
-is addressed, and its entries asked for, before the current one's are read.
+together each point would wait for its own. The block after the current one is addressed, and its
+entries asked for, before the current one's are read.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ import numpy as np
 from numba import njit
 
 from effbench.kernels.cpu import SERIAL
-from effbench.kernels.cpu.hash_encoding import _P1, _P2
-from effbench.kernels.cpu.vectors import LANES, blend, prefetch
+from effbench.kernels.cpu.vectors import LANES, blend, prefetch, spread
 
 CORNERS = 8 * LANES
 _f32, _u32 = np.float32, np.uint32
+P1, P2 = _u32(2654435761), _u32(805459861)  # of the hash
 
 
 @njit(**SERIAL)
 def _address(px, py, pz, scale, stride, dense, mask, index, weights, start, stop):  # type: ignore[no-untyped-def]
     """Write the rows and weights of the 8 vertices around points start … stop, x fastest."""
     half, one, whole = _f32(0.5), _u32(1), _f32(1)
-    a1 = stride if dense else _P1
-    a2 = stride * stride if dense else _P2
+    a1 = stride if dense else P1
+    a2 = stride * stride if dense else P2
     for j in range(stop - start):
         i = start + j
         x, y, z = px[i] * scale + half, py[i] * scale + half, pz[i] * scale + half
@@ -62,37 +63,54 @@ def _address(px, py, pz, scale, stride, dense, mask, index, weights, start, stop
 
 
 @njit(**SERIAL)
+def _address_ahead(  # type: ignore[no-untyped-def]
+    px, py, pz, rows, scale, stride, dense, mask, index, weights, start, stop
+):
+    """Address a block, and ask for its entries where they may be far away."""
+    if dense:  # two calls, each compiled for a constant `dense`
+        _address(px, py, pz, scale, stride, True, mask, index, weights, start, stop)
+    else:
+        _address(px, py, pz, scale, stride, False, mask, index, weights, start, stop)
+        for corner in range(0, 8, 2):  # its neighbour in x is often in the same line
+            for j in range(stop - start):
+                prefetch(rows, np.int64(index[corner * LANES + j]))
+
+
+@njit(**SERIAL)
 def _encode_level(  # type: ignore[no-untyped-def]
     px, py, pz, rows, scale, stride, dense, mask, features, width, column, count, index, weights
 ):
     """rows: the level's entries, flat; index, weights: [2, 8·64], of this block and the next."""
-    first = min(count, LANES)
-    if dense:  # two calls, each compiled for a constant `dense`
-        _address(px, py, pz, scale, stride, True, mask, index[0], weights[0], 0, first)
-    else:
-        _address(px, py, pz, scale, stride, False, mask, index[0], weights[0], 0, first)
+    where = (px, py, pz, rows, scale, stride, dense, mask)
+    _address_ahead(*where, index[0], weights[0], 0, min(count, LANES))
     current = 0
     for start in range(0, count, LANES):
-        stop = min(count, start + LANES)
+        stop, other = min(count, start + LANES), 1 - current
         if stop < count:
-            end = min(count, stop + LANES)
-            other = 1 - current
-            ahead, ahead_weights = index[other], weights[other]
-            if dense:
-                _address(
-                    px, py, pz, scale, stride, True, mask, ahead, ahead_weights, stop, end
-                )  # fmt: skip
-            else:
-                _address(
-                    px, py, pz, scale, stride, False, mask, ahead, ahead_weights, stop, end
-                )  # fmt: skip
-                for corner in range(0, 8, 2):  # its neighbour in x is often in the same line
-                    for j in range(end - stop):
-                        prefetch(rows, np.int64(ahead[corner * LANES + j]))
+            _address_ahead(*where, index[other], weights[other], stop, min(count, stop + LANES))
         own, own_weights = index[current], weights[current]
         for j in range(stop - start):
             blend(rows, own, own_weights, j, features, (start + j) * width + column)
-        current = 1 - current
+        current = other
+
+
+@njit(**SERIAL)
+def add_gradient(  # type: ignore[no-untyped-def]
+    px, py, pz, rows, scale, stride, dense, mask, gradient, width, column, count, index, weights
+):
+    """Add the gradient of a level's features to `rows`, the level's entries, flat; gradient: flat,
+    `width` per point; otherwise as in `_encode_level`."""
+    where = (px, py, pz, rows, scale, stride, dense, mask)
+    _address_ahead(*where, index[0], weights[0], 0, min(count, LANES))
+    current = 0
+    for start in range(0, count, LANES):
+        stop, other = min(count, start + LANES), 1 - current
+        if stop < count:
+            _address_ahead(*where, index[other], weights[other], stop, min(count, stop + LANES))
+        own, own_weights = index[current], weights[current]
+        for j in range(stop - start):
+            spread(rows, own, own_weights, j, gradient, (start + j) * width + column)
+        current = other
 
 
 @njit(**SERIAL)

@@ -3,10 +3,9 @@
 A task encodes all of its points at one level before the next: the level's table then stays in the
 core's L2 cache, which is worth more than keeping the points there.
 
-The backward pass gives each level to one thread, so it needs no atomics and is deterministic; with
-more threads than levels the rows of a level are shared out as well. Samples of a ray are
-consecutive and often fall into one cell, so gradients are summed in registers until the cell
-changes.
+The backward pass gives each level to one thread, so it needs no atomics and is deterministic. With
+more threads than levels the rows of a level are shared out as well; then gradients are summed in
+registers until the cell changes, since samples of a ray are consecutive and often share one.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from effbench.kernels.cpu import PARALLEL, SERIAL
+from effbench.kernels.cpu.hash_blocks import CORNERS, P1, P2, add_gradient, encode
 from effbench.kernels.hash_layout import HashLayout
 
 _CHUNK = 32768  # most points per task
 _u32, _f32 = np.uint32, np.float32
-_P1, _P2 = _u32(2654435761), _u32(805459861)
 
 
 def forward(
@@ -33,14 +32,10 @@ def forward(
     """Write the encoding of [N, 3] `positions` into [N, 2·L] `features`."""
     tasks = numba.get_num_threads() * max(1, round(len(positions) / _CHUNK))
     _forward(
-        positions,
-        table,
-        layout.scales,
-        layout.strides,
-        layout.dense,
-        layout.offsets,
-        features,
-        max(1, -(-len(positions) // tasks)),
+        *np.ascontiguousarray(positions.T),
+        table.reshape(-1),
+        *(layout.scales, layout.strides, layout.dense, layout.offsets),
+        *(features.reshape(-1), layout.width, max(1, -(-len(positions) // tasks))),
     )
 
 
@@ -52,17 +47,14 @@ def backward(
 ) -> None:
     """Add the [N, 2·L] output `gradient` to the [S, 2] `table_grad`."""
     shares = -(-numba.get_num_threads() // layout.levels)
-    _backward(
-        positions,
-        gradient,
-        layout.scales,
-        layout.strides,
-        layout.dense,
-        layout.offsets,
-        table_grad,
-        _balanced_order(layout.levels),
-        shares,
-    )
+    levels = (layout.scales, layout.strides, layout.dense, layout.offsets)
+    order = _balanced_order(layout.levels)
+    if shares > 1:
+        _backward_in_shares(positions, gradient, *levels, table_grad, order, shares)
+        return
+    columns = np.ascontiguousarray(positions.T)
+    flat = gradient.reshape(-1)
+    _backward(*columns, flat, layout.width, *levels, table_grad.reshape(-1), order)
 
 
 def _balanced_order(levels: int) -> NDArray[np.int64]:
@@ -92,8 +84,8 @@ def _rows(cx, cy, cz, dense, stride, mask):  # type: ignore[no-untyped-def]
         y1, z1 = y0 + stride, z0 + stride * stride
         a, b, c, d, e = y0 + z0, y1 + z0, y0 + z1, y1 + z1, cx + one
         return cx + a, e + a, cx + b, e + b, cx + c, e + c, cx + d, e + d
-    y0, z0 = cy * _P1, cz * _P2
-    y1, z1 = y0 + _P1, z0 + _P2
+    y0, z0 = cy * P1, cz * P2
+    y1, z1 = y0 + P1, z0 + P2
     a, b, c, d, e = y0 ^ z0, y1 ^ z0, y0 ^ z1, y1 ^ z1, cx + one
     return (
         (cx ^ a) & mask,
@@ -115,44 +107,30 @@ def _weights(fx, fy, fz):  # type: ignore[no-untyped-def]
     return a * gx, a * fx, b * gx, b * fx, c * gx, c * fx, d * gx, d * fx
 
 
-@njit(**SERIAL)
-def _forward_level(positions, rows, scale, stride, dense, mask, features, column, start, stop):  # type: ignore[no-untyped-def]
-    for i in range(start, stop):
-        cx, cy, cz, fx, fy, fz = _cell(positions, i, scale)
-        i0, i1, i2, i3, i4, i5, i6, i7 = _rows(cx, cy, cz, dense, stride, mask)
-        w0, w1, w2, w3, w4, w5, w6, w7 = _weights(fx, fy, fz)
-        for f in range(2):
-            features[i, column + f] = (
-                w0 * rows[i0, f]
-                + w1 * rows[i1, f]
-                + w2 * rows[i2, f]
-                + w3 * rows[i3, f]
-                + w4 * rows[i4, f]
-                + w5 * rows[i5, f]
-                + w6 * rows[i6, f]
-                + w7 * rows[i7, f]
-            )
+@njit(**PARALLEL)
+def _forward(px, py, pz, table, scales, strides, dense, offsets, features, width, points):  # type: ignore[no-untyped-def]
+    count = len(px)
+    for task in prange((count + points - 1) // points):
+        start, stop = task * points, min(count, (task + 1) * points)
+        index = np.zeros((2, CORNERS), np.uint32)
+        weights = np.zeros((2, CORNERS), np.float32)
+        encode(
+            px[start:stop], py[start:stop], pz[start:stop], table, scales, strides, dense, offsets,
+            features[start * width : stop * width], width, stop - start, index, weights,
+        )  # fmt: skip
 
 
 @njit(**PARALLEL)
-def _forward(positions, table, scales, strides, dense, offsets, features, points):  # type: ignore[no-untyped-def]
-    count = len(positions)
-    for task in prange((count + points - 1) // points):
-        start, stop = task * points, min(count, (task + 1) * points)
-        for level in range(len(scales)):
-            rows = table[offsets[level] : offsets[level + 1]]
-            mask = _u32(len(rows) - 1)
-            # two calls, so that each is compiled with a constant `dense` and without the branch
-            if dense[level]:
-                _forward_level(
-                    positions, rows, scales[level], strides[level], True, mask, features,
-                    2 * level, start, stop,
-                )  # fmt: skip
-            else:
-                _forward_level(
-                    positions, rows, scales[level], strides[level], False, mask, features,
-                    2 * level, start, stop,
-                )  # fmt: skip
+def _backward(px, py, pz, gradient, width, scales, strides, dense, offsets, table_grad, order):  # type: ignore[no-untyped-def]
+    for task in prange(len(order)):
+        level = order[task]
+        rows = table_grad[2 * offsets[level] : 2 * offsets[level + 1]]
+        index = np.zeros((2, CORNERS), np.uint32)
+        weights = np.zeros((2, CORNERS), np.float32)
+        add_gradient(
+            px, py, pz, rows, scales[level], strides[level], dense[level],
+            _u32(len(rows) // 2 - 1), gradient, width, 2 * level, len(px), index, weights,
+        )  # fmt: skip
 
 
 @njit(inline="always")
@@ -209,7 +187,9 @@ def _backward_level(positions, gradient, scale, stride, dense, mask, rows, colum
 
 
 @njit(**PARALLEL)
-def _backward(positions, gradient, scales, strides, dense, offsets, table_grad, order, shares):  # type: ignore[no-untyped-def]
+def _backward_in_shares(  # type: ignore[no-untyped-def]
+    positions, gradient, scales, strides, dense, offsets, table_grad, order, shares
+):
     for task in prange(len(order) * shares):
         level, share = order[task // shares], task % shares
         rows = table_grad[offsets[level] : offsets[level + 1]]

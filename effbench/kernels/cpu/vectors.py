@@ -141,6 +141,29 @@ def blend(_, rows, index, weights, _lane, out, _at):  # type: ignore[no-untyped-
     return signature, generate
 
 
+@_intrinsic
+def spread(_, rows, index, weights, _lane, gradient, _at):  # type: ignore[no-untyped-def]
+    """Add to 8 pairs of `rows` what `blend` takes of them: spread(rows, index, weights, lane,
+    gradient, at) adds weights[c·64 + lane] · gradient[at + f] to rows[2·index[c·64 + lane] + f]."""
+    signature = types.void(rows, index, weights, types.int64, gradient, types.int64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        table, places, factors, source = (
+            _data(context, builder, signature.args[i], arguments[i]) for i in (0, 1, 2, 4)
+        )
+        given = _load(builder, source, arguments[5], 2)
+        for corner in range(8):
+            entry = builder.add(arguments[3], _number(corner * LANES))
+            row = builder.shl(builder.zext(_load(builder, places, entry), _INT64), _number(1))
+            factor = _everywhere(builder, _load(builder, factors, entry), 2)
+            product = builder.fmul(factor, given, flags=_FLAGS)
+            total = builder.fadd(_load(builder, table, row, 2), product, flags=_FLAGS)
+            _store(builder, total, table, row)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
 # exp(x) = 2^(x·log₂e): a whole power as exponent bits, and a polynomial for the rest in [−½, ½],
 # Taylor's series of 2^r up to r⁷, whose error of 10⁻⁸ is below float32's
 _LOG2_E = 1.4426950408889634
