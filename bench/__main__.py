@@ -95,7 +95,7 @@ def measure_iteration(arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def measure_rendering(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Time both ways of rendering after 300 steps."""
+    """Time both ways of rendering and of placing samples after 300 steps."""
     from bench import rendering
 
     method = instant_ngp()
@@ -108,7 +108,11 @@ def measure_rendering(arguments: argparse.Namespace) -> dict[str, Any]:
         ratio = milliseconds / found["ms"][rendering.WHOLE]
         print(f"{name:22}{milliseconds:9.1f} ms{ratio:8.2f}×")
     print(f"PSNR of the kernel's view: {found['psnr_difference']:+.4f} dB")
-    return found
+    placed = rendering.placing(method, arguments.rounds)
+    print(f"\nthe samples of a step, {method.ray_count:,} rays")
+    for name, milliseconds in placed.items():
+        print(f"{name:22}{milliseconds:9.1f} ms{milliseconds / placed[rendering.WHOLE]:8.2f}×")
+    return found | {"placing_ms": placed}
 
 
 def measure_gate(arguments: argparse.Namespace) -> dict[str, Any]:

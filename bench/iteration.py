@@ -22,8 +22,7 @@ def measure(method: RadianceFieldMethod, warmup: int, iterations: int) -> dict[s
     parts = Breakdown()
     sampler: Any = method.sampler
     parts.wrap(method.pixels, "sample", "rays")
-    parts.wrap(sampler, "_march", "march")
-    parts.wrap(sampler, "place", "compaction")
+    parts.wrap(sampler, "place", "samples worth training on")
     parts.wrap(sampler, "update", "occupancy")
     parts.wrap(method.field, "encode", "encode forward")
     parts.wrap(method.field, "density", "density network")

@@ -1,7 +1,10 @@
-"""Rendering of a view on a CPU: whole rays in one kernel, beside the parts one after the other."""
+"""Whole rays in one kernel on a CPU, beside the parts one after the other: rendering of a view, and
+placing of the samples that a step trains on."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -24,13 +27,34 @@ def compare(method: RadianceFieldMethod, view: int, rounds: int) -> dict[str, An
         return method.render(pose, scene.test.intrinsics)
 
     def by_parts() -> torch.Tensor:
-        field: Any = method.field
-        field.plain = lambda: None  # as a field of another kind
-        try:
+        with _field_of_another_kind(method):
             return render()
-        finally:
-            del field.plain
 
     times = alternate({WHOLE: render, PARTS: by_parts}, rounds)
     psnr = [quality.psnr(quality.quantise(image()), truth) for image in (render, by_parts)]
     return {"ms": times, "psnr_difference": psnr[0] - psnr[1]}
+
+
+def placing(method: RadianceFieldMethod, rounds: int) -> dict[str, float]:
+    """Return median milliseconds of placing a step's samples by either way."""
+    rays, _ = method.pixels.sample(method.ray_count, method.generator)
+
+    def place() -> None:
+        method.sampler.place(rays, method.field, method.generator)
+
+    def by_parts() -> None:
+        with _field_of_another_kind(method):
+            place()
+
+    return alternate({WHOLE: place, PARTS: by_parts}, rounds)
+
+
+@contextmanager
+def _field_of_another_kind(method: RadianceFieldMethod) -> Iterator[None]:
+    """Let the field be none that the kernels for whole rays know."""
+    field: Any = method.field
+    field.plain = lambda: None
+    try:
+        yield
+    finally:
+        del field.plain
