@@ -1,7 +1,7 @@
 """The Triton backend: interpreted, compiled without a GPU, and on a GPU where there is one.
 
 Triton reads TRITON_INTERPRET when it is imported, so each way has processes of its own; the checks
-themselves are in tests/gpu. Interpreted they are slow, and have a process per file.
+themselves are in tests/gpu. Interpreted they are slow, and several processes share them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("triton", reason="Triton cannot be imported here")
 
 CHECKS = Path(__file__).parents[1] / "gpu"
+_SHARES = 4
 COMPILATION = CHECKS / "check_compilation.py"
 
 
@@ -40,9 +41,9 @@ def checks() -> list[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("check", checks(), ids=lambda path: path.stem.removeprefix("check_"))
-def test_interpreted_kernels_equal_the_reference(check: Path) -> None:
-    run_checks([check], TRITON_INTERPRET="1")
+@pytest.mark.parametrize("share", range(_SHARES))
+def test_interpreted_kernels_equal_the_reference(share: int) -> None:
+    run_checks(checks()[share::_SHARES], TRITON_INTERPRET="1")
 
 
 @pytest.mark.slow
