@@ -89,6 +89,7 @@ def test_built_in_plugins_and_suites_are_listed(installed: Path, tmp_path: Path)
     assert "pruning" in run(installed, tmp_path, "effbench", "list", "suites")
 
 
+@pytest.mark.timeout(600)
 def test_tiny_cell_runs_from_another_folder(installed: Path, tmp_path: Path) -> None:
     """Of the method with the fewest kernels, which are compiled anew for this folder."""
     cell = ["--method", "nerf", "--scene", "procedural/blocks", "--device", "cpu"]
