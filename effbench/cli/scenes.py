@@ -188,6 +188,9 @@ def _one(
 @click.option(
     "--from", "wanted", metavar="TEXT", help="Take the archive whose address has TEXT in it."
 )
+@click.option(
+    "--whole", is_flag=True, help="Download whole archives, also for a few of their scenes."
+)
 @plugins_option
 @scenes_option
 def get(
@@ -195,6 +198,7 @@ def get(
     yes: bool,
     force: bool,
     wanted: str | None,
+    whole: bool,
     plugins: tuple[Path, ...],
     scenes_root: Path | None,
 ) -> None:
@@ -202,8 +206,9 @@ def get(
 
     Sizes and licences are shown before anything is downloaded. A download that was cut or
     interrupted goes on where it stopped when the same command is run again. Checksums are compared;
-    those that nobody has published are written down at the first download. Without names the
-    scenes that can be had are listed.
+    those that nobody has published are written down at the first download. Of a zip without a
+    published checksum only the files of the scenes are downloaded, where its server can do that;
+    --whole downloads all of it. Without names the scenes that can be had are listed.
 
     \b
     Examples:
@@ -230,7 +235,7 @@ def get(
             click.echo(f"{scene} is there already (--force downloads it anew)")
     if not missing:
         return
-    orders = fetching.orders(missing, known, root, wanted)
+    orders = fetching.orders(missing, known, root, wanted, whole=whole)
     click.echo(_orders_text(orders, known))
     fetching.check_room(orders, root)
     _confirm(root, yes)
@@ -266,6 +271,8 @@ def _orders_text(orders: list[Order], known: Catalogue) -> str:
     for order in orders:
         archive = order.archives[0]
         sure = "checksum published" if archive.sha256 else "checksum not published"
+        if order.apart:
+            sure = "only the files of the scenes, each checked by its CRC-32"
         here = f", {sizes.text(order.there)} of it here already" if order.there else ""
         lines.append(f"{archive.url}: {sizes.text(order.size)}{here}; {sure}")
         lines += [f"  {scene:<26} licence: {known.licence(scene)}" for scene in order.scenes]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ _MOST_ATTEMPTS = 100
 _CHUNK = 1 << 16  # bytes; what of one had come when a line was cut is asked for again
 _BUSY = (408, 425, 429, 500, 502, 503, 504)  # statuses that a later attempt may not meet
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
-_AGAIN = "run the same command again: it goes on from there"
+AGAIN = "run the same command again: it goes on from there"
 
 
 class Refused(SceneError):
@@ -56,10 +56,8 @@ def fetch(
     import pooch
 
     pooch.get_logger().setLevel("ERROR")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f"{path.name}.lock"))
     try:
-        with lock.acquire(timeout=0):
+        with alone(path):
             pooch.retrieve(
                 url,
                 known_hash=f"sha256:{sha256}" if sha256 else None,
@@ -67,8 +65,6 @@ def fetch(
                 path=path.parent,
                 downloader=_Resuming(part_of(path), report, wait),
             )
-    except Timeout:
-        raise fail(path, "is being downloaded by another command", "wait for it") from None
     except ValueError as error:  # pooch's: it has deleted the file
         wrong = f"what came has another SHA-256 than the {(sha256 or '')[:12]}… that it must have"
         remedy = "try again later, or another server with --from"
@@ -76,6 +72,21 @@ def fetch(
     except OSError as error:
         raise sizes.full(path, error) from error
     return path
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep other commands from downloading to a path meanwhile. Raises SceneError where one is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f"{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise fail(path, "is being downloaded by another command", "wait for it") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def part_of(path: Path) -> Path:
@@ -133,7 +144,7 @@ class _Resuming:
             other = "try again later, or another server with --from"
             raise Refused(str(fail(url, f"did not come ({reason})", other)))
         wrong = f"did not come whole ({reason}); {sizes.text(self._there())} are in {self.part}"
-        raise fail(url, wrong, _AGAIN)
+        raise fail(url, wrong, AGAIN)
 
     def _there(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0

@@ -27,6 +27,11 @@ def free(folder: Path) -> int:
     return shutil.disk_usage(there).free
 
 
+def of_folder(folder: Path) -> int:
+    """Return the bytes of the files below a folder, 0 where there is none."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def check_room(folder: Path, wanted: int, what: str) -> None:
     """Raise SceneError where a disk has not `wanted` bytes and some to spare."""
     if (left := free(folder)) < wanted + RESERVE:

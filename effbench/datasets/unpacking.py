@@ -35,14 +35,15 @@ Report = Callable[[int, int], None]  # bytes done, bytes in all
 
 
 @dataclass(frozen=True)
-class _Member:
+class Member:
     """An entry of an archive: its name there, bytes, what kind it is ("file", "folder", or what is
-    refused), and how it is read."""
+    refused), how it is read, and its CRC-32 where the archive has one."""
 
     name: str
     size: int
     kind: str
     open: Callable[[], IO[bytes]]
+    crc: int | None = None
 
 
 def unpack(archive: Path, folder: str, target: Path, report: Report | None = None) -> None:
@@ -53,12 +54,12 @@ def unpack(archive: Path, folder: str, target: Path, report: Report | None = Non
     """
     try:
         with _members(archive) as members:
-            files = _checked(archive, folder, members)
+            files = chosen(archive, archive.stat().st_size, folder, members)
             total = sum(member.size for _, member in files)
             sizes.check_room(target.parent, total, f"{folder} of {archive.name}")
             done = 0
             for path, member in files:
-                done += _write(archive, target.joinpath(*path.parts), member)
+                done += write(archive, target.joinpath(*path.parts), member)
                 if report:
                     report(done, total)
     except _DAMAGED as error:
@@ -68,16 +69,16 @@ def unpack(archive: Path, folder: str, target: Path, report: Report | None = Non
 
 
 @contextmanager
-def _members(archive: Path) -> Iterator[list[_Member]]:
+def _members(archive: Path) -> Iterator[list[Member]]:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
-            yield [_of_zip(opened, info) for info in opened.infolist()]
+            yield of_zip(opened)
     else:
         with tarfile.open(archive) as opened_tar:
             yield list(_of_whole_tar(archive, opened_tar))
 
 
-def _of_whole_tar(archive: Path, opened: tarfile.TarFile) -> Iterator[_Member]:
+def _of_whole_tar(archive: Path, opened: tarfile.TarFile) -> Iterator[Member]:
     """Yield a tar's members; it is read as far as it may be long and no further."""
     most = MOST_RATIO * archive.stat().st_size + _SLACK
     for info in opened:
@@ -87,7 +88,12 @@ def _of_whole_tar(archive: Path, opened: tarfile.TarFile) -> Iterator[_Member]:
         yield _of_tar(opened, info)
 
 
-def _of_zip(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
+def of_zip(opened: zipfile.ZipFile) -> list[Member]:
+    """Return the members of a zip."""
+    return [_of_zip(opened, info) for info in opened.infolist()]
+
+
+def _of_zip(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
     mode = info.external_attr >> 16
     kind = "folder" if info.is_dir() else "file"
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -95,10 +101,10 @@ def _of_zip(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
     elif info.flag_bits & 1:
         kind = "encrypted"
     # orig_filename: what is written there, before it is cut at a zero byte or has its \ turned
-    return _Member(info.orig_filename, info.file_size, kind, lambda: opened.open(info))
+    return Member(info.orig_filename, info.file_size, kind, lambda: opened.open(info), info.CRC)
 
 
-def _of_tar(opened: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
+def _of_tar(opened: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
     kind = "file" if info.isreg() and not info.issparse() else "folder" if info.isdir() else ""
     kind = kind or ("a link" if info.issym() or info.islnk() else "a device")
 
@@ -108,14 +114,17 @@ def _of_tar(opened: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
             raise tarfile.ReadError(f"{info.name} cannot be read")
         return stream
 
-    return _Member(info.name, info.size, kind, read)
+    return Member(info.name, info.size, kind, read)
 
 
-def _checked(
-    archive: Path, folder: str, members: list[_Member]
-) -> list[tuple[PurePosixPath, _Member]]:
-    """Return the scene's files by their paths in it. Raises SceneError."""
-    found: dict[PurePosixPath, _Member] = {}
+def chosen(
+    archive: Path | str, held: int, folder: str, members: list[Member]
+) -> list[tuple[PurePosixPath, Member]]:
+    """Return the scene's files by their paths in it.
+
+    archive: its path or address, for errors; held: the bytes that it is. Raises SceneError.
+    """
+    found: dict[PurePosixPath, Member] = {}
     seen: dict[str, str] = {}
     for member in members:
         path = _path(archive, folder, member)
@@ -135,11 +144,11 @@ def _checked(
         tops = sorted({member.name.split("/")[0] for member in members})
         wrong = f"holds nothing below {folder}/, but {', '.join(tops[:8]) or 'nothing at all'}"
         raise fail(archive, wrong, _AGAIN)
-    _check_size(archive, list(found.values()))
+    _check_size(archive, held, list(found.values()))
     return list(found.items())
 
 
-def _path(archive: Path, folder: str, member: _Member) -> PurePosixPath | None:
+def _path(archive: Path | str, folder: str, member: Member) -> PurePosixPath | None:
     """Return where below the scene a member belongs; None for the folders themselves, and for what
     is not the scene's. Raises SceneError for a name that leads elsewhere."""
     name = member.name.removeprefix("./")
@@ -157,9 +166,8 @@ def _is_junk(path: PurePosixPath) -> bool:
     return any(part in _JUNK or part.startswith("._") for part in path.parts)
 
 
-def _check_size(archive: Path, members: list[_Member]) -> None:
+def _check_size(archive: Path | str, held: int, members: list[Member]) -> None:
     total = sum(member.size for member in members)
-    held = archive.stat().st_size
     if len(members) > MOST_FILES or total > MOST_BYTES or total > MOST_RATIO * held + _SLACK:
         wrong = (
             f"would become {len(members)} files of {sizes.text(total)}, out of {sizes.text(held)}: "
@@ -168,8 +176,8 @@ def _check_size(archive: Path, members: list[_Member]) -> None:
         raise fail(archive, wrong, _BOMB)
 
 
-def _write(archive: Path, path: Path, member: _Member) -> int:
-    """Write a member's bytes, no more than it was said to have."""
+def write(archive: Path | str, path: Path, member: Member) -> int:
+    """Write a member's bytes, no more than it was said to have, and return how many."""
     path.parent.mkdir(parents=True, exist_ok=True)
     written = 0
     with member.open() as source, path.open("xb") as target:
@@ -183,6 +191,6 @@ def _write(archive: Path, path: Path, member: _Member) -> int:
     return written
 
 
-def _refused(archive: Path, member: _Member, wrong: str) -> SceneError:
+def _refused(archive: Path | str, member: Member, wrong: str) -> SceneError:
     shown: Any = member.name[:200]
     return fail(archive, f"its member {shown!r} {wrong}", _AGAIN)

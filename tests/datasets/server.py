@@ -41,28 +41,37 @@ def serving() -> Iterator[Server]:
                 self.send_error(404)
                 return
             tag = f'"{hashlib.sha256(data).hexdigest()[:8]}"'
-            start = self._start(data, tag)
+            start, stop = self._range(data, tag)
             if start and start >= len(data):
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(data)}")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            self.send_response(206 if start else 200)
-            if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+            whole = (start, stop) == (0, len(data))
+            self.send_response(200 if whole and not self._asks(tag) else 206)
+            if not whole or self._asks(tag):
+                self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(data)}")
             self.send_header("ETag", tag)
-            self.send_header("Content-Length", str(len(data) - start))
+            self.send_header("Content-Length", str(stop - start))
             self.end_headers()
             if body:
                 most = served.cuts.pop(0) if served.cuts else len(data)
-                self.wfile.write(data[start : start + most])
+                self.wfile.write(data[start : min(stop, start + most)])
 
-        def _start(self, data: bytes, tag: str) -> int:
-            wanted = self.headers.get("Range")
-            if not (wanted and served.ranges) or self.headers.get("If-Range", tag) != tag:
-                return 0
-            return int(wanted.removeprefix("bytes=").rstrip("-"))
+        def _asks(self, tag: str) -> bool:
+            """Whether a part is asked for and given."""
+            given = served.ranges and self.headers.get("If-Range", tag) == tag
+            return given and "Range" in self.headers
+
+        def _range(self, data: bytes, tag: str) -> tuple[int, int]:
+            """Return the first byte to send and the one behind the last."""
+            if not self._asks(tag):
+                return 0, len(data)
+            first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
+            if not first:  # the last bytes
+                return max(0, len(data) - int(last)), len(data)
+            return int(first), min(int(last) + 1, len(data)) if last else len(data)
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

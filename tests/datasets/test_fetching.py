@@ -37,10 +37,15 @@ def catalogue(server: Server, sha256: str | None = None, *more: Archive) -> Cata
 
 
 def get(
-    root: Path, known: Catalogue, *scenes: str, force: bool = False, wanted: str | None = None
+    root: Path,
+    known: Catalogue,
+    *scenes: str,
+    force: bool = False,
+    wanted: str | None = None,
+    whole: bool = True,
 ) -> Silent:
     progress = Silent()
-    for order in fetching.orders(scenes, known, root, wanted):
+    for order in fetching.orders(scenes, known, root, wanted, whole=whole):
         done = list(fetching.get(order, root, discover(), progress, force=force))
         assert done == list(order.scenes)
     return progress
@@ -124,7 +129,7 @@ def test_a_full_disk_leaves_the_earlier_copy(
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(unpacking, "_write", full)
+    monkeypatch.setattr(unpacking, "write", full)
     with pytest.raises(SceneError, match=r"No space left on device.*free disk space"):
         get(tmp_path, known, "colmap/one", force=True)
     assert verify.examine("colmap/one", discover(), tmp_path).state == "fits"
@@ -134,9 +139,39 @@ def test_a_full_disk_leaves_the_earlier_copy(
 def test_room_for_the_archive_and_what_is_in_it_is_asked_for(
     server: Server, packed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    orders = fetching.orders(["colmap/one"], catalogue(server), tmp_path)
+    orders = fetching.orders(["colmap/one"], catalogue(server), tmp_path, whole=True)
     monkeypatch.setattr(sizes, "free", lambda _: sizes.RESERVE + 3 * len(packed) // 2)
     fetching.check_room(orders, tmp_path)
     monkeypatch.setattr(sizes, "free", lambda _: sizes.RESERVE + len(packed))
     with pytest.raises(SceneError, match="what is to be downloaded and unpacked takes"):
         fetching.check_room(orders, tmp_path)
+
+
+def test_the_files_of_one_scene_alone_are_downloaded(
+    server: Server, packed: bytes, tmp_path: Path
+) -> None:
+    known = catalogue(server)
+    (order,) = fetching.orders(["colmap/one"], known, tmp_path)
+    assert order.apart
+    assert order.size is not None
+    assert order.size < len(packed) / 2
+    fetching.check_room([order], tmp_path)
+    get(tmp_path, known, "colmap/one", whole=False)
+    assert verify.examine("colmap/one", discover(), tmp_path).state == "fits"
+    assert all(asked for _, asked in server.requests)
+    left = [path for path in (tmp_path / fetching.FOLDER).iterdir() if path.suffix != ".lock"]
+    assert not left
+
+
+@pytest.mark.parametrize("why", ["no ranges", "published", "all of it", "no zip"])
+def test_an_archive_is_downloaded_whole_where_that_is_better(
+    why: str, server: Server, packed: bytes, tmp_path: Path
+) -> None:
+    server.ranges = why != "no ranges"
+    known = catalogue(server, hashlib.sha256(packed).hexdigest() if why == "published" else None)
+    if why == "no zip":
+        server.files["/all.zip"] = b"<html>please confirm</html>" * 9999
+    scenes = list(SCENES) if why == "all of it" else ["colmap/one"]
+    (order,) = fetching.orders(scenes, known, tmp_path)
+    assert not order.apart
+    assert order.size == len(server.files["/all.zip"])
