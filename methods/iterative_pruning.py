@@ -43,11 +43,13 @@ class PruningConfig(DistillConfig):
 
 
 class IterativePruning(NeLFMethod):
-    """The trained student with channels removed step by step, trained on after each."""
+    """The trained student with channels removed step by step, trained on after each; iterative-0
+    removes none: what training on in the same way does alone."""
 
     name = "iterative-pruning"
     Config = PruningConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "iterative-0": {"ratio": 0.0},
         "iterative-30": {"ratio": 0.3},
         "iterative-50": {"ratio": 0.5},
     }
@@ -62,6 +64,13 @@ class IterativePruning(NeLFMethod):
         shared = {field.name for field in fields(DistillConfig)} - {"real_share"}
         params = {name: value for name, value in asdict(config).items() if name in shared}
         return {**super().requires(config), "student": Requirement("nelf-student", params)}
+
+    @classmethod
+    def control(cls, config: Any) -> Requirement | None:
+        if not config.finetuned:  # nothing is trained on: the student itself is what it is held to
+            return None
+        alike = {"ratio": 0.0, "criterion": PruningConfig.criterion, "groups": PruningConfig.groups}
+        return Requirement("iterative-0", {**asdict(config), **alike})
 
     def __init__(self, config: PruningConfig, context: Context) -> None:
         budget = context.budget.iterations if context.budget else None

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
+from effbench.method import Requirement
 from effbench.nerf.lightfield.config import DistillConfig
 from effbench.nerf.lightfield.distillation import NeLFMethod
 
@@ -12,3 +16,7 @@ class NeLFStudent(NeLFMethod):
 
     name = "nelf-student"
     Config = DistillConfig
+
+    @classmethod
+    def control(cls, config: Any) -> Requirement | None:
+        return Requirement("nelf-student", {**asdict(config), "real_share": 1.0})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -27,20 +27,26 @@ class PrunedNeRF(MLPMethod):
     """The dense NeRF with neurons removed from its hidden layers, then trained again.
 
     With init=scratch the chosen neurons make no difference: it shows what the smaller network
-    reaches on its own.
+    reaches on its own. nerf-continued keeps every neuron: what training on for as long does alone.
     """
 
     name = "nerf-pruned"
     Config = PrunedConfig
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "nerf-continued": {"width": 256, "selection": "uniform"},
+    }
     config: PrunedConfig
 
     @classmethod
     def requires(cls, config: Any) -> dict[str, Requirement]:
+        return {} if config.init == "scratch" else {"dense": Requirement("nerf", _shared(config))}
+
+    @classmethod
+    def control(cls, config: Any) -> Requirement | None:
         if config.init == "scratch":
-            return {}
-        shared = {field.name for field in fields(MLPConfig)}
-        params = {name: value for name, value in asdict(config).items() if name in shared}
-        return {"dense": Requirement("nerf", params)}
+            return Requirement("nerf", _shared(config))
+        layers = PrunedConfig.layers  # which ones are not pruned makes no difference
+        return Requirement("nerf-continued", {**_shared(config), "layers": layers})
 
     def build_field(self, generator: torch.Generator) -> MLPField:
         c = self.config
@@ -57,3 +63,9 @@ class PrunedNeRF(MLPMethod):
         if self.config.init == "inherit":
             sampler.load_state(self.context.parents["dense"].state)
         return sampler
+
+
+def _shared(config: PrunedConfig) -> dict[str, Any]:
+    """Return the parameters that the dense NeRF has, too."""
+    known = {field.name for field in fields(MLPConfig)}
+    return {name: value for name, value in asdict(config).items() if name in known}

@@ -113,6 +113,12 @@ FIGURES: dict[str, Figure] = {
         "Spent on parents or teachers and their pseudo views before training began.",
         group="time",
     ),
+    "total_train_s": Figure(
+        *("total s", "total training time", "s", significant, "lower"),
+        "Preparation time and training time: what the model took from nothing.",
+        group="time",
+        minor=True,
+    ),
     "iterations": Figure(
         *("iterations", "iterations", "", integer, ""),
         "Training iterations done within the budget.",

@@ -26,6 +26,7 @@ def asked(cell: Cell) -> dict[str, Any]:
         "budget": cell.budget,
         "backend": cell.backend,
         "parents": dict(cell.parents),
+        "control": cell.control,
     }
 
 

@@ -25,10 +25,11 @@ def leaderboard(results: tuple[Path, ...], form: str) -> None:
       effbench leaderboard results/runs/* --format csv > all.csv
     """
     from effbench.records import record, tables
+    from effbench.records import results as loading
 
     unreadable: list[RecordError] = []
     found = record.stream(results, errors="skip", skipped=unreadable)
-    frame = tables.leaderboard(each for _, each in found)
+    frame = loading.leaderboard(results, found, problems=unreadable)
     write = {"csv": tables.to_csv, "md": tables.to_markdown, "json": tables.to_json}[form]
     click.echo(write(frame), nl=False)
     name_unreadable(unreadable)

@@ -152,6 +152,14 @@ class Method(ABC):
         return {}
 
     @classmethod
+    def control(cls, config: Any) -> Requirement | None:
+        """Name the row that differs from this one in nothing but what the method is about, and was
+        trained for as long: the parent trained on, a student without its teacher. Where it was
+        run as well, tables show the difference to it. Default: none.
+        """
+        return None
+
+    @classmethod
     def prepare(cls, config: Any, context: Context) -> Mapping[str, float]:
         """Make what training needs besides the parents, such as a teacher's views, and keep it
         beside the parent it is made of (`Checkpoint.folder`).

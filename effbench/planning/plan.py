@@ -34,7 +34,8 @@ class Cell:
     "cuda:0"; backend: the kernels'; eval_views: how many test views are evaluated at the end
     (None: all), curve_views: at points of the curve; role: "parent" if the cell is there only
     because another needs its result; parents: cell ids by role; preset_of: the method whose
-    preset `method` is ("" for a method itself).
+    preset `method` is ("" for a method itself); control: the id of the cell that the method calls
+    its control, if the plan has it ("" otherwise).
     """
 
     suite: str
@@ -53,6 +54,7 @@ class Cell:
     role: Literal["row", "parent"] = "row"
     parents: Mapping[str, str] = field(default_factory=dict)
     preset_of: str = ""
+    control: str = ""
 
     @functools.cached_property
     def cell_id(self) -> str:
@@ -85,8 +87,8 @@ class Cell:
     def key(self) -> str:
         """Everything that can change the result, as JSON: cells of one key are one cell."""
         # Neither the role nor which parameters were set explicitly changes the result: a parent
-        # and a row with the same parameters are one cell.
-        unseen = ("role", "variant", "changed", "preset_of")
+        # and a row with the same parameters are one cell. Nor does what it is compared with.
+        unseen = ("role", "variant", "changed", "preset_of", "control")
         told = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unseen}
         told["scene"] = {"name": self.scene.name, "params": self.scene.params}
         return json.dumps(told, sort_keys=True)

@@ -70,7 +70,7 @@ def make_plan(
                 planner.add(method, params, scene, repetition, "row")
     return Plan(
         suite=suite.name,
-        cells=tuple(planner.cells.values()),
+        cells=planner.with_controls(),
         plugins=tuple(map(str, plugins)),
         scenes_root=str(scenes_root) if scenes_root else None,
         command=tuple(command),
@@ -153,12 +153,40 @@ class _Planner:
             self.cells[key] = replace(present, role="row", variant=cell.variant)
         return cell_id
 
+    def with_controls(self) -> tuple[Cell, ...]:
+        """Return the cells in order; one whose control is among them knows its id."""
+        ids = {
+            _content(cell.preset_of or cell.method, cell.params, cell): cell.cell_id
+            for cell in self.cells.values()
+        }
+        found = []
+        for cell in self.cells.values():
+            control = ids.get(self._control(cell), "")
+            found.append(replace(cell, control="" if control == cell.cell_id else control))
+        return tuple(found)
+
+    def _control(self, cell: Cell) -> str:
+        """Return the content of a cell's control, "" for none."""
+        method = self.method(cell.method).specialised(cell.params)
+        needed = method.control(config.build(method.Config, cell.params, method.name))
+        if needed is None or needed.method not in self._registry.methods:
+            return ""
+        resolved, _ = self.resolve(needed.method, needed.params, cell.scene.name)
+        base = self.method(needed.method).preset_of or needed.method
+        return _content(base, config.to_dict(resolved), cell)
+
     def _enter(self, method: str, values: Mapping[str, Any]) -> None:
         step = (method, json.dumps(values))
         if step in self._path:
             circle = " → ".join([*(name for name, _ in self._path), method])
             raise PluginError(f"methods require each other in a circle: {circle}: break it")
         self._path.append(step)
+
+
+def _content(method: str, params: Mapping[str, Any], cell: Cell) -> str:
+    """Return what tells a method with parameters on a cell's scene and repetition from others."""
+    scene = [cell.scene.name, cell.scene.params]
+    return json.dumps([method, params, scene, cell.repetition], sort_keys=True)
 
 
 def resolve(

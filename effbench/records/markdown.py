@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
+from effbench.analysis.controls import KINDS
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.identity import GROUP
+from effbench.records import equal_terms
 
 _LEGEND = """\
 PSNR is the mean ± sample standard deviation over n seeds; a row with n=1 has no deviation. MB are \
 1e6 bytes. train: time the clock counted; setup: scene to device, compilation, warm-up; prepare: \
-parents and pseudo views. iter: median duration of one iteration, its mean and its 95th \
+parents and pseudo views. Δ parent, Δ control: PSNR over the row that it starts from, and over the \
+one that was trained for as long without what the method is about, within repetitions, with the \
+95 % interval of the mean; the first counts the parent's time as nothing. iter: median duration of one iteration, its mean and its 95th \
 percentile. peak: memory while training; saved: kept for backward by one iteration. model: the \
 shipped file, and after zstandard (zst). marks: what else to know of a row, such as a machine that \
 was shared. What each column means is in docs/records.md."""
@@ -27,6 +31,7 @@ def render(frame: pd.DataFrame, means: pd.DataFrame, problems: Sequence[str]) ->
         parts.append("No records.")
     for (suite, scene, budget, device), rows in frame.groupby([*GROUP], sort=False):
         parts += [f"## {suite} · {scene}", _about(budget, device), _table(rows)]
+        parts += equal_terms.section(rows)
     for (suite, budget, device), rows in means.groupby(["suite", "budget", "device"], sort=False):
         scenes = rows["scenes"].iloc[0]
         parts += [f"## {suite} · mean of {scenes} scenes", _about(budget, device), _table(rows)]
@@ -41,7 +46,11 @@ def render(frame: pd.DataFrame, means: pd.DataFrame, problems: Sequence[str]) ->
 
 
 def _table(rows: pd.DataFrame) -> str:
-    """Return a GitHub table; figures that no row has are left out."""
+    """Return a GitHub table; figures that no row has are left out, and so is a total time that is
+    everywhere that of training."""
+    left_out = ["psnr"]
+    if "train_s" in rows and (rows["total_train_s"] == rows["train_s"]).all():
+        left_out.append("total_train_s")
     cells: dict[str, list[str]] = {
         "method": [_escape(_method(row)) for row in rows.to_dict("records")],
         "variant": [_escape(v.replace(",", ", ")) for v in rows["variant"]],
@@ -50,8 +59,10 @@ def _table(rows: pd.DataFrame) -> str:
         cells["seeds"] = [f"n={n}" for n in rows["n"]]
         cells["status"] = ["" if s == "ok" else s for s in rows["status"]]
     cells["PSNR dB"] = [_psnr(row) for row in rows.to_dict("records")]
+    for kind in KINDS if "parent" in rows else ():
+        cells[f"Δ {kind} dB"] = [gain(row, kind) for row in rows.to_dict("records")]
     for name, about in FIGURES.items():
-        if name in rows and name != "psnr":
+        if name in rows and name not in left_out:
             cells[about.heading] = ["" if pd.isna(v) else about.write(v) for v in rows[name]]
     if "backend" in rows:
         cells["backend"] = [_escape(b) for b in rows["backend"]]
@@ -71,6 +82,15 @@ def _psnr(row: dict[Any, Any]) -> str:
         return ""
     deviation = row.get("psnr_std")
     return f"{row['psnr']:.2f}" + ("" if pd.isna(deviation) else f" ± {deviation:.2f}")
+
+
+def gain(row: Mapping[Any, Any], kind: str) -> str:
+    """Return the difference to a row's parent or control as text: "+0.31 [−0.02, +0.64]"."""
+    mean, low, high = (row[f"over_{kind}{end}"] for end in ("", "_low", "_high"))
+    if pd.isna(mean):
+        return ""
+    interval = "" if pd.isna(low) else f" [{low:+.2f}, {high:+.2f}]"
+    return f"{mean:+.2f}{interval}".replace("-", "−")
 
 
 def _about(budget: object, device: object) -> str:

@@ -33,7 +33,8 @@ Status = Literal["ok", "failed", "oom", "diverged", "killed", "skipped"]
 class Record:
     """What is known of one cell (method × variant × scene × seed), finished or not.
 
-    preset_of: the method whose preset `method` is, empty if it is a method itself.
+    preset_of: the method whose preset `method` is, empty if it is a method itself; control: the
+    cell_id of what the row is held against (`Method.control`), empty for none.
 
     The groups `scene`, `quality`, `time`, `memory`, `size`, `energy`, `export`, `machine` and
     `identity` are plain dicts; keys left out are written as null, unknown keys are refused. Units
@@ -66,6 +67,7 @@ class Record:
     facts: dict[str, Any] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
     preset_of: str = ""
+    control: str = ""
     schema_version: int = SCHEMA_VERSION
 
 

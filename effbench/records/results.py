@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
-from effbench.analysis import identity, reference
+from effbench.analysis import equal_terms, identity, reference
+from effbench.analysis.equal_terms import Curve
 from effbench.errors import RecordError
+from effbench.records import curves as curve_files
 from effbench.records import record, tables
 from effbench.records.layout import CURVE, RENDERS
 from effbench.records.record import Record
@@ -61,6 +63,50 @@ def comparable(
     return tables.cells(found.records).assign(cell=[str(folder) for folder in found.cells]), curves
 
 
+def leaderboard(
+    folders: Sequence[Path],
+    cells: Iterable[tuple[Path, Record]],
+    name: str | None = None,
+    problems: list[RecordError] | None = None,
+) -> pd.DataFrame:
+    """Return `tables.leaderboard` of cells and their folders, with what their curves tell.
+
+    folders: those of the results, whose plans may declare a baseline; name: a baseline in its
+    place; a curve that cannot be read is appended to `problems`. Cells may come one at a time.
+    """
+    drawn: dict[int, Curve] = {}
+    done: list[Record] = []
+
+    def noted() -> Iterator[Record]:
+        for index, (folder, cell) in enumerate(cells):
+            try:
+                curve = curve_files.read(folder, cell)
+            except RecordError as error:
+                curve = None
+                if problems is not None and str(error) not in map(str, problems):
+                    problems.append(error)
+            if curve is not None:
+                drawn[index] = curve
+            if cell.status == "ok":
+                done.append(_outline(cell))
+            yield cell
+
+    def terms(table: pd.DataFrame, row: pd.Series[int]) -> pd.DataFrame:
+        known = Results(tuple(folders), {})
+        chosen = name or reference.choose(_finished(done), declared(known), papers(known))
+        labels = (table["method"] + " " + table["variant"]).str.strip()
+        return equal_terms.compare(table.assign(label=labels), drawn, row, chosen)
+
+    return tables.leaderboard(noted(), terms)
+
+
+def _outline(cell: Record) -> Record:
+    """Return what of a record the choice of a baseline needs: 100,000 whole ones fill gigabytes."""
+    started = {"started": cell.provenance.get("started")}
+    groups: dict[str, dict[str, object]] = {f: {} for f in ("quality", "time", "memory", "facts")}
+    return replace(cell, **groups, scene={"name": cell.scene["name"]}, provenance=started)
+
+
 def baseline(results: Results, name: str | None = None) -> str | None:
     """Return the label of the row that others are compared with: `name`, if given, else what
     `reference.choose` says. Raises ConfigError for a name that is no row of these results."""
@@ -68,12 +114,12 @@ def baseline(results: Results, name: str | None = None) -> str | None:
         if results.records:
             reference.is_baseline(tables.cells(results.records), name)
         return name
-    return reference.choose(_finished(results), declared(results), papers(results))
+    return reference.choose(_finished(results.records), declared(results), papers(results))
 
 
-def _finished(results: Results) -> list[reference.Finished]:
+def _finished(cells: Iterable[Record]) -> list[reference.Finished]:
     """Return the finished cells in the order in which they were run."""
-    done = [cell for cell in results.records if cell.status == "ok"]
+    done = [cell for cell in cells if cell.status == "ok"]
     done.sort(key=lambda cell: str(cell.provenance.get("started") or ""))
     labels = {cell.cell_id: identity.label(cell.method, cell.variant) for cell in done}
     return [
@@ -91,7 +137,8 @@ def curves(results: Results) -> pd.DataFrame:
     """Return the training curves of the finished cells, one row per point.
 
     Columns: suite, method, variant, scene, repetition, seed, fraction, train_s (seconds),
-    iteration, psnr (dB), loss, budget, device, then what the methods' diagnostics add.
+    iteration, psnr (dB), loss, budget, device, then what the methods' diagnostics add, and total_s:
+    train_s with what was prepared before it.
     """
     return join(results, CURVE, ["fraction", "train_s", "iteration", "psnr", "loss"])
 
@@ -107,6 +154,8 @@ def join(results: Results, file: str, first: Sequence[str] = ()) -> pd.DataFrame
     parts = []
     for _, cell, part in _files(results, file):
         known = {name: getattr(cell, name) for name in (*identity.CELL, "budget", "device")}
+        if "train_s" in part:
+            part["total_s"] = part["train_s"] + (cell.time.get("prepare_s") or 0.0)
         parts.append(part.assign(**{**known, "scene": record.scene_label(cell)}))
     filled = [part for part in parts if len(part)]
     frame = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=fixed)

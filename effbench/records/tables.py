@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from effbench.analysis import disturbance
+from effbench.analysis import controls, disturbance, equal_terms
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.identity import ASKED, FOUND, GROUP, ROW, RUN
 from effbench.errors import RecordError
@@ -25,7 +25,10 @@ from effbench.records.record import Record
 
 _SHIPPED = tuple(name for name, about in FIGURES.items() if about.group == "export")
 # Columns are only ever added at the end: people read these tables by machine.
-CONTEXT_COLUMNS = ("eval_views", "curve_views", "iter_ms_mean", "commit", "speed", "marks")
+CONTEXT_COLUMNS = (
+    *("eval_views", "curve_views", "iter_ms_mean", "commit", "speed", "marks"),
+    *("total_train_s", *controls.COLUMNS, *equal_terms.COLUMNS),
+)
 _FIRST = ("psnr", *_SHIPPED, *CONTEXT_COLUMNS)
 COLUMNS = (
     *("suite", "method", "variant", "scene", "n", "budget", "status", "psnr", "psnr_std"),
@@ -34,6 +37,8 @@ COLUMNS = (
 )
 EXTRA_COLUMNS = ("role", "reason", *_SHIPPED)
 _COUNTS = ("n", *(name for name, about in FIGURES.items() if about.count))
+
+Terms = Callable[[pd.DataFrame, "pd.Series[int]"], pd.DataFrame]
 
 DEFAULT = "default"
 _RUN = ["seed", "started"]
@@ -48,25 +53,27 @@ def cells(records: Sequence[Record]) -> pd.DataFrame:
     """Return a row per record: ASKED (settings are all parameters, as JSON), repetition, FOUND,
     curve_views, commit, stale, fewer, role, status, reason, what tells of disturbances
     (`disturbance.COLUMNS`), and every figure."""
-    return _adopt(_table(records)).drop(columns=_RUN)
+    return _adopt(_table(records)).drop(columns=[*_RUN, *_LINKS])
 
 
-def leaderboard(records: Iterable[Record]) -> pd.DataFrame:
+def leaderboard(records: Iterable[Record], terms: Terms | None = None) -> pd.DataFrame:
     """Return COLUMNS, EXTRA_COLUMNS, `param.<name>` for parameters that differ, and
     CONTEXT_COLUMNS, per row.
 
     Figures are means over the seeds with status ok, `n` their number, `psnr_std` the sample
     standard deviation (ddof = 1), empty for n = 1. `status` is ok or like "ok 2/3, oom 1/3".
     `speed` is the machine's, over the median of the cells on it; `marks` says in words what else a
-    reader must know (`effbench.records.marks`). Sorted by suite, scene, budget and device, then the
-    best PSNR first.
+    reader must know (`effbench.records.marks`). `over_parent` and `over_control` are explained in
+    `effbench.analysis.controls`. terms: given the table of cells, indexed by the position of their
+    record, and per cell the number of its row, returns `equal_terms.COLUMNS` per row; without it
+    they are empty. Sorted by suite, scene, budget and device, then the best PSNR first.
     """
     columns = [*COLUMNS, *EXTRA_COLUMNS, *CONTEXT_COLUMNS]
     with bulk.no_garbage_collection():
         cells = _table(records)
     if cells.empty:
         return pd.DataFrame(columns=columns)
-    frame = _rows(_adopt(_latest(cells)))
+    frame = _rows(_adopt(_latest(cells)), terms)
     for name in _COUNTS:
         frame[name] = frame[name].astype(float).round().astype("Int64")
     varying = _varying_params(frame.pop("settings"))
@@ -120,8 +127,9 @@ def to_markdown(frame: pd.DataFrame, problems: Sequence[str] = ()) -> str:
 def _table(records: Iterable[Record]) -> pd.DataFrame:
     """Return a row per record: ASKED, _RUN, then what `cells` returns."""
     settings, codes = bulk.Settings(), _Codes()
-    rows = []
+    rows, parents = [], []
     for cell in records:
+        parents.append(tuple(cell.parents.values()))
         about = (cell.suite, cell.method, cell.variant, record.scene_label(cell), cell.budget)
         run = (cell.repetition, cell.seed, str(cell.provenance.get("started") or ""))
         known, made, quality = cell.identity, cell.provenance, cell.quality
@@ -143,15 +151,19 @@ def _table(records: Iterable[Record]) -> pd.DataFrame:
         figures = [groups[group].get(name) for name, group in _PLACES]
         figures[_MEAN] = figures[_MEAN] or _mean_step(cell)
         disturbed = disturbance.facts(cell.machine, made)
-        row = (*run, *found, *context, fewer, *end, *disturbed, *figures)
+        figures[_TOTAL] = _total(cell)
+        links = (cell.cell_id, "", cell.control)
+        row = (*run, *found, *context, fewer, *end, *links, *disturbed, *figures)
         rows.append((*about, settings.text(cell.params), *row))
     frame = pd.DataFrame(rows, columns=_TABLE)
+    frame["parent"] = controls.nearest_parents(parents, list(frame["cell_id"]))
     numbers = (*FIGURES, *disturbance.COLUMNS)  # what nobody measured is None
     return frame.astype(dict.fromkeys(numbers, float))
 
 
 _PLACES = [(name, about.group) for name, about in FIGURES.items()]
-_MEAN = [name for name, _ in _PLACES].index("iter_ms_mean")
+_MEAN, _TOTAL = (list(FIGURES).index(name) for name in ("iter_ms_mean", "total_train_s"))
+_LINKS = ["cell_id", "parent", "control"]
 _GROUPS = tuple(dict.fromkeys(group for _, group in _PLACES))
 _TABLE = [
     *ASKED,
@@ -159,6 +171,7 @@ _TABLE = [
     *FOUND,
     *("curve_views", "commit", "stale", "fewer"),
     *("role", "status", "reason"),
+    *_LINKS,
     *disturbance.COLUMNS,
     *FIGURES,
 ]
@@ -186,6 +199,12 @@ def _mean_step(cell: Record) -> float | None:
     """Return the mean iteration time of a record of before it was recorded, ms."""
     train_s, iterations = cell.time.get("train_s"), cell.time.get("iterations")
     return 1e3 * train_s / iterations if train_s and iterations else None
+
+
+def _total(cell: Record) -> float | None:
+    """Return the seconds of training with what was prepared before it."""
+    train_s = cell.time.get("train_s")
+    return None if train_s is None else train_s + (cell.time.get("prepare_s") or 0.0)
 
 
 def _text(number: Any) -> str:
@@ -220,7 +239,7 @@ def _adopt(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _rows(frame: pd.DataFrame) -> pd.DataFrame:
+def _rows(frame: pd.DataFrame, terms: Terms | None) -> pd.DataFrame:
     """Return a row per group of cells that are one experiment: what each column of the
     leaderboard says of them. Whole columns at a time: there may be 100,000 cells."""
     identity = list(ROW)
@@ -229,7 +248,11 @@ def _rows(frame: pd.DataFrame) -> pd.DataFrame:
     done = frame["status"] == "ok"
     figures = frame.loc[done, list(FIGURES)].astype(float).groupby(row[done])
     is_row = (frame["role"] == "row").groupby(row).any()
-    return first.assign(
+    if terms is None:
+        equal = pd.DataFrame(index=first.index, columns=list(equal_terms.COLUMNS), dtype=float)
+    else:
+        equal = terms(frame, row)
+    board = first.assign(
         n=done.groupby(row).sum(),
         status=_merged(frame["status"], row, _status),
         **figures.mean().reindex(first.index),
@@ -241,6 +264,7 @@ def _rows(frame: pd.DataFrame) -> pd.DataFrame:
         role=is_row.map({True: "row", False: "parent"}),
         reason=_merged(frame["reason"], row, lambda v: "; ".join(dict.fromkeys(r for r in v if r))),
     )
+    return pd.concat([board, controls.gains(frame, row), equal], axis=1)
 
 
 def _merged(

@@ -16,7 +16,8 @@ def write_tables(out_dir: str | Path) -> list[Path]:
     """
     out = Path(out_dir)
     found = results.load([out])
-    board, curves = tables.leaderboard(found.records), results.curves(found)
+    board = results.leaderboard(found.folders, found.cells.items(), problems=found.problems)
+    curves = results.curves(found)
     contents = {
         "leaderboard.csv": tables.to_csv(board),
         "leaderboard.md": tables.to_markdown(board, [str(error) for error in found.problems]),

@@ -268,3 +268,30 @@ def test_plans_of_several_runs_stay_beside_each_other(tmp_path: Path) -> None:
     for cell, of in ((first.cells[0], first), (second.cells[0], second)):
         assert plan.find(tmp_path, cell.cell_id) == of
     assert plan.find(tmp_path, "nothing") is None
+
+
+def test_a_cell_knows_its_control_where_that_is_planned(registry: Registry) -> None:
+    cells = planned(registry, "width=1,2", methods=("fake-child",), seeds=2).cells
+    rows = [cell for cell in cells if cell.role == "row"]
+    by_place = {(cell.repetition, cell.params["width"]): cell for cell in rows}
+    for repetition in (0, 1):
+        control = by_place[repetition, 1]
+        assert by_place[repetition, 2].control == control.cell_id
+        assert control.control == "", "it is its own"
+    (alone,) = (c for c in planned(registry, "width=2", methods=("fake-child",)).cells if c.parents)
+    assert alone.control == ""
+
+
+def test_what_a_cell_is_held_against_changes_nothing_of_it(registry: Registry) -> None:
+    first, *_ = planned(registry).cells
+    assert replace(first, control="another").cell_id == first.cell_id
+
+
+def test_the_control_of_pruning_is_training_on() -> None:
+    request = replace(TOY, methods=("nerf-pruned", "nerf-continued"), scenes=("procedural/blocks",))
+    settings = (Setting.parse("nerf-pruned.width=64,128"),)
+    cells = make_plan(replace(request, settings=settings), plugins.discover([])).cells
+    (control,) = (cell for cell in cells if cell.method == "nerf-continued")
+    pruned = [cell for cell in cells if cell.method == "nerf-pruned"]
+    assert {cell.control for cell in pruned} == {control.cell_id}
+    assert control.parents == pruned[0].parents

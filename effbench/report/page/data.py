@@ -135,7 +135,7 @@ def _curves(
         *group, method, variant = map(str, key)
         if tuple(group) not in groups:
             continue
-        points = own.groupby("fraction")[["train_s", "iteration", "psnr"]].mean()
+        points = own.groupby("fraction")[["train_s", "total_s", "iteration", "psnr"]].mean()
         points["std"] = own.groupby("fraction")["psnr"].std()
         digits = {str(name): [_short(v) for v in points[name]] for name in points}
         about = {"group": groups.index(tuple(group)), "entry": entries.index((method, variant))}

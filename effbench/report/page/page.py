@@ -70,7 +70,7 @@ def render(
     found: Results, *, views: int = VIEWS, baseline: str | None = None, heading: str = ""
 ) -> str:
     """Return the page of some results. Raises ConfigError for a baseline that is not there."""
-    board = tables.leaderboard(found.records)
+    board = results.leaderboard(found.folders, found.cells.items(), baseline, problems=found.problems)
     choices = table.choices(board)
     data = report_data.payload(found, board, results.curves(found))
     data["choices"] = board[list(choices)].astype(str).to_dict("records")
@@ -131,7 +131,7 @@ def _summary(found: Results, board: pd.DataFrame, baseline: str | None) -> dict[
         "baseline": chosen,
         "against": summary.against(found, chosen),
         "said": summary.SAID,
-        "means": summary.means(board),
+        "means": [*summary.equal(board), *summary.means(board)],
         "tested": summary.tested(found),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
@@ -16,7 +16,7 @@ from effbench.analysis.identity import GROUP, spaced
 from effbench.analysis.measures import MEASURES, SHOWN
 from effbench.analysis.paper import Paper
 from effbench.errors import ConfigError
-from effbench.records import results, tables
+from effbench.records import equal_terms, results, tables
 from effbench.records.results import Results
 from effbench.report import papers
 from effbench.report.palette import title
@@ -31,6 +31,16 @@ SAID: dict[Verdict, tuple[str, str]] = {  # sign and words
     "same": ("≈", "no difference shown: the 95 % interval holds “equal”"),
     "unknown": ("?", "cannot tell: fewer than two pairs of seeds"),
 }
+
+
+class Extra(NamedTuple):
+    """A table that is folded at first. rows: each begins with the row's name, which has no
+    heading."""
+
+    title: str
+    note: str
+    headings: list[str]
+    rows: list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -117,8 +127,19 @@ def against(found: Results, baseline: str | None) -> list[Table]:
     return made
 
 
-def means(board: pd.DataFrame) -> list[tuple[str, list[str], list[list[str]]]]:
-    """Return title, headings and rows of the means over scenes, of the rows that have them all."""
+def equal(board: pd.DataFrame) -> list[Extra]:
+    """Return a table per scene of rows on equal terms, where there are curves."""
+    made = []
+    for (suite, scene, budget, device), rows in board.groupby([*GROUP], sort=False):
+        headings, cells = equal_terms.table(rows)
+        if cells:
+            title = f"{suite}, {scene}, {budget}, {device}: on equal terms"
+            made.append(Extra(title, equal_terms.LEGEND, headings[1:], cells))
+    return made
+
+
+def means(board: pd.DataFrame) -> list[Extra]:
+    """Return tables of the means over scenes, of the rows that have them all."""
     frame = tables.suite_means(board)
     made = []
     for (suite, budget, device), rows in frame.groupby(["suite", "budget", "device"], sort=False):
@@ -128,7 +149,8 @@ def means(board: pd.DataFrame) -> list[tuple[str, list[str], list[list[str]]]]:
             [spaced(row["method"], row["variant"]), *(_written(name, row[name]) for name in names)]
             for row in rows.to_dict("records")
         ]
-        made.append((heading, [FIGURES[name].heading for name in names], cells))
+        note = "Unweighted, of rows that have a result on every scene."
+        made.append(Extra(heading, note, [FIGURES[name].heading for name in names], cells))
     return made
 
 

@@ -9,14 +9,22 @@ import pandas as pd
 
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.identity import GROUP
+from effbench.records.markdown import gain
 from effbench.report.page import data
 
-_NO_LEAD = ("train_s", "setup_s", "prepare_s")  # the budget, and costs that no method is after
+_NO_LEAD = ("train_s", "setup_s", "prepare_s", "total_train_s")  # the budget, and costs that no method is after
+_GAINS = {
+    "parent": "PSNR over the row that it starts from, whose time is counted as nothing; with the "
+    "95 % interval of the mean over repetitions.",
+    "control": "PSNR over the row that was trained for as long without what the method is about; "
+    "with the 95 % interval of the mean over repetitions.",
+}
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the page's table. kind: "text" or "figure"; minor: hidden at first."""
+    """A column of the page's table. kind: "text", "figure", or what a row is held against
+    ("parent", "control"); minor: hidden at first."""
 
     name: str
     heading: str
@@ -64,6 +72,9 @@ def _text_columns(board: pd.DataFrame) -> list[Column]:
         if board[name].nunique() > 1 or name == "scene"
     ]
     columns.append(Column("n", "n", "", "Seeds that finished: figures are means over them."))
+    for kind, how in _GAINS.items():
+        if board[f"over_{kind}"].notna().any():
+            columns.append(Column(f"over_{kind}", f"Δ {kind}", "dB", how, kind))
     if (board["status"] != "ok").any():
         columns.append(Column("status", "status", "", "How the cells ended.", "text"))
     if (board["marks"] != "").any():
@@ -89,6 +100,8 @@ def _written(column: Column, row: dict[Any, Any]) -> str:
         return f"{value}{parent}".replace(",", ", ")
     if column.name == "n":
         return str(value)
+    if column.kind in _GAINS:
+        return gain(row, column.kind)
     text = FIGURES[column.name].write(value)
     if column.name == "psnr" and not pd.isna(row["psnr_std"]):
         text += f" ± {row['psnr_std']:.2f}"

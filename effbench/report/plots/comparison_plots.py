@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 COSTS = {  # file name to the figure against which PSNR is drawn
     "pareto-size": "model_mb",
+    "pareto-total-time": "total_train_s",
     "pareto-iteration-time": "iter_ms",
     "pareto-memory": "peak_mem_mb",
     "pareto-rendering-time": "render_ms",

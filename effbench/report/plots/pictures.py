@@ -71,9 +71,13 @@ def figures(
 ) -> Iterator[tuple[str, Figure]]:
     """Yield every picture that there is something to draw in, by its file's name without suffix."""
     palette = Palette((r.method, r.variant) for r in found.records)
-    board = tables.leaderboard(found.records)
+    board = results.leaderboard(
+        found.folders, found.cells.items(), baseline, problems=found.problems
+    )
+    curves = results.curves(found)
     drawn: dict[str, Figure | None] = {
-        "psnr-over-time": psnr_over_time(results.curves(found), palette),
+        "psnr-over-time": psnr_over_time(curves, palette),
+        "psnr-over-total-time": psnr_over_total_time(curves, palette),
         **comparison_plots.figures(found, board, palette, baseline),
         **cost_plots.figures(found, palette, bench),
         **diagnostic_plots.figures(found, palette),
@@ -88,14 +92,41 @@ def psnr_over_time(curves: pd.DataFrame, palette: Palette) -> Figure | None:
     The x axis is counted training time, or iterations for scenes whose budgets are iterations.
     Dashed lines mark the budget, and 2, 5 and 8 minutes where they are within it.
     """
-    drawn = curves[curves["iteration"] > 0].dropna(subset=["psnr"])  # a conversion has no curve
-    return panels(drawn, _draw_curves, palette, ylabel="PSNR (dB)")
+    return panels(_trained(curves), _draw_curves, palette, ylabel="PSNR (dB)")
+
+
+def psnr_over_total_time(curves: pd.DataFrame, palette: Palette) -> Figure | None:
+    """Draw the same over total time: a row that starts from a parent begins where that ended.
+
+    None where nothing was prepared before training: it would be the same picture again.
+    """
+    drawn = _trained(curves)
+    if (drawn["total_s"] <= drawn["train_s"]).all():
+        return None
+    return panels(drawn, _draw_total, palette, ylabel="PSNR (dB)")
+
+
+def _trained(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return the points after the first step: a conversion has no curve."""
+    return curves[curves["iteration"] > 0].dropna(subset=["psnr"])
 
 
 def _draw_curves(axes: Axes, curves: pd.DataFrame, palette: Palette) -> list[Label]:
     budget = Budget.parse(str(curves["budget"].iloc[0]))
     x = "iteration" if budget.seconds is None else "train_s"
     axes.set_xlabel("training iterations" if budget.seconds is None else "training time (s)")
+    _draw_lines(axes, curves, x, palette)
+    _mark(axes, budget)
+    return []
+
+
+def _draw_total(axes: Axes, curves: pd.DataFrame, palette: Palette) -> list[Label]:
+    axes.set_xlabel("total time with parents and teachers (s)")
+    _draw_lines(axes, curves, "total_s", palette)
+    return []
+
+
+def _draw_lines(axes: Axes, curves: pd.DataFrame, x: str, palette: Palette) -> None:
     for (method, variant), own in curves.groupby(["method", "variant"]):
         # Seeds pass a fraction of the budget at slightly different times: average those as well.
         points = own.groupby("fraction").agg(
@@ -107,8 +138,6 @@ def _draw_curves(axes: Axes, curves: pd.DataFrame, palette: Palette) -> list[Lab
         low, high = points["mean"] - points["std"], points["mean"] + points["std"]
         axes.fill_between(points["x"], low, high, color=colour, alpha=0.18, linewidth=0)
     axes.set_xlim(left=0)
-    _mark(axes, budget)
-    return []
 
 
 def _mark(axes: Axes, budget: Budget) -> None:

@@ -108,6 +108,10 @@ class FakeChild(Fake):
     def requires(cls, config: FakeConfig) -> dict[str, Requirement]:
         return {"teacher": Requirement("fake", {"mode": config.mode, "width": config.width})}
 
+    @classmethod
+    def control(cls, config: FakeConfig) -> Requirement | None:
+        return Requirement("fake-child", {"mode": config.mode, "width": 1, "lr": config.lr})
+
     def __init__(self, config: FakeConfig, context: Context) -> None:
         super().__init__(config, context)
         self.value.data.copy_(context.parents["teacher"].state["value"])

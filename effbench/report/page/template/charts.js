@@ -82,8 +82,8 @@ function drawCurves(group, shown) {
   const own = data.curves.filter((curve) => curve.group === group && shown[curve.entry]);
   own.sort((a, b) => a.entry - b.entry);
   const traces = own.flatMap((curve) => curveTraces(curve, x));
-  const label = x === "iteration" ? "training iterations" : "training time (s)";
-  render("curve-plot", traces, { xaxis: { title: { text: label }, rangemode: "tozero" }, yaxis: { title: { text: "PSNR (dB)" } } });
+  const labels = { iteration: "training iterations", train_s: "training time (s)", total_s: "total time with parents and teachers (s)" };
+  render("curve-plot", traces, { xaxis: { title: { text: labels[x] }, rangemode: "tozero" }, yaxis: { title: { text: "PSNR (dB)" } } });
   if (!find("curve-values").open) return;
   const rows = own.flatMap((curve) => curve.psnr.map((psnr, i) =>
     [data.entries[curve.entry].label, curve.train_s[i], curve.iteration[i], psnr, curve.std[i], curve.n]));

@@ -11,8 +11,12 @@ function startTable() {
     [...cells, data.rows[i].status, data.rows[i].backend].join(" ").toLowerCase());
   let order = rows.map((_, i) => i);
 
-  const value = (i, column) =>
-    headings[column].dataset.kind === "figure" ? data.rows[i][names[column]] : texts[i][column];
+  const value = (i, column) => {
+    const kind = headings[column].dataset.kind;
+    if (kind === "figure") return data.rows[i][names[column]];
+    if (kind === "text") return texts[i][column];
+    return texts[i][column] ? parseFloat(texts[i][column].replace("−", "-")) : null; // a difference
+  };
 
   function compare(column, sign) {
     return (a, b) => {
