@@ -49,12 +49,14 @@ class Setting:
     drift: float
 
 
+_CHOSEN = QUALITIES[:2]  # by the others, on three rows of five seeds alone
 SETTINGS = [
     Setting(quality, seeds, rows, drift)
     for quality in QUALITIES
     for rows in (3, 10)
     for seeds in (3, 5)
     for drift in DRIFTS
+    if quality in _CHOSEN or (rows, seeds) == (3, 5)
 ]
 
 
@@ -121,10 +123,8 @@ def _quality(
     tolerance = allowed
     if setting.quality == "equal iterations":
         was, now = equal_iterations.correct(old, new)
-        moved = equal_iterations.moved(
-            (old["psnr"].to_numpy(), new["psnr"].to_numpy()), (was.to_numpy(), now.to_numpy())
-        )
-        tolerance = math.hypot(allowed, equal_iterations.DOUBT * moved)
+        change = (now.mean() - was.mean()) - (new["psnr"].mean() - old["psnr"].mean())
+        tolerance = math.hypot(allowed, equal_iterations.DOUBT * float(change))
     elif setting.quality == "to the reference" and row:
         was, now = was - sides[0][0]["psnr"], now - sides[1][0]["psnr"]
     key = (str(row),)

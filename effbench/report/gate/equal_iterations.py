@@ -10,6 +10,7 @@ compared with the reference's of the same run. Budgets of iterations need none o
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -39,8 +40,8 @@ def correct(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.Series[float], pd.
     """Return what the PSNR of two sides' cells would be after as many iterations as the baseline
     did (geometric mean), dB.
 
-    old, new: columns psnr, iterations, SLOPE. The slope is the median of all cells that know theirs.
-    Both as they are where there is none, or the budget is of iterations.
+    old, new: columns psnr, iterations, SLOPE. The slope is the median of all cells that know
+    theirs. Both as they are where there is none, or the budget is of iterations.
     """
     slopes = pd.concat([old[SLOPE], new[SLOPE]]).dropna()
     known = all((side["iterations"] > 0).all() and len(side) for side in (old, new))
@@ -57,7 +58,10 @@ def is_timed(budget: str) -> bool:
     return Budget.parse(budget).seconds is not None
 
 
-def moved(before: tuple[Array, Array], after: tuple[Array, Array]) -> float:
-    """Return by how much a correction changed the difference of the sides' means, dB."""
+def moved(before: Sequence[Array], after: Sequence[Array]) -> float:
+    """Return by how much a correction changed the difference of the sides' means, dB.
+
+    before, after: the baseline's seeds and the candidate's.
+    """
     (old, new), (was, now) = before, after
     return float((now.mean() - was.mean()) - (new.mean() - old.mean()))

@@ -34,8 +34,9 @@ def test_a_tenth_fewer_iterations_are_made_up_for() -> None:
     was, now = equal_iterations.correct(old, new)
     assert list(was) == [30.0, 30.2]
     assert list(now) == pytest.approx([30.0, 30.2])
-    before = old["psnr"].to_numpy(), new["psnr"].to_numpy()
-    after = was.to_numpy(), now.to_numpy()
+    before, after = (
+        [np.asarray(s, float) for s in pair] for pair in ((old["psnr"], new["psnr"]), (was, now))
+    )
     assert equal_iterations.moved(before, after) == pytest.approx(-1.5 * math.log(0.9))
 
 
