@@ -54,7 +54,10 @@ def view_request(config: DistillConfig, context: Context) -> ViewRequest:
 
 
 def pseudo_views(config: DistillConfig, context: Context) -> PseudoViews:
-    """Return the teacher's views, rendered if nobody has done so before."""
+    """Return the teacher's views, rendered if nobody has done so before; none for a student that
+    learns from training images alone."""
+    if not config.taught:
+        return PseudoViews.none(most_common(context.scene.train))
     teacher = context.parents["teacher"]
     request = view_request(config, context)
     # a seed of its own: the teacher is the same, whichever of its descendants asks
