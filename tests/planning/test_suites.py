@@ -88,28 +88,48 @@ def test_the_pruning_suite_compares_neurons_widths_and_inheritance() -> None:
     suite = suites.find("pruning", plugins.discover())
     assert [entry.method for entry in suite.entries] == [
         "nerf",
+        "nerf-continued",
         "nerf-pruned",
         "nerf-pruned",
         "instant-ngp",
         "nelf-student",
+        "nelf-student",
+        "iterative-0",
         "iterative-30",
         "iterative-50",
     ]
-    inherit, scratch = suite.entries[1:3]
+    inherit, scratch = suite.entries[2:4]
     assert (inherit.params["init"], scratch.params["init"]) == ("inherit", "scratch")
     assert inherit.grid == {"selection": ["uniform", "w_out", "coreset"], "width": [128, 64]}
 
 
 @pytest.mark.parametrize("name", ["distill", "distill-ablation", "pruning"])
 def test_one_teacher_and_one_student_are_shared_by_all_rows(name: str) -> None:
-    cells = make_plan(Request(suite=name, device="cpu"), plugins.discover()).cells
-    methods = [cell.method for cell in cells]
-    assert methods.count("instant-ngp") == methods.count("nelf-student") == 1
+    cells = make_plan(Request(suite=name, seeds=1, device="cpu"), plugins.discover()).cells
+    taught = [c.method for c in cells if "nelf" in c.method and c.params["real_share"] < 1]
+    assert [cell.method for cell in cells].count("instant-ngp") == 1
+    assert len(taught) == len(set(taught)), "one of each name"
     by_id = {cell.cell_id: cell for cell in cells}
     for cell in cells:
         if cell.preset_of == "iterative-pruning" or cell.method == "iterative-pruning":
             parents = {role: by_id[parent].method for role, parent in cell.parents.items()}
-            assert parents == {"teacher": "instant-ngp", "student": "nelf-student"}
+            assert parents == {"teacher": "instant-ngp", "student": cell.params["of"]}
+
+
+@pytest.mark.parametrize("name", ["distill", "distill-ablation", "pruning"])
+def test_a_light_field_s_rows_are_held_against_what_learnt_as_long(name: str) -> None:
+    cells = make_plan(Request(suite=name, seeds=1, device="cpu"), plugins.discover()).cells
+    by_id = {cell.cell_id: cell for cell in cells}
+    pruned = [c for c in cells if c.params.get("finetuned") and c.params["ratio"] > 0]
+    assert pruned
+    for cell in pruned:
+        control = by_id[cell.control] if cell.control else None
+        if cell.params["pruning_steps"] == 5:  # the schedule of the control that was planned
+            assert control is not None
+            assert control.params == {
+                **cell.params,
+                **{"ratio": 0.0, "criterion": "l2", "groups": "all"},
+            }
 
 
 def test_the_ablation_of_pruning_has_no_row_twice() -> None:
