@@ -45,6 +45,8 @@ class DistillConfig:
             raise ConfigError("stages of super-resolution need whole views: write rays=0")
         if self.rays and self.patch:
             raise ConfigError("a step has rays or patches: write rays=0 or patch=0")
+        if self.patch == 1 and self.sr_widths:
+            raise ConfigError("a patch of one ray has no neighbours: write at least patch=2")
         if min(self.rays, self.patch) < 0:
             raise ConfigError("rays and patch are counts: write 0 for none")
         if min(self.views, self.pseudo_views) < 1 or self.pseudo_share <= 0:

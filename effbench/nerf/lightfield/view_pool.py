@@ -56,8 +56,9 @@ class ViewPool:
 
     def patch_rays(self, rays: int, scale: int) -> int:
         """Return how many rays per side a patch has that is meant to have `rays`: no more than the
-        smallest view; 0 where not one fits."""
-        return min(rays, self._least // scale)
+        smallest view; 0 where that leaves none whose pixels know all their neighbours."""
+        side = min(rays, self._least // scale)
+        return side if side * scale > 2 * patches.margin(scale) else 0
 
     @functools.cached_property
     def _least(self) -> int:

@@ -413,6 +413,7 @@ def test_a_ratio_of_zero_leaves_the_student_as_it_was() -> None:
         ({"rays": 9, "sr_widths": (4,)}, "whole views: write rays=0"),
         ({"rays": 9, "sr_widths": (), "patch": 2}, "write rays=0 or patch=0"),
         ({"patch": -1}, "write 0 for none"),
+        ({"patch": 1}, "write at least patch=2"),
         ({"of": "nelf-features", "feature_levels": 0}, "without a table use nelf-student"),
     ],
 )

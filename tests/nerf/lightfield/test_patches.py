@@ -106,4 +106,5 @@ def test_views_of_several_sizes_give_patches_of_one() -> None:
 
 
 def test_what_no_patch_fits_into_is_taken_whole() -> None:
-    assert ViewPool(random_views(CAMERA), context()).patch_rays(8, 32) == 0
+    pool = ViewPool(random_views(CAMERA), context())  # of 16×16 pixels
+    assert [pool.patch_rays(8, scale) for scale in (1, 2, 4, 8, 16, 32)] == [8, 8, 4, 2, 0, 0]
