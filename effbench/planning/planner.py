@@ -225,13 +225,19 @@ def _suite(request: Request, registry: Registry) -> Suite:
 def _rows(
     entry: Entry, settings: Sequence[Setting], planner: _Planner
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the parameters of each row of an entry, settings in place of what it says itself."""
+    """Yield the parameters of each row of an entry, settings in place of what it says itself.
+
+    A preset keeps what it is named for, unless it is set by its own name.
+    """
     known = planner.parameters(entry.method)
+    kept = planner.method(entry.method).preset
     axes: dict[str, Any] = {key: [value] for key, value in entry.params.items()}
     axes |= entry.grid
     for setting in settings:
         owners = {entry.method, planner.method(entry.method).preset_of}
         key = config.current_name(planner.method(entry.method).Config, setting.key)
+        if key in kept and setting.owner != entry.method:
+            continue
         if setting.owner in owners or (setting.owner is None and key in known):
             axes[key] = setting.values
     for params in config.grid(axes):

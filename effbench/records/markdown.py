@@ -18,10 +18,10 @@ PSNR is the mean ± sample standard deviation over n seeds; a row with n=1 has n
 1e6 bytes. train: time the clock counted; setup: scene to device, compilation, warm-up; prepare: \
 parents and pseudo views. Δ parent, Δ control: PSNR over the row that it starts from, and over the \
 one that was trained for as long without what the method is about, within repetitions, with the \
-95 % interval of the mean; the first counts the parent's time as nothing. iter: median duration of one iteration, its mean and its 95th \
-percentile. peak: memory while training; saved: kept for backward by one iteration. model: the \
-shipped file, and after zstandard (zst). marks: what else to know of a row, such as a machine that \
-was shared. What each column means is in docs/records.md."""
+95 % interval of the mean; the first counts the parent's time as nothing. iter: median duration of \
+one iteration, its mean and its 95th percentile. peak: memory while training; saved: kept for \
+backward by one iteration. model: the shipped file, and after zstandard (zst). marks: what else to \
+know of a row, such as a machine that was shared. What each column means is in docs/records.md."""
 
 
 def render(frame: pd.DataFrame, means: pd.DataFrame, problems: Sequence[str]) -> str:

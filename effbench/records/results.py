@@ -83,8 +83,8 @@ def leaderboard(
                 curve = curve_files.read(folder, cell)
             except RecordError as error:
                 curve = None
-                if problems is not None and str(error) not in map(str, problems):
-                    problems.append(error)
+                if problems is not None:
+                    _note(problems, error)
             if curve is not None:
                 drawn[index] = curve
             if cell.status == "ok":
@@ -151,18 +151,20 @@ def join(results: Results, file: str, first: Sequence[str] = ()) -> pd.DataFrame
     without one has no rows.
     """
     fixed = [*identity.CELL, *first, "budget", "device"]
+    last = ["total_s"] if file == CURVE else []
     parts = []
     for _, cell, part in _files(results, file):
         known = {name: getattr(cell, name) for name in (*identity.CELL, "budget", "device")}
-        if "train_s" in part:
+        if file == CURVE:
             part["total_s"] = part["train_s"] + (cell.time.get("prepare_s") or 0.0)
         parts.append(part.assign(**{**known, "scene": record.scene_label(cell)}))
     filled = [part for part in parts if len(part)]
     frame = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=fixed)
-    for name in fixed:
+    for name in (*fixed, *last):
         if name not in frame:
             frame[name] = float("nan")
-    return frame[[*fixed, *(name for name in frame if name not in fixed)]]
+    others = [name for name in frame if name not in (*fixed, *last)]
+    return frame[[*fixed, *others, *last]]
 
 
 def _files(results: Results, file: str) -> Iterator[tuple[Path, Record, pd.DataFrame]]:
@@ -173,8 +175,14 @@ def _files(results: Results, file: str) -> Iterator[tuple[Path, Record, pd.DataF
         try:
             yield folder, cell, tables.read_csv(folder / file)
         except RecordError as error:
-            if str(error) not in map(str, results.problems):
-                results.problems.append(error)
+            _note(results.problems, error)
+
+
+def _note(problems: list[RecordError], error: RecordError) -> None:
+    """Add an error, unless its file is among them already."""
+    file = str(error).partition(": ")[0]
+    if file not in (str(known).partition(": ")[0] for known in problems):
+        problems.append(error)
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ class TestGet:
     def test_size_and_licence_come_before_the_question(
         self, server: Server, tmp_path: Path
     ) -> None:
-        result = scenes(tmp_path, "get", "colmap/one", answer="n\n")
+        result = scenes(tmp_path, "get", "colmap/one", "--whole", answer="n\n")
         assert result.exit_code == 1
         size = f"{len(server.files['/all.zip']) / 1e3:.1f} kB"
         assert f"/all.zip: {size}; checksum not published" in result.output
@@ -114,10 +114,20 @@ class TestGet:
         assert not server.requests
         assert scenes(tmp_path, "get", "colmap/one").exit_code == 1  # nobody answers
 
+    def test_of_a_large_archive_only_the_scenes_files_are_asked_for(
+        self, server: Server, tmp_path: Path
+    ) -> None:
+        result = scenes(tmp_path, "get", "colmap/one", answer="n\n")
+        (line,) = (line for line in result.output.splitlines() if "/all.zip: " in line)
+        assert line.endswith("; only the files of the scenes, each checked by its CRC-32")
+        assert float(line.split("zip: ")[1].split(" kB")[0]) * 1e3 < len(server.files["/all.zip"])
+        assert scenes(tmp_path, "get", "colmap/one", "--yes").exit_code == 0
+        assert scenes(tmp_path, "verify").output.startswith("fits     colmap/one")
+
     def test_a_scene_is_there_afterwards_and_is_not_downloaded_twice(
         self, server: Server, tmp_path: Path
     ) -> None:
-        result = scenes(tmp_path, "get", "colmap/one", answer="y\n")
+        result = scenes(tmp_path, "get", "colmap/one", "--whole", answer="y\n")
         assert result.exit_code == 0, result.output
         assert f"{tmp_path / 'colmap/one'}: effbench scenes show colmap/one" in result.output
         listed = CliRunner().invoke(main, ["list", "scenes", "--scenes-root", str(tmp_path)])

@@ -102,7 +102,7 @@ def test_bytes_that_are_not_those_of_the_directory_are_never_kept(
     if server.files["/all.zip"] == good:  # deflate has cut the noise into blocks
         at = good.index(b"set/one/1.png") + 1000
         server.files["/all.zip"] = good[:at] + b"\0" * 100 + good[at + 100 :]
-    with pytest.raises(SceneError, match=r"did not come whole .*CRC|did not come whole"):
+    with pytest.raises(SceneError, match="did not come whole"):
         fetch(server, tmp_path / "one")
     assert "set/one/1.png" not in there(tmp_path / "one")
 
@@ -127,7 +127,7 @@ def test_a_full_disk_is_said_before_anything_comes(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sizes, "free", lambda _: sizes.RESERVE + 199_999)
-    with pytest.raises(SceneError, match="set/one of .* takes 200.0 kB"):
+    with pytest.raises(SceneError, match=r"set/one of .* takes 200\.0 kB"):
         fetch(server, tmp_path / "one")
     monkeypatch.setattr(sizes, "free", lambda _: sizes.RESERVE + 200_000)
     fetch(server, tmp_path / "one")

@@ -295,3 +295,12 @@ def test_the_control_of_pruning_is_training_on() -> None:
     pruned = [cell for cell in cells if cell.method == "nerf-pruned"]
     assert {cell.control for cell in pruned} == {control.cell_id}
     assert control.parents == pruned[0].parents
+
+
+def test_a_preset_keeps_what_it_is_named_for_unless_it_is_set_by_its_own_name(
+    registry: Registry,
+) -> None:
+    (kept,) = planned(registry, "width=7", "fake.width=8", methods=("fake-wide",)).cells
+    assert kept.params["width"] == 3
+    (own,) = planned(registry, "fake-wide.width=7", methods=("fake-wide",)).cells
+    assert own.params["width"] == 7

@@ -84,8 +84,9 @@ def test_two_suites_of_one_name_are_refused(tmp_path: Path) -> None:
         suites.load_all(plugins.discover([tmp_path]))
 
 
-def test_the_pruning_suite_compares_neurons_widths_and_inheritance() -> None:
+def test_the_pruning_suite_compares_neurons_widths_and_inheritance_with_controls() -> None:
     suite = suites.find("pruning", plugins.discover())
+    assert suite.seeds == 3
     assert [entry.method for entry in suite.entries] == [
         "nerf",
         "nerf-continued",
@@ -101,6 +102,25 @@ def test_the_pruning_suite_compares_neurons_widths_and_inheritance() -> None:
     inherit, scratch = suite.entries[2:4]
     assert (inherit.params["init"], scratch.params["init"]) == ("inherit", "scratch")
     assert inherit.grid == {"selection": ["uniform", "w_out", "coreset"], "width": [128, 64]}
+
+
+def test_every_row_of_the_pruning_suite_that_inherits_has_its_control() -> None:
+    cells = make_plan(Request(suite="pruning", device="cpu"), plugins.discover()).cells
+    by_id = {cell.cell_id: cell for cell in cells}
+    held = {
+        (cell.method, by_id[cell.control].method, by_id[cell.control].variant)
+        for cell in cells
+        if cell.control
+    }
+    assert held == {
+        ("nerf-pruned", "nerf-continued", ""),  # inherits
+        ("nerf-pruned", "nerf", ""),  # from scratch
+        ("nelf-student", "nelf-student", "real_share=1"),
+        ("iterative-30", "iterative-0", ""),
+        ("iterative-50", "iterative-0", ""),
+    }
+    alone = {cell.method for cell in cells if not cell.control}
+    assert alone == {"nerf", "nerf-continued", "instant-ngp", "nelf-student", "iterative-0"}
 
 
 @pytest.mark.parametrize("name", ["distill", "distill-ablation", "pruning"])

@@ -23,6 +23,7 @@ FULL: dict[str, Any] = {
     "suite": "pruning",
     "method": "nerf-pruned",
     "preset_of": "",
+    "control": "nerf-continued--blocks--0",
     "variant": "width=64",
     "params": {"width": 64, "selection": "coreset", "beta": 1.0},
     "role": "row",
@@ -184,6 +185,7 @@ class TestSchema:
             "machine",
             "identity",
             "preset_of",
+            "control",
         }  # records of earlier versions are read without them
         assert set(SCHEMA["required"]) == set(SCHEMA["properties"]) - later
 

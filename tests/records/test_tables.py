@@ -19,7 +19,13 @@ ISSUED = (
     "model_mb,model_zst_mb,render_ms,fps,energy_j,device,backend"
 )
 EXPORT = "export_mb,latency_ms,latency_p95_ms,export_fps,peak_ram_mb,macs"
-CONTEXT = "eval_views,curve_views,iter_ms_mean,commit,speed,marks"
+CONTEXT = (
+    "eval_views,curve_views,iter_ms_mean,commit,speed,marks,total_train_s,"
+    "parent,over_parent,over_parent_low,over_parent_high,over_parent_n,"
+    "control,over_control,over_control_low,over_control_high,over_control_n,"
+    "at_total_s,psnr_at_total,psnr_at_total_bound,"
+    "at_iterations,psnr_at_iterations,psnr_at_iterations_bound,to_baseline_s,to_baseline_bound"
+)
 
 
 def cell(seed: int = 0, psnr: float | None = 20.0, **changes: Any) -> Record:

@@ -28,10 +28,10 @@ class TestWriteTables:
         write_cell(tmp_path, cell(1, None), "fraction,train_s,iteration,loss,psnr\n0.5,1,1,1,1\n")
         frame = results.curves(results.load([tmp_path]))
         fixed = "suite,method,variant,scene,repetition,seed,fraction,train_s,iteration,psnr,loss"
-        assert ",".join(frame.columns) == fixed + ",budget,device,occupied"
+        assert ",".join(frame.columns) == fixed + ",budget,device,occupied,total_s"
         assert tables.to_csv(frame).splitlines()[1:] == [
-            "pruning,nerf,default,procedural/blocks,0,0,0.5,30,50,18,0.1,60s,CPU,",
-            "pruning,ngp,T=19,procedural/blocks,3,3,1,60,9,,0.2,60s,CPU,0.25",
+            "pruning,nerf,default,procedural/blocks,0,0,0.5,30,50,18,0.1,60s,CPU,,30",
+            "pruning,ngp,T=19,procedural/blocks,3,3,1,60,9,,0.2,60s,CPU,0.25,60",
         ]
 
     def test_a_curve_that_cannot_be_read_is_named(self, tmp_path: Path) -> None:

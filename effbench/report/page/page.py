@@ -70,7 +70,9 @@ def render(
     found: Results, *, views: int = VIEWS, baseline: str | None = None, heading: str = ""
 ) -> str:
     """Return the page of some results. Raises ConfigError for a baseline that is not there."""
-    board = results.leaderboard(found.folders, found.cells.items(), baseline, problems=found.problems)
+    board = results.leaderboard(
+        found.folders, found.cells.items(), baseline, problems=found.problems
+    )
     choices = table.choices(board)
     data = report_data.payload(found, board, results.curves(found))
     data["choices"] = board[list(choices)].astype(str).to_dict("records")

@@ -12,7 +12,12 @@ from effbench.analysis.identity import GROUP
 from effbench.records.markdown import gain
 from effbench.report.page import data
 
-_NO_LEAD = ("train_s", "setup_s", "prepare_s", "total_train_s")  # the budget, and costs that no method is after
+_NO_LEAD = (
+    "train_s",
+    "setup_s",
+    "prepare_s",
+    "total_train_s",
+)  # the budget, and costs that no method is after
 _GAINS = {
     "parent": "PSNR over the row that it starts from, whose time is counted as nothing; with the "
     "95 % interval of the mean over repetitions.",

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from effbench.errors import RecordError
 from effbench.method.budget import Budget
-from effbench.records import results, tables
+from effbench.records import results
 from effbench.records.results import Results
 from effbench.report.palette import Palette
 from effbench.report.plots import comparison_plots, cost_plots, diagnostic_plots, renders

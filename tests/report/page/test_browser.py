@@ -82,7 +82,8 @@ def open_page(browser: Browser, written: Path) -> Iterator[Open]:
 
 @pytest.fixture(scope="module")
 def board(run: Path) -> list[dict[str, str]]:
-    text = tables.to_csv(tables.leaderboard(record.load([run])))
+    found = results.load([run])
+    text = tables.to_csv(results.leaderboard(found.folders, found.cells.items()))
     return list(csv.DictReader(io.StringIO(text)))
 
 

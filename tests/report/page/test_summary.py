@@ -61,7 +61,7 @@ def test_rows_are_compared_with_the_baseline(found: Results) -> None:
 
 
 def test_means_are_over_all_scenes(found: Results) -> None:
-    ((title, headings, rows),) = summary.means(tables.leaderboard(found.records))
+    ((title, _, headings, rows),) = summary.means(tables.leaderboard(found.records))
     assert title == "pruning, 10s, a CPU: mean of 2 scenes"
     assert headings[0] == "PSNR dB"
     assert rows[0][0] == "instant-ngp"

@@ -136,6 +136,6 @@ def test_every_picture_has_a_name_of_its_own(found: Results) -> None:
     drawn = comparison_plots.figures(found, board, PALETTE, None)
     assert set(drawn) == {
         *("pareto-size", "pareto-iteration-time", "pareto-memory", "pareto-rendering-time"),
-        *("pareto-latency", "ratios", "sweep-nerf-pruned-width"),
+        *("pareto-latency", "pareto-total-time", "ratios", "sweep-nerf-pruned-width"),
     }
     assert [name for name, figure in drawn.items() if figure is None] == ["pareto-latency"]
