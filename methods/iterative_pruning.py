@@ -56,7 +56,7 @@ class IterativePruning(NeLFMethod):
     none is removed: what training on in the same way does alone."""
 
     name = "iterative-pruning"
-    Config = PruningConfig
+    Config: ClassVar[type[Any]] = PruningConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "iterative-0": {"ratio": 0.0},
         "iterative-30": {"ratio": 0.3},

@@ -162,7 +162,7 @@ class NeLFMethod(Method):
         if drawn.counted is None:
             return functional.mse_loss(predicted, expected)
         counted = drawn.counted[:, None]
-        squares = (predicted - expected) ** 2 * counted
+        squares: Tensor = (predicted - expected) ** 2 * counted
         return squares.sum() / (3 * counted.sum())
 
     @torch.no_grad()

@@ -27,6 +27,7 @@ SMALL = {
     "bounds": "box",
     "rays": 0,
     "patch": 0,
+    "jitter": 0.0,
     "views": 2,
     "real_share": 0.0,
     "points": 3,
