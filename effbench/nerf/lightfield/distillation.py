@@ -56,15 +56,16 @@ class NeLFMethod(Method):
         # The same shape, small enough to learn something in a minute, and to be rendered by a web
         # page without a GPU; each step sees patches of many views.
         "cpu": {
-            "width": 128,
-            "depth": 12,
+            "width": 96,
+            "depth": 8,
             "sr_widths": (32, 16),
             "sr_blocks": 1,
             "pseudo_views": 2000,
             "real_share": 0.25,
             "views": 16,
             "patch": 8,
-            "lr": 0.003,
+            "jitter": 0.0,
+            "lr": 0.01,
             "warmup": 50,
         }
     }
