@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,13 @@ def test_real_images_lie_over_the_background() -> None:
 def test_the_number_of_views_follows_the_budget(budget: str, views: int) -> None:
     method = build("nelf-student", {"teacher": teacher()}, budget, pseudo_views=40, views=1)
     assert method.facts()["pseudo_views"] == views
+
+
+def test_patches_see_less_of_each_view() -> None:
+    params = {"pseudo_views": 400, "views": 5, "patch": 4}  # 8×8 of 16×16 pixels
+    method = build("nelf-student", {"teacher": teacher()}, "6it", **params)
+    assert method.facts()["pseudo_views"] == math.ceil(5 * 6 / 4)
+    assert method.facts()["pixels_per_step"] == 5 * 8 * 8
 
 
 def test_views_are_prepared_beside_the_teacher_and_cost_the_same_name(tmp_path: Path) -> None:
