@@ -15,8 +15,8 @@ from effbench.errors import ConfigError
 from effbench.method import Context, Method, Requirement
 from effbench.nerf.compression.channel_pruning import Cost, prune
 from effbench.nerf.lightfield import training_state
-from effbench.nerf.lightfield.config import DistillConfig
-from effbench.nerf.lightfield.distillation import NeLFMethod
+from effbench.nerf.lightfield.config import DistillConfig, FeaturesConfig
+from effbench.nerf.lightfield.distillation import FeaturesMethod, NeLFMethod
 from effbench.nerf.lightfield.latency import latency_ms
 from effbench.nerf.lightfield.network import NeLFNetwork, network_of
 
@@ -25,52 +25,69 @@ _ITERATION = "pruning.iteration"
 
 
 @dataclass(frozen=True)
-class PruningConfig(DistillConfig):
-    ratio: float = 0.3  # of the channels of every group that are removed
+class PruningOptions:
+    of: Literal["nelf-student", "nelf-features"] = "nelf-student"  # the trained method to prune
+    ratio: float = 0.3  # of the channels of every group that are removed, 0 for a control
     pruning_steps: int = 5  # 1 for one-shot
     prune_until: float = 0.5  # part of the budget by which the last step is done
     criterion: Literal["l1", "l2", "bn", "taylor"] = "l2"  # what makes a channel important
     groups: Literal["inner", "all"] = "all"  # inside residual blocks only, or the streams, too
     finetuned: bool = True  # trained between the steps and after them
-    real_share: float = 0.25  # part of the views of a step that are training images
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        """Raise ConfigError for what cannot be."""
         if not (0 <= self.ratio < 1 and 0 < self.prune_until <= 1 and self.pruning_steps >= 1):
             raise ConfigError(
                 "ratio is in [0, 1), prune_until in (0, 1] and pruning_steps at least 1"
             )
 
 
+@dataclass(frozen=True)
+class PruningConfig(PruningOptions, DistillConfig):
+    real_share: float = 0.25  # part of the views of a step that are training images
+
+    def __post_init__(self) -> None:
+        DistillConfig.__post_init__(self)
+        self.check()
+
+
 class IterativePruning(NeLFMethod):
-    """The trained student with channels removed step by step, trained on after each; iterative-0
-    removes none: what training on in the same way does alone."""
+    """The trained student with channels removed step by step, trained on after each; with ratio=0
+    none is removed: what training on in the same way does alone."""
 
     name = "iterative-pruning"
-    Config = PruningConfig
+    Config: ClassVar[type[Any]] = PruningConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "iterative-0": {"ratio": 0.0},
         "iterative-30": {"ratio": 0.3},
         "iterative-50": {"ratio": 0.5},
+        "features-0": {"of": "nelf-features", "ratio": 0.0},
+        "features-30": {"of": "nelf-features", "ratio": 0.3},
+        "features-50": {"of": "nelf-features", "ratio": 0.5},
     }
     config: PruningConfig
 
     @classmethod
     def specialised(cls, params: Mapping[str, Any]) -> type[Method]:
-        return cls if params.get("finetuned", True) in (True, "true") else PrunedOnly
+        finetuned = params.get("finetuned", True) in (True, "true")
+        if params.get("of") == "nelf-features":
+            return FeaturesPruning if finetuned else FeaturesPrunedOnly
+        return cls if finetuned else PrunedOnly
 
     @classmethod
     def requires(cls, config: Any) -> dict[str, Requirement]:
-        shared = {field.name for field in fields(DistillConfig)} - {"real_share"}
+        shape = FeaturesConfig if isinstance(config, FeaturesConfig) else DistillConfig
+        shared = {field.name for field in fields(shape)} - {"real_share"}
         params = {name: value for name, value in asdict(config).items() if name in shared}
-        return {**super().requires(config), "student": Requirement("nelf-student", params)}
+        return {**super().requires(config), "student": Requirement(config.of, params)}
 
     @classmethod
     def control(cls, config: Any) -> Requirement | None:
         if not config.finetuned:  # nothing is trained on: the student itself is what it is held to
             return None
         alike = {"ratio": 0.0, "criterion": PruningConfig.criterion, "groups": PruningConfig.groups}
-        return Requirement("iterative-0", {**asdict(config), **alike})
+        name = "features-0" if config.of == "nelf-features" else "iterative-0"
+        return Requirement(name, {**asdict(config), **alike})
 
     def __init__(self, config: PruningConfig, context: Context) -> None:
         budget = context.budget.iterations if context.budget else None
@@ -102,7 +119,7 @@ class IterativePruning(NeLFMethod):
         ratio = c.ratio * self.pruned_steps / c.pruning_steps
         if c.criterion == "taylor":
             self.optimizer.zero_grad(set_to_none=True)
-            self.loss(*self.draw(0.0)).backward()  # type: ignore[no-untyped-call]
+            self.loss(self.draw(0.0)).backward()  # type: ignore[no-untyped-call]
         self._adopt(prune(self.network, c.shape(), ratio, c.criterion, c.groups).network)
         row = {"pruning_step": self.pruned_steps, "ratio": ratio, "iteration": self.iteration}
         self.history.append({**row, **vars(Cost.of(self.network.shape, self.size))})
@@ -156,13 +173,39 @@ class IterativePruning(NeLFMethod):
         return dense
 
 
+# The variants below have names that are no literals, so that they are not listed on their own, and
+# leave the default of `of` alone, so that records show what was chosen.
+
+
 class PrunedOnly(IterativePruning):
     """Without fine-tuning nothing is trained: the steps are taken at once."""
 
-    name = IterativePruning.name  # no literal: it is not listed on its own
+    name = IterativePruning.name
     trains = False
 
     def __init__(self, config: PruningConfig, context: Context) -> None:
         super().__init__(config, context)
         while self.pruned_steps < config.pruning_steps:
             self.prune_step()
+
+
+@dataclass(frozen=True)
+class FeaturesPruningConfig(PruningOptions, FeaturesConfig):
+    def __post_init__(self) -> None:
+        FeaturesConfig.__post_init__(self)
+        self.check()
+
+
+class FeaturesPruning(IterativePruning):
+    """The network behind a table of features, which stays as it is."""
+
+    name = IterativePruning.name
+    Config = FeaturesPruningConfig
+    device_defaults: ClassVar[dict[str, dict[str, Any]]] = FeaturesMethod.device_defaults
+    capture_defaults: ClassVar[dict[str, dict[str, Any]]] = FeaturesMethod.capture_defaults
+
+
+class FeaturesPrunedOnly(FeaturesPruning, PrunedOnly):
+    """The same without fine-tuning."""
+
+    name = IterativePruning.name
