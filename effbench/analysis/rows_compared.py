@@ -94,7 +94,8 @@ def _effects(
     for name in figures:
         found = effects(group, row, pd.Series({0: 1}), name)
         if found.at[0, "n_a"] or found.at[0, "n_b"]:  # measured on either side
-            yield {"figure": name, "kind": kind(name), **found.loc[0].to_dict()}
+            values = {column: found.at[0, column] for column in EFFECT}
+            yield {"figure": name, "kind": kind(name), **values}
 
 
 def effects(

@@ -15,9 +15,9 @@ from effbench.records import latex
 _TESTS = {PAIRED: "paired t", WELCH: "Welch's t", EXACT: "does not vary", NONE: "too few seeds"}
 _LEGEND = """\
 {a} against {b}. Qualities: mean of the difference; all else: geometric mean of the ratio. \
-Brackets: 95 % interval. Paired: within repetitions, whose seeds are equal in both rows; Welch: where \
-repetitions or seeds are not the same. p is two-sided; Holm: adjusted over the {tested} tests \
-printed here. Fewer than two seeds on a side are not tested."""
+Brackets: 95 % interval. Paired: within repetitions, whose seeds are equal in both rows; Welch: \
+where repetitions or seeds are not the same. p is two-sided; Holm: adjusted over the {tested} \
+tests printed here. Fewer than two seeds on a side are not tested."""
 
 
 def to_markdown(found: Comparison, a: str, b: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from effbench.errors import ConfigError
+from effbench.errors import ConfigError, unknown
 
 
 def scenes(frame: pd.DataFrame, patterns: Sequence[str]) -> pd.DataFrame:
@@ -37,3 +37,23 @@ def scenes(frame: pd.DataFrame, patterns: Sequence[str]) -> pd.DataFrame:
 
 def _plain(name: str) -> str:
     return name.partition(" ")[0]
+
+
+def columns(text: str, known: Sequence[str]) -> list[str]:
+    """Return the columns named in "a,b,c", each once. Raises ConfigError for one that is none."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in known:
+            raise unknown("column", name, known)
+    return list(dict.fromkeys(names))
+
+
+def ordered(frame: pd.DataFrame, text: str) -> pd.DataFrame:
+    """Return the rows sorted by "a,-b": by column a upwards, then by b downwards; what has no
+    value comes last, equal rows stay in order. Raises ConfigError for an unknown column."""
+    asked = [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.removeprefix("-") for name in asked]
+    columns(",".join(names), [str(name) for name in frame.columns])
+    for name, sign in reversed(list(zip(names, asked, strict=True))):
+        frame = frame.sort_values(name, ascending=not sign.startswith("-"), kind="stable")
+    return frame.reset_index(drop=True)
