@@ -12,8 +12,7 @@ import pandas as pd
 
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.identity import CONDITIONS, GROUP
-from effbench.analysis.rows_compared import effects, kind
-from effbench.analysis.significance import holm
+from effbench.analysis.rows_compared import effects, kind, partners
 
 COLUMNS = ("baseline", "psnr_p", "better", "worse")
 LEVEL = 0.05
@@ -37,8 +36,11 @@ def against(cells: pd.DataFrame, row: pd.Series[int], baseline: str | None) -> p
     found.loc[others.index, "baseline"] = baseline
     table = cells.groupby([*GROUP], dropna=False).ngroup().groupby(row).first()[others.index]
     named: dict[str, pd.Series[str]] = {"better": found["better"], "worse": found["worse"]}
+    same = partners(cells, row, others)
     for name in TESTED:
-        effect = effects(cells, row, others, name)
+        if not cells[name].notna().any():
+            continue
+        effect = effects(cells, row, others, same, name)
         p = _adjusted(effect["p"], table)
         if name == "psnr":
             found["psnr_p"] = p.reindex(found.index)
@@ -71,9 +73,9 @@ def _others(cells: pd.DataFrame, row: pd.Series[int], baseline: str | None) -> p
 
 
 def _adjusted(p: pd.Series[float], table: pd.Series[int]) -> pd.Series[float]:
-    """Return Holm's p within each table; NaN stays NaN."""
-    tested = p.dropna()
-    adjusted = p.copy()
-    for _, own in tested.groupby(table[tested.index]):
-        adjusted[own.index] = holm(own.to_numpy(float))
-    return adjusted
+    """Return Holm's p within each table (`significance.holm`); NaN stays NaN."""
+    ordered = p.dropna().sort_values(kind="stable")
+    groups = ordered.groupby(table[ordered.index])
+    steps = ordered * (groups.transform("size") - groups.cumcount())
+    adjusted = steps.groupby(table[steps.index]).cummax().clip(upper=1.0)
+    return adjusted.reindex(p.index)

@@ -90,21 +90,26 @@ def compare(cells: pd.DataFrame, a: str, b: str, figures: Sequence[str]) -> Comp
 def _effects(
     group: pd.DataFrame, is_b: pd.Series[bool], figures: Sequence[str]
 ) -> Iterator[Mapping[str, object]]:
-    row = is_b.astype(int)
+    row, others = is_b.astype(int), pd.Series({0: 1})
+    same = partners(group, row, others)
     for name in figures:
-        found = effects(group, row, pd.Series({0: 1}), name)
+        found = effects(group, row, others, same, name)
         if found.at[0, "n_a"] or found.at[0, "n_b"]:  # measured on either side
             values = {column: found.at[0, column] for column in EFFECT}
             yield {"figure": name, "kind": kind(name), **values}
 
 
 def effects(
-    cells: pd.DataFrame, row: pd.Series[int], others: pd.Series[int], figure: str
+    cells: pd.DataFrame,
+    row: pd.Series[int],
+    others: pd.Series[int],
+    same: pd.Series[int],
+    figure: str,
 ) -> pd.DataFrame:
     """Return EFFECT of one figure, per row (a) against another row (b): whole columns at a time.
 
-    cells: columns status, repetition, seed (unique within a row) and the figure; row: per cell the
-    number of its row; others: by the number of a row the number of the row it is compared with.
+    cells: columns status and the figure; row: per cell the number of its row; others: by the
+    number of a row the number of the row it is compared with; same: `partners` of these.
     """
     known = (cells["status"] == "ok") & cells[figure].notna()
     values = cells.loc[known, figure].astype(float)
@@ -113,17 +118,18 @@ def effects(
         values = values[values > 0]
     own = row[values.index]
     plain = values.groupby(own).mean()
-    table = pd.DataFrame(
-        {"row": own, "value": np.log(values) if ratio else values}, index=values.index
-    )
-    sides = table.groupby("row")["value"].agg(["count", "mean", "var"])
+    if ratio:
+        values = values.map(np.log)
+    sides = values.groupby(own).agg(["count", "mean", "var"])
     a, b = sides.reindex(others.index), sides.reindex(others.to_numpy())
     n_a, n_b = (side["count"].fillna(0).to_numpy(float) for side in (a, b))
     size = np.maximum(a["mean"].abs().to_numpy(), b["mean"].abs().to_numpy())
     # A variance of logarithms is one of parts of the mean already.
     least = (_EXACT * (1.0 if ratio else size)) ** 2
     var_a, var_b = (np.where(s["var"] <= least, 0.0, s["var"]) for s in (a, b))
-    pairs = _pairs(cells, table, others)
+    partner = values.reindex(same.to_numpy())
+    partner.index = same.index
+    pairs = (values - partner).dropna().groupby(row).agg(["count", "var"]).reindex(others.index)
     enough = (n_a >= 2) & (n_b >= 2)
     paired = enough & (pairs["count"].to_numpy() == n_a) & (n_a == n_b)
     exact = enough & (var_a == 0) & (var_b == 0)
@@ -150,21 +156,18 @@ def effects(
     return pd.DataFrame(found, index=others.index)
 
 
-def _pairs(cells: pd.DataFrame, table: pd.DataFrame, others: pd.Series[int]) -> pd.DataFrame:
-    """Return, per row of `others`, count and variance of differences within repetitions of equal
-    seeds."""
-    keyed = table.assign(
-        repetition=cells["repetition"].reindex(table.index), seed=cells["seed"].reindex(table.index)
+def partners(cells: pd.DataFrame, row: pd.Series[int], others: pd.Series[int]) -> pd.Series[int]:
+    """Return per cell the index of the other row's cell of the same repetition and seed, if any.
+
+    cells: columns repetition and seed, unique within a row; row, others: as `effects` takes them.
+    """
+    keyed = pd.DataFrame(
+        {"row": row, "repetition": cells["repetition"], "seed": cells["seed"], "cell": cells.index},
+        index=cells.index,
     )
-    own = keyed[keyed["row"].isin(others.index)]
-    own = own.assign(other=own["row"].map(others))
-    both = own.merge(
-        keyed.rename(columns={"row": "other", "value": "value_b"}),
-        on=["other", "repetition", "seed"],
-    )
-    difference = (both["value"] - both["value_b"]).groupby(both["row"])
-    found = difference.agg(["count", "var"]).reindex(others.index)
-    return found.assign(count=found["count"].fillna(0))
+    own = keyed.assign(row=row.map(others)).dropna(subset=["row"])
+    both = own.merge(keyed, on=["row", "repetition", "seed"], suffixes=("", "_other"))
+    return pd.Series(both["cell_other"].to_numpy(), index=both["cell"].to_numpy())
 
 
 def _refuse_several(label: str, cells: pd.DataFrame) -> None:

@@ -22,7 +22,8 @@ one that was trained for as long without what the method is about, within repeti
 one iteration, its mean and its 95th percentile. peak: memory while training; saved: kept for \
 backward by one iteration. model: the shipped file, and after zstandard (zst). marks: what else to \
 know of a row, such as a machine that was shared. **Bold**: the best of its column, \
-<u>underlined</u>: the second best, parents left out.{marks} What each column means is in docs/records.md."""
+<u>underlined</u>: the second best, parents left out.{marks} What each column means is in \
+docs/records.md."""
 
 MARKS = """\
 ▲, ▼: better, worse than {} at 5 % (t-test over the n seeds, paired where repetitions and seeds \

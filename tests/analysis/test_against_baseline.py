@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from effbench.analysis import against_baseline, significance
 from effbench.analysis.against_baseline import TESTED, against, marked
 from tests.analysis.test_rows_compared import COMMON
 
@@ -60,6 +62,16 @@ def test_other_conditions_are_not_compared() -> None:
     cells, row = table(base=[20.0, 20.2], up=[21.0, 21.3])
     cells["threads"] = ["2", "2", "8", "8"]
     assert set(against(cells, row, "base")["baseline"]) == {""}
+
+
+def test_every_table_is_adjusted_for_itself_as_holm_says() -> None:
+    p = pd.Series([0.04, 0.01, 0.03, math.nan, 0.5, 0.02], index=range(10, 16))
+    table = pd.Series([0, 0, 0, 0, 1, 1], index=p.index)
+    found = against_baseline._adjusted(p, table)
+    assert found[p.notna()].tolist() == pytest.approx(
+        [*significance.holm([0.04, 0.01, 0.03]), *significance.holm([0.5, 0.02])]
+    )
+    assert math.isnan(found[13])
 
 
 def test_a_mark_is_of_a_whole_name() -> None:
