@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import effbench
-from effbench.cli import gate, onnx, render, results, scenes
+from effbench.cli import compare, gate, leaderboard, onnx, render, results, scenes
 from effbench.cli.options import (
     FOLDER,
     INTERRUPTED,
@@ -254,8 +254,8 @@ def doctor(as_json: bool, plugins: tuple[Path, ...], scenes_root: Path | None) -
 
 
 for command in (
-    *(results.leaderboard, results.plot, results.report, results.paper),
-    *(gate.check, gate.baseline, results.merge, results.export_results),
+    *(leaderboard.leaderboard, results.plot, results.report, results.paper),
+    *(compare.compare, gate.check, gate.baseline, results.merge, results.export_results),
     *(onnx.export, onnx.profile, render.render, scenes.scenes),
 ):
     main.add_command(command)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from effbench.analysis import controls, disturbance, equal_terms
+from effbench.analysis import against_baseline, controls, disturbance, equal_terms, views
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.identity import ASKED, FOUND, GROUP, ROW, RUN
 from effbench.errors import RecordError
@@ -28,7 +28,11 @@ _SHIPPED = tuple(name for name, about in FIGURES.items() if about.group == "expo
 CONTEXT_COLUMNS = (
     *("eval_views", "curve_views", "iter_ms_mean", "commit", "speed", "marks"),
     *("total_train_s", *controls.COLUMNS, *equal_terms.COLUMNS),
+    *(*against_baseline.COLUMNS, *views.COLUMNS),
 )
+# What needs more than the cells of a row: curves, and the choice of a baseline.
+TERMS = (*equal_terms.COLUMNS, *against_baseline.COLUMNS)
+_WORDS = ("baseline", "better", "worse")
 _FIRST = ("psnr", *_SHIPPED, *CONTEXT_COLUMNS)
 COLUMNS = (
     *("suite", "method", "variant", "scene", "n", "budget", "status", "psnr", "psnr_std"),
@@ -51,7 +55,7 @@ def latest(records: Sequence[Record]) -> list[Record]:
 def cells(records: Sequence[Record]) -> pd.DataFrame:
     """Return a row per record: ASKED (settings are all parameters, as JSON), repetition, seed,
     FOUND, curve_views, commit, stale, fewer, role, status, reason, what tells of disturbances
-    (`disturbance.COLUMNS`), and every figure."""
+    (`disturbance.COLUMNS`), every figure, and `views.COLUMNS`."""
     return _adopt(_table(records)).drop(columns=["started", *_LINKS])
 
 
@@ -64,8 +68,8 @@ def leaderboard(records: Iterable[Record], terms: Terms | None = None) -> pd.Dat
     `speed` is the machine's, over the median of the cells on it; `marks` says in words what else a
     reader must know (`effbench.records.marks`). `over_parent` and `over_control` are explained in
     `effbench.analysis.controls`. terms: given the table of cells, indexed by the position of their
-    record, and per cell the number of its row, returns `equal_terms.COLUMNS` per row; without it
-    they are empty. Sorted by suite, scene, budget and device, then the best PSNR first.
+    record, and per cell the number of its row, returns TERMS per row; without it they are empty.
+    Sorted by suite, scene, budget and device, then the best PSNR first.
     """
     columns = [*COLUMNS, *EXTRA_COLUMNS, *CONTEXT_COLUMNS]
     with bulk.no_garbage_collection():
@@ -88,7 +92,7 @@ def suite_means(frame: pd.DataFrame) -> pd.DataFrame:
     Empty for suites of a single scene.
     """
     figures = [name for name in FIGURES if name not in _COUNTS]
-    means = []
+    means: list[dict[str, Any]] = []
     for (suite, budget, device), group in frame.groupby(["suite", "budget", "device"]):
         scenes = set(group["scene"])
         for (method, variant), rows in group[group["n"] > 0].groupby(["method", "variant"]):
@@ -116,15 +120,22 @@ def to_json(frame: pd.DataFrame) -> str:
     return json.dumps(json.loads(rows), indent=1, ensure_ascii=False) + "\n"
 
 
-def to_markdown(frame: pd.DataFrame, problems: Sequence[str] = ()) -> str:
-    """Return the leaderboard as GitHub Markdown; `problems` are listed at its end."""
+def to_markdown(
+    frame: pd.DataFrame,
+    problems: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    *,
+    only_means: bool = False,
+) -> str:
+    """Return the leaderboard as GitHub Markdown; `problems` are listed at its end. columns,
+    only_means: as `markdown.render` takes them."""
     from effbench.records.markdown import render
 
-    return render(frame, suite_means(frame), problems)
+    return render(frame, suite_means(frame), problems, columns, only_means=only_means)
 
 
 def _table(records: Iterable[Record]) -> pd.DataFrame:
-    """Return a row per record: what `cells` returns, when it began, and its parent and control."""
+    """Return a row per record: what `cells` returns, when it started, and _LINKS."""
     settings, codes = bulk.Settings(), _Codes()
     rows, parents = [], []
     for cell in records:
@@ -152,11 +163,12 @@ def _table(records: Iterable[Record]) -> pd.DataFrame:
         disturbed = disturbance.facts(cell.machine, made)
         figures[_TOTAL] = _total(cell)
         links = (cell.cell_id, "", cell.control)
-        row = (*run, *found, *context, fewer, *end, *links, *disturbed, *figures)
+        seen = views.of_cell(quality.get("per_view"))
+        row = (*run, *found, *context, fewer, *end, *links, *disturbed, *figures, *seen)
         rows.append((*about, settings.text(cell.params), *row))
     frame = pd.DataFrame(rows, columns=_TABLE)
     frame["parent"] = controls.nearest_parents(parents, list(frame["cell_id"]))
-    numbers = (*FIGURES, *disturbance.COLUMNS)  # what nobody measured is None
+    numbers = (*FIGURES, *views.COLUMNS, *disturbance.COLUMNS)  # what nobody measured is None
     return frame.astype(dict.fromkeys(numbers, float))
 
 
@@ -173,6 +185,7 @@ _TABLE = [
     *_LINKS,
     *disturbance.COLUMNS,
     *FIGURES,
+    *views.COLUMNS,
 ]
 
 
@@ -248,7 +261,8 @@ def _rows(frame: pd.DataFrame, terms: Terms | None) -> pd.DataFrame:
     figures = frame.loc[done, list(FIGURES)].astype(float).groupby(row[done])
     is_row = (frame["role"] == "row").groupby(row).any()
     if terms is None:
-        equal = pd.DataFrame(index=first.index, columns=list(equal_terms.COLUMNS), dtype=float)
+        equal = pd.DataFrame(index=first.index, columns=list(TERMS), dtype=float)
+        equal = equal.astype(dict.fromkeys(_WORDS, object)).fillna(dict.fromkeys(_WORDS, ""))
     else:
         equal = terms(frame, row)
     board = first.assign(
@@ -256,6 +270,7 @@ def _rows(frame: pd.DataFrame, terms: Terms | None) -> pd.DataFrame:
         status=_merged(frame["status"], row, _status),
         **figures.mean().reindex(first.index),
         psnr_std=figures["psnr"].std(ddof=1).reindex(first.index),
+        **frame.loc[done, list(views.COLUMNS)].groupby(row[done]).mean().reindex(first.index),
         curve_views=_merged(frame["curve_views"], row, _listed),
         commit=_merged(frame["commit"], row, _listed),
         speed=disturbance.relative_speed(frame).groupby(row).mean(),
