@@ -16,9 +16,11 @@ from effbench.cli.options import (
     INTERRUPTED,
     SOME_FAILED,
     USAGE_ERROR,
+    ViewCount,
     discover,
     plugins_option,
     scenes_option,
+    unlimited,
 )
 from effbench.errors import EffbenchError
 
@@ -123,15 +125,17 @@ _RUN_OPTIONS = [
     ),
     click.option(
         "--eval-views",
-        type=click.IntRange(min=1),
-        metavar="N",
+        type=ViewCount(min=1),
+        callback=unlimited,
+        metavar="N|all",
         help="Evaluate N test views, evenly spaced.  [default: all]",
     ),
     click.option(
         "--curve-views",
-        type=click.IntRange(min=0),
+        type=ViewCount(min=0),
+        callback=unlimited,
         default=2,
-        metavar="N",
+        metavar="N|all",
         show_default=True,
         help="Test views evaluated at each point of the curve.",
     ),

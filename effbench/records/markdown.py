@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from effbench.analysis import per_view
 from effbench.analysis.controls import KINDS
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.identity import GROUP
@@ -48,7 +49,7 @@ def render(frame: pd.DataFrame, means: pd.DataFrame, problems: Sequence[str]) ->
 def _table(rows: pd.DataFrame) -> str:
     """Return a GitHub table; figures that no row has are left out, and so is a total time that is
     everywhere that of training."""
-    left_out = ["psnr"]
+    left_out = ["psnr", *per_view.FIGURES]
     if "train_s" in rows and (rows["total_train_s"] == rows["train_s"]).all():
         left_out.append("total_train_s")
     cells: dict[str, list[str]] = {

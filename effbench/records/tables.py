@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from effbench.analysis import controls, disturbance, equal_terms
+from effbench.analysis import controls, disturbance, equal_terms, per_view
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.identity import ASKED, FOUND, GROUP, ROW, RUN
 from effbench.errors import RecordError
@@ -27,7 +27,7 @@ _SHIPPED = tuple(name for name, about in FIGURES.items() if about.group == "expo
 # Columns are only ever added at the end: people read these tables by machine.
 CONTEXT_COLUMNS = (
     *("eval_views", "curve_views", "iter_ms_mean", "commit", "speed", "marks"),
-    *("total_train_s", *controls.COLUMNS, *equal_terms.COLUMNS),
+    *("total_train_s", *controls.COLUMNS, *equal_terms.COLUMNS, *per_view.FIGURES),
 )
 _FIRST = ("psnr", *_SHIPPED, *CONTEXT_COLUMNS)
 COLUMNS = (
@@ -152,6 +152,7 @@ def _table(records: Iterable[Record]) -> pd.DataFrame:
         figures[_MEAN] = figures[_MEAN] or _mean_step(cell)
         disturbed = disturbance.facts(cell.machine, made)
         figures[_TOTAL] = _total(cell)
+        figures[_WORST], figures[_LOW] = per_view.lower_end(quality.get("per_view") or ())
         links = (cell.cell_id, "", cell.control)
         row = (*run, *found, *context, fewer, *end, *links, *disturbed, *figures)
         rows.append((*about, settings.text(cell.params), *row))
@@ -162,7 +163,9 @@ def _table(records: Iterable[Record]) -> pd.DataFrame:
 
 
 _PLACES = [(name, about.group) for name, about in FIGURES.items()]
-_MEAN, _TOTAL = (list(FIGURES).index(name) for name in ("iter_ms_mean", "total_train_s"))
+_MEAN, _TOTAL, _WORST, _LOW = (
+    list(FIGURES).index(name) for name in ("iter_ms_mean", "total_train_s", *per_view.FIGURES)
+)
 _LINKS = ["cell_id", "parent", "control"]
 _GROUPS = tuple(dict.fromkeys(group for _, group in _PLACES))
 _TABLE = [

@@ -24,7 +24,8 @@ CONTEXT = (
     "parent,over_parent,over_parent_low,over_parent_high,over_parent_n,"
     "control,over_control,over_control_low,over_control_high,over_control_n,"
     "at_total_s,psnr_at_total,psnr_at_total_bound,"
-    "at_iterations,psnr_at_iterations,psnr_at_iterations_bound,to_baseline_s,to_baseline_bound"
+    "at_iterations,psnr_at_iterations,psnr_at_iterations_bound,to_baseline_s,to_baseline_bound,"
+    "psnr_worst,psnr_p5"
 )
 
 
