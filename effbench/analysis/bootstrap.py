@@ -29,7 +29,7 @@ def drawn_means(
     positive: Sequence[str] = (),
     draws: int = DRAWS,
 ) -> dict[str, Array]:
-    """Return, per figure, means over drawn seeds, [draws, rows]: rows in the order of their numbers.
+    """Return, per figure, means over drawn seeds, [draws, rows], rows ordered by their numbers.
 
     cells: finished ones, a column per figure; row: per cell the number of its row; positive: the
     figures that cannot be 0 or less, whose deviations are widened as ratios. A row of a single seed

@@ -260,7 +260,6 @@ def doctor(as_json: bool, plugins: tuple[Path, ...], scenes_root: Path | None) -
 for command in (
     *(results.leaderboard, results.plot, results.report, results.paper),
     *(gate.check, gate.baseline, results.merge, results.export_results),
-    *(onnx.export, onnx.profile, render.render, scenes.scenes),
-    *(pareto.pareto,),
+    *(onnx.export, onnx.profile, render.render, scenes.scenes, pareto.pareto),
 ):
     main.add_command(command)

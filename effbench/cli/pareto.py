@@ -48,7 +48,7 @@ def pareto(
     Examples:
       effbench pareto results/runs/pruning-20260101-120000
       effbench pareto results/runs/* --cost model_mb,latency_ms --format json
-      effbench pareto results/runs/distill-* --curve 'nelf-student|iterative-?0' --curve 'quantized*'
+      effbench pareto runs/distill-* --curve 'nelf-student|iterative-?0' --curve 'quantized*'
     """
     from effbench.analysis.figures import FIGURES
     from effbench.errors import ConfigError, unknown

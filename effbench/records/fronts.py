@@ -20,8 +20,8 @@ from effbench.records.record import Record
 COSTS = ("model_mb", "total_train_s", "iter_ms", "peak_mem_mb", "render_ms")
 
 VOLUME_NOTE = """\
-Area that the rows dominate in the plane of log₁₀ cost and PSNR, in decades · dB, up to the largest \
-cost and down to the lowest PSNR among them: comparable within a table, not between tables. \
+Area that the rows dominate in the plane of log₁₀ cost and PSNR, in decades · dB, up to the \
+largest cost and down to the lowest PSNR among them: comparable within a table, not between tables. \
 Brackets: 95 % interval, bootstrap over seeds; none where a row has a single seed."""
 RATE_NOTE = """\
 BD-rate: mean change in model size at equal PSNR, PCHIP of log size over PSNR, over the range that \
@@ -32,7 +32,7 @@ which changes the size. Brackets: 95 % interval, bootstrap over seeds."""
 def of_records(
     records: Sequence[Record], costs: Sequence[str] = COSTS, curves: Sequence[str] = ()
 ) -> Fronts:
-    """Return `analysis.fronts.fronts` of records, of a cell that was run twice the last one only."""
+    """Return `analysis.fronts.fronts` of records; of a cell that was run twice only the last."""
     kept = tables.latest(records)
     names = {(r.device, r.cell_id): label(r.method, r.variant) for r in kept}
     parents = nearest_parents([tuple(r.parents.values()) for r in kept], [r.cell_id for r in kept])
@@ -47,10 +47,8 @@ def to_markdown(found: Fronts) -> str:
         parts.append("No two rows of a scene have a PSNR and a cost.")
     for key, volumes in found.volume.groupby([*GROUP], sort=False):
         place = dict(zip(GROUP, map(str, key), strict=True))
-        where = f"Budget {place['budget']}" + (
-            f" on {place['device']}." if place["device"] else "."
-        )
-        parts += [f"## {place['suite']} · {place['scene']}", where]
+        on = f" on {place['device']}" if place["device"] else ""
+        parts += [f"## {place['suite']} · {place['scene']}", f"Budget {place['budget']}{on}."]
         for volume in volumes.to_dict("records"):
             rows = _of(found.front, {**place, "cost": volume["cost"]})
             parts += [f"### PSNR against {axis_label(volume['cost'])}", _front(rows)]

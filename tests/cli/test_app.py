@@ -43,6 +43,7 @@ def effbench_(*arguments: str) -> Result:
         ["profile", "--help"],
         ["plot", "--help"],
         ["report", "--help"],
+        ["pareto", "--help"],
         ["scenes", "--help"],
         ["scenes", "show", "--help"],
     ],
@@ -70,7 +71,7 @@ COMMANDS = [
     *([], ["list"], ["run"], ["leaderboard"], ["paper"], ["doctor"], ["export"], ["profile"]),
     *(["plot"], ["report"], ["check"], ["baseline"], ["merge"], ["export-results"]),
     *(["scenes"], ["scenes", "get"], ["scenes", "import"], ["scenes", "show"]),
-    ["scenes", "verify"],
+    *(["scenes", "verify"], ["pareto"]),
 ]
 
 
