@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import effbench
-from effbench.cli import gate, onnx, pareto, render, results, scenes
+from effbench.cli import gate, onnx, pareto, power, render, results, scenes
 from effbench.cli.options import (
     FOLDER,
     INTERRUPTED,
@@ -261,5 +261,6 @@ for command in (
     *(results.leaderboard, results.plot, results.report, results.paper),
     *(gate.check, gate.baseline, results.merge, results.export_results),
     *(onnx.export, onnx.profile, render.render, scenes.scenes, pareto.pareto),
+    *(power.power,),
 ):
     main.add_command(command)

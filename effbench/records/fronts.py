@@ -21,8 +21,8 @@ COSTS = ("model_mb", "total_train_s", "iter_ms", "peak_mem_mb", "render_ms")
 
 VOLUME_NOTE = """\
 Area that the rows dominate in the plane of log₁₀ cost and PSNR, in decades · dB, up to the \
-largest cost and down to the lowest PSNR among them: comparable within a table, not between tables. \
-Brackets: 95 % interval, bootstrap over seeds; none where a row has a single seed."""
+largest cost and down to the lowest PSNR among them: comparable within a table, not between \
+tables. Brackets: 95 % interval, bootstrap over seeds; none where a row has a single seed."""
 RATE_NOTE = """\
 BD-rate: mean change in model size at equal PSNR, PCHIP of log size over PSNR, over the range that \
 both curves reach; negative: smaller. A curve is a method's rows that differ in one parameter, \

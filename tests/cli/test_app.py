@@ -44,6 +44,7 @@ def effbench_(*arguments: str) -> Result:
         ["plot", "--help"],
         ["report", "--help"],
         ["pareto", "--help"],
+        ["power", "--help"],
         ["scenes", "--help"],
         ["scenes", "show", "--help"],
     ],
@@ -71,7 +72,7 @@ COMMANDS = [
     *([], ["list"], ["run"], ["leaderboard"], ["paper"], ["doctor"], ["export"], ["profile"]),
     *(["plot"], ["report"], ["check"], ["baseline"], ["merge"], ["export-results"]),
     *(["scenes"], ["scenes", "get"], ["scenes", "import"], ["scenes", "show"]),
-    *(["scenes", "verify"], ["pareto"]),
+    *(["scenes", "verify"], ["pareto"], ["power"]),
 ]
 
 
