@@ -133,7 +133,7 @@ class _Planner:
             variant=config.variant(resolved, defaults, params if role == "row" else ()),
             changed=config.variant(resolved, defaults),
             repetition=repetition,
-            seed=seed(self._suite.name, method, scene.name, repetition),
+            seed=seed(scene.name, repetition),
             device=self._device,
             backend=self._backend,
             eval_views=self._request.eval_views,

@@ -41,7 +41,6 @@ _COUNTS = ("n", *(name for name, about in FIGURES.items() if about.count))
 Terms = Callable[[pd.DataFrame, "pd.Series[int]"], pd.DataFrame]
 
 DEFAULT = "default"
-_RUN = ["seed", "started"]
 
 
 def latest(records: Sequence[Record]) -> list[Record]:
@@ -50,10 +49,10 @@ def latest(records: Sequence[Record]) -> list[Record]:
 
 
 def cells(records: Sequence[Record]) -> pd.DataFrame:
-    """Return a row per record: ASKED (settings are all parameters, as JSON), repetition, FOUND,
+    """Return a row per record: ASKED (settings are all parameters, as JSON), repetition, seed, FOUND,
     curve_views, commit, stale, fewer, role, status, reason, what tells of disturbances
     (`disturbance.COLUMNS`), and every figure."""
-    return _adopt(_table(records)).drop(columns=[*_RUN, *_LINKS])
+    return _adopt(_table(records)).drop(columns=["started", *_LINKS])
 
 
 def leaderboard(records: Iterable[Record], terms: Terms | None = None) -> pd.DataFrame:
@@ -125,7 +124,7 @@ def to_markdown(frame: pd.DataFrame, problems: Sequence[str] = ()) -> str:
 
 
 def _table(records: Iterable[Record]) -> pd.DataFrame:
-    """Return a row per record: ASKED, _RUN, then what `cells` returns."""
+    """Return a row per record: what `cells` returns, when it began, and which cells it belongs to."""
     settings, codes = bulk.Settings(), _Codes()
     rows, parents = [], []
     for cell in records:
