@@ -250,6 +250,7 @@ class RadianceFieldMethod(Method):
             "precision": self.field.precision,
             "space": self.space.name,
             **self.sampler.facts(),
+            **self.learner.facts(),
             "rendering": "one kernel, fp32" if self.sampler.at_once(self.field) else "by parts",
             "render_rays_per_chunk": self._RENDER_RAYS,
             "rays_last_step": self.ray_count,
