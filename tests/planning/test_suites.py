@@ -196,7 +196,8 @@ def test_the_hsm_suite_has_the_papers_baseline_and_the_originals() -> None:
     assert (suite.paper, suite.seeds, suite.scenes) == ("hsm", 3, ("procedural/blocks",))
     assert suite.entries[0] == Entry("instant-ngp", grid={"compaction": ["none", "transmittance"]})
     methods = {entry.method for entry in suite.entries}
-    assert methods == {"instant-ngp", "hsm", "low-weight", "error-map", "proposal"}
+    rivals = {"low-weight", "low-weight-nerfacc", "error-map", "proposal"}
+    assert methods == {"instant-ngp", "hsm", *rivals}
 
 
 @pytest.mark.parametrize("name", ["hsm", "hsm-ablation", "hsm-nerf"])

@@ -182,3 +182,27 @@ def test_cells_that_no_camera_sees_are_culled_where_that_is_asked_for() -> None:
     culled = grid(grid_unseen="culled")
     assert 0.2 < culled.culled < 0.8
     assert float(culled.occupied().float().mean()) == pytest.approx(1 - culled.culled)
+
+
+def test_nerfaccs_thresholds_for_bounded_scenes_drop_only_what_is_hidden() -> None:
+    config = resolved("low-weight-nerfacc")
+    assert (config.alpha_threshold, config.early_stop_eps) == (0, 1e-4)
+    captured = resolved("low-weight-nerfacc", captured=True)
+    assert (captured.alpha_threshold, captured.grid_threshold) == (0, 0.01)
+
+    def kept(compaction: str, alpha_threshold: float) -> int:
+        method = build(compaction=compaction, alpha_threshold=alpha_threshold)
+        rays, _ = method.pixels.sample(256, torch.Generator().manual_seed(1))
+        shift = torch.Generator().manual_seed(2)
+        # a fixed field and grid for all three
+        method.field.load_state_dict(reference.field.state_dict())
+        method.sampler.grid.optical_depth.copy_(grid.optical_depth)  # type: ignore[attr-defined]
+        method.sampler.grid.bits.copy_(grid.bits)  # type: ignore[attr-defined]
+        return len(method.sampler.place(rays, method.field, shift).samples)
+
+    reference = build()
+    for _ in range(40):
+        reference.step(0.0)
+    grid = reference.sampler.grid  # type: ignore[attr-defined]
+    hidden = kept("transmittance", 0.0)
+    assert kept("low-weight", 0.0) == hidden > kept("low-weight", 0.01)
