@@ -7,6 +7,7 @@ W_{k+1}; everything else is removed for good.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -108,20 +109,24 @@ def select(
     return Selection(kept, torch.ones(keep))
 
 
-def pruned_shape(shape: MLPShape, width: int, layers: tuple[int, ...] = PRUNED_LAYERS) -> MLPShape:
-    """Return `shape` with the hidden `layers` at `width`."""
-    hidden = tuple(width if i in layers else shape.hidden[i] for i in range(DEPTH))
+def pruned_shape(
+    shape: MLPShape, width: int | Mapping[int, int], layers: tuple[int, ...] = PRUNED_LAYERS
+) -> MLPShape:
+    """Return `shape` with the hidden `layers` at `width`, or each at its own."""
+    widths = dict.fromkeys(layers, width) if isinstance(width, int) else width
+    hidden = tuple(widths.get(i, shape.hidden[i]) for i in range(DEPTH))
     return MLPShape(hidden, shape.feature, shape.view)
 
 
 def prune(
     parent: MLPField,
     selection: str,
-    width: int,
+    width: int | Mapping[int, int],
     generator: torch.Generator,
     layers: tuple[int, ...] = PRUNED_LAYERS,
 ) -> MLPField:
-    """Return a really smaller copy of `parent` whose hidden `layers` keep `width` neurons.
+    """Return a really smaller copy of `parent` whose hidden `layers` keep `width` neurons, or each
+    as many as `width` says of it.
 
     Scores look at the parent's weights, so the order of the layers makes no difference. Raises
     ConfigError for layers that the network does not have.
@@ -130,7 +135,10 @@ def prune(
         raise ConfigError(f"cannot prune layers {layers}: hidden layers are 0 to {DEPTH - 1}")
     child = MLPField(pruned_shape(parent.shape, width, layers), parent.precision, generator)
     state = {name: tensor.detach().clone() for name, tensor in parent.state_dict().items()}
-    chosen = {layer: _select(parent, layer, selection, width, generator) for layer in layers}
+    widths = dict.fromkeys(layers, width) if isinstance(width, int) else width
+    chosen = {
+        layer: _select(parent, layer, selection, widths[layer], generator) for layer in layers
+    }
     for layer, keep in chosen.items():
         _remove(state, f"hidden.{layer}", parent.readers(layer), keep)
     child.load_state_dict(state)
