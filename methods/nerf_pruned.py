@@ -26,16 +26,16 @@ class PrunedConfig(MLPConfig):
     width: int = 128  # neurons that each pruned layer keeps
     init: Literal["inherit", "scratch"] = "inherit"  # the kept weights, or fresh ones
     layers: tuple[int, ...] = (0, 1, 2, 3, 5, 6)  # 4 feeds the skip, 7 the heads; 0 to 7 for all
-    widths: Literal["equal", "sensitivity"] = "equal"  # the same for every layer, or as each bears
+    allocation: Literal["equal", "sensitivity"] = "equal"  # the same for every layer, or as each bears
     train_from: int = 0  # first hidden layer that is trained after pruning; 8: only the heads
 
     def __post_init__(self) -> None:
         if not 0 <= self.train_from <= DEPTH:
             raise ConfigError(f"train_from is {self.train_from}: write a number from 0 to {DEPTH}")
-        if self.init == "scratch" and (self.train_from or self.widths != "equal"):
+        if self.init == "scratch" and (self.train_from or self.allocation != "equal"):
             raise ConfigError(
                 "init=scratch has nothing of the parent to leave alone or to measure: use "
-                "train_from=0 and widths=equal, or init=inherit"
+                "train_from=0 and allocation=equal, or init=inherit"
             )
 
 
@@ -74,7 +74,7 @@ class PrunedNeRF(MLPMethod):
         state = self.context.parents["dense"].state
         parent.load_state_dict({name: state[f"field.{name}"] for name in parent.state_dict()})
         widths = dict.fromkeys(c.layers, c.width)
-        if c.widths == "sensitivity":
+        if c.allocation == "sensitivity":
             seen = Seen.of(parent, self._parents_grid(), self.step_length, self.context.seed)
             widths = widths_by_sensitivity(parent, seen, c.selection, c.width, generator, c.layers)
         child = prune(parent, c.selection, widths, generator)

@@ -41,7 +41,7 @@ class Seen:
         if grid is not None:
             cells = grid.occupied().cpu().nonzero()[:, 0]
             if not len(cells):
-                raise ConfigError("widths=sensitivity: the parent's grid is empty: train it longer")
+                raise ConfigError("allocation=sensitivity: the parent's grid is empty: train it longer")
             drawn = cells[torch.randint(len(cells), (_POINTS,), generator=generator)]
             inside = grid.points(drawn, inside)
         directions = torch.randn(_POINTS, 3, generator=generator)
@@ -87,7 +87,7 @@ def widths_by_sensitivity(
     full = {layer: parent.shape.hidden[layer] for layer in layers}
     if width % _GRAIN or not _GRAIN <= width <= min(full.values()):
         raise ConfigError(
-            f"widths=sensitivity with width={width}: write a multiple of {_GRAIN} up to "
+            f"allocation=sensitivity with width={width}: write a multiple of {_GRAIN} up to "
             f"{min(full.values())}"
         )
     found = {layer: changes(parent, seen, selection, layer, generator) for layer in layers}

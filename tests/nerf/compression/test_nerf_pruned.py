@@ -98,7 +98,7 @@ def test_a_width_that_cannot_be_shared_out_is_an_error(width: int) -> None:
 
 
 def test_a_method_has_the_widths_that_its_parent_bears_and_is_loaded_with_them() -> None:
-    method = pruned(widths="sensitivity", width=64)
+    method = pruned(allocation="sensitivity", width=64)
     widths = method.facts()["hidden_widths"]
     assert len(set(widths)) > 2
     assert sum(widths[i] for i in PRUNED_LAYERS) == 64 * len(PRUNED_LAYERS)
@@ -126,7 +126,7 @@ def test_the_top_alone_is_trained_for_less() -> None:
     [
         ({"train_from": 9}, "train_from is 9: write a number from 0 to 8"),
         ({"init": "scratch", "train_from": 5}, "init=scratch has nothing of the parent"),
-        ({"init": "scratch", "widths": "sensitivity"}, "init=scratch has nothing of the parent"),
+        ({"init": "scratch", "allocation": "sensitivity"}, "init=scratch has nothing of the parent"),
     ],
 )
 def test_what_cannot_be_is_an_error(params: dict[str, Any], message: str) -> None:
