@@ -26,7 +26,7 @@ class PrunedConfig(MLPConfig):
     width: int = 128  # neurons that each pruned layer keeps
     init: Literal["inherit", "scratch"] = "inherit"  # the kept weights, or fresh ones
     layers: tuple[int, ...] = (0, 1, 2, 3, 5, 6)  # 4 feeds the skip, 7 the heads; 0 to 7 for all
-    allocation: Literal["equal", "sensitivity"] = "equal"  # the same for every layer, or as each bears
+    allocation: Literal["equal", "sensitivity"] = "equal"  # width of each, or on average
     train_from: int = 0  # first hidden layer that is trained after pruning; 8: only the heads
 
     def __post_init__(self) -> None:

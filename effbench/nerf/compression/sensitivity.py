@@ -41,7 +41,8 @@ class Seen:
         if grid is not None:
             cells = grid.occupied().cpu().nonzero()[:, 0]
             if not len(cells):
-                raise ConfigError("allocation=sensitivity: the parent's grid is empty: train it longer")
+                wrong = "allocation=sensitivity: the parent's grid is empty"
+                raise ConfigError(f"{wrong}: train it longer")
             drawn = cells[torch.randint(len(cells), (_POINTS,), generator=generator)]
             inside = grid.points(drawn, inside)
         directions = torch.randn(_POINTS, 3, generator=generator)

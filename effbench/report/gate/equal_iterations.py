@@ -20,9 +20,9 @@ from effbench.analysis.significance import Array
 from effbench.method.budget import Budget
 
 SLOPE = "psnr_slope"  # of a cell: dB by which PSNR grows while iterations grow e-fold
-# The standard error of a correction, as a part of it: a curve's slope near its end is not quite that
-# between trainings of other lengths, whose learning rates fall at other times. Committed curves and
-# pairs of lengths differ by a quarter (docs/regression.md).
+# The standard error of a correction, as a part of it: a curve's slope near its end is not quite
+# that between trainings of other lengths, whose learning rates fall at other times. Committed
+# curves and pairs of lengths differ by a quarter (docs/regression.md).
 DOUBT = 0.3
 _FROM = 0.5  # the part of the iterations from which on a curve's slope is taken
 

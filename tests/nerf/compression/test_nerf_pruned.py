@@ -126,7 +126,7 @@ def test_the_top_alone_is_trained_for_less() -> None:
     [
         ({"train_from": 9}, "train_from is 9: write a number from 0 to 8"),
         ({"init": "scratch", "train_from": 5}, "init=scratch has nothing of the parent"),
-        ({"init": "scratch", "allocation": "sensitivity"}, "init=scratch has nothing of the parent"),
+        ({"init": "scratch", "allocation": "sensitivity"}, "has nothing of the parent"),
     ],
 )
 def test_what_cannot_be_is_an_error(params: dict[str, Any], message: str) -> None:
