@@ -15,6 +15,7 @@ from effbench.errors import ConfigError
 from effbench.method import Checkpoint, Context, Method
 from effbench.method.budget import Budget
 from effbench.method.config import to_dict
+from effbench.nerf.compression.channel_pruning import Cost
 from effbench.nerf.lightfield.distillation import NeLFMethod
 from effbench.nerf.lightfield.network import D60_SR3, NeLFStage
 from effbench.nerf.lightfield.view_pool import real_images
@@ -132,6 +133,8 @@ def test_on_a_cpu_the_student_has_the_same_shape_but_smaller() -> None:
     assert (shape.points, shape.frequencies, shape.table) == (8, 6, None)
     assert shape.stages
     assert config.bounds == "scene"
+    # what one thread of a web page computes several times a second
+    assert Cost.of(shape, (25, 25)).macs < 150e6, "of an image of 100×100"
 
 
 def test_of_a_capture_the_box_is_looked_at_and_not_the_way_to_the_horizon() -> None:
