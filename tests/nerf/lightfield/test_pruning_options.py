@@ -29,7 +29,13 @@ def weights(method: Any) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("kind", ["group-norm", "bn-scale"])
 def test_sparse_training_comes_first_and_makes_channels_small(kind: str) -> None:
     """The same steps with and without: the sum of all BN scales and weights is smaller with."""
-    schedule = {"pruning_steps": 2, "sparse_until": 0.25, "prune_until": 0.75, "lr": 0.01}
+    schedule = {
+        "pruning_steps": 2,
+        "sparse_until": 0.25,
+        "prune_until": 0.75,
+        "lr": 0.01,
+        "warmup": 1,
+    }
 
     def trained(**params: Any) -> Any:
         method = pruning(**schedule, **params)
@@ -70,7 +76,11 @@ def test_ratios_by_sensitivity_remove_as_many_channels_in_all() -> None:
     full, final = own._sensitivity
     assert sum(final.values()) == sum(round(n / 2) for n in full.values())
     assert len({final[name] / full[name] for name in full}) > 1
-    assert own.network.shape.width == final["head"]
+    stream = next(name for name in final if name == "head" or name.startswith("body.0.leave"))
+    assert own.network.shape.width == final[stream]
+    inner = [final[f"body.{block}.enter"] for block in range(2)]
+    assert list(own.network.shape.inner) == inner
+    assert left[0] == 0.5
     assert 0 < left[1] < 1
 
 
