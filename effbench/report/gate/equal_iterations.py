@@ -60,6 +60,19 @@ def growth_of(*sides: pd.DataFrame) -> float:
     return max(0.0, float(slopes.median())) if known and len(slopes) else math.nan
 
 
+def doubt(growth: Array, less: Array) -> Array:
+    """Return the standard error of rows' corrections, dB, [..., rows].
+
+    growth: by how much PSNR grows while iterations grow e-fold, dB; less: the logarithm of the
+    candidate's iterations over the baseline's; both [..., rows], NaN where not known. A row whose
+    curves say that it hardly grows is doubted as much as the middle of all rows: what a curve tells
+    too low, its error would be too low by, too.
+    """
+    known = np.isfinite(growth)
+    middle = np.nanmedian(growth, axis=-1, keepdims=True) if known.any() else growth
+    return DOUBT * np.where(known, np.maximum(growth, middle), 0.0) * np.abs(less)
+
+
 def is_timed(budget: str) -> bool:
     """Whether a budget is one of time."""
     return Budget.parse(budget).seconds is not None
