@@ -20,10 +20,10 @@ from effbench.analysis.significance import Array
 from effbench.method.budget import Budget
 
 SLOPE = "psnr_slope"  # of a cell: dB by which PSNR grows while iterations grow e-fold
-# The standard error of a correction, as a part of it: a curve's slope near its end is not quite that
-# between trainings of other lengths, whose learning rates fall at other times: by 24 % where both are
-# known. More than that, since with 0.3 the simulation raised 1.07 % of false alarms
-# (docs/regression.md).
+# The standard error of a correction, as a part of it: a curve's slope near its end is not quite
+# that between trainings of other lengths, whose learning rates fall at other times. A guess,
+# somewhat above what little is known: the simulation errs by 0.3 and then needs this much to stay
+# below 1 % of false alarms (docs/regression.md).
 DOUBT = 0.35
 _FROM = 0.5  # the part of the iterations from which on a curve's slope is taken
 

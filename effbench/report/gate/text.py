@@ -15,7 +15,7 @@ from tabulate import tabulate
 from effbench.analysis.identity import spaced
 from effbench.records import tables
 from effbench.report.gate.check import Report
-from effbench.report.gate.equal_iterations import is_timed
+from effbench.report.gate.equal_iterations import DOUBT, is_timed
 from effbench.report.gate.power import LOSS_DB
 from effbench.report.gate.tolerances import CHECKS, DRIFT
 
@@ -135,7 +135,8 @@ def _quality(report: Report) -> str:
     if len(moved):
         return (
             f"PSNR under time budgets is compared at the baseline's iterations, which moved it by "
-            f"{moved.min():+.2f} to {moved.max():+.2f} dB"
+            f"{moved.min():+.2f} to {moved.max():+.2f} dB (the test allows for an error of that of "
+            f"{100 * DOUBT:.0f} %; budgets of iterations need no correction)"
         )
     timed = report.table.loc[report.table["figure"] == "psnr", "budget"].map(is_timed)
     if timed.any():
