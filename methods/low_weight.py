@@ -19,6 +19,10 @@ class LowWeight(HashMethod):
     name = "low-weight"
     Config = LowWeightConfig
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        # NerfAcc's own for bounded scenes (examples/train_ngp_nerf_occ.py, on Blender's)
-        "low-weight-nerfacc": {"early_stop_eps": 1e-4, "alpha_threshold": 0.0},
+        # NerfAcc's example of bounded scenes, examples/train_ngp_nerf_occ.py
+        "low-weight-nerfacc": {
+            "alpha_threshold": 0.0,
+            "early_stop_eps": 1e-4,
+            "grid_threshold": 0.01,
+        },
     }

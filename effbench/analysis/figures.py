@@ -6,6 +6,7 @@ from here. A figure is added by an entry here and by whoever writes it into the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -66,6 +67,10 @@ class Figure:
     minor: bool = False
     check: Check | None = None
 
+    def shown(self, value: float) -> float:
+        """Return a value as precise as it is written; NaN stays NaN."""
+        return value if math.isnan(value) else float(self.write(value).replace(",", ""))
+
 
 FIGURES: dict[str, Figure] = {
     "psnr": Figure(
@@ -73,6 +78,17 @@ FIGURES: dict[str, Figure] = {
         "10·log₁₀(255²/MSE) of each saved 8-bit image, mean over images, then over seeds. "
         "±: sample standard deviation over seeds.",
         check=Check("difference", 0.2),
+    ),
+    "psnr_worst": Figure(
+        *("worst view dB", "PSNR of the worst view", "dB", _decimals(2), "higher"),
+        "PSNR of the test view that has the lowest, mean over seeds.",
+        minor=True,
+    ),
+    "psnr_p5": Figure(
+        *("5 % of views dB", "PSNR, 5th percentile of views", "dB", _decimals(2), "higher"),
+        "What 95 % of the test views reach: 5th percentile of the PSNR over views, linear between "
+        "two, mean over seeds.",
+        minor=True,
     ),
     "ssim": Figure(
         *("SSIM", "SSIM", "", _decimals(4), "higher"),

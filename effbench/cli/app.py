@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import effbench
-from effbench.cli import gate, onnx, render, results, scenes
+from effbench.cli import compare, gate, leaderboard, onnx, pareto, power, render, results, scenes
 from effbench.cli.options import (
     FOLDER,
     INTERRUPTED,
     SOME_FAILED,
     USAGE_ERROR,
+    ViewCount,
     discover,
     plugins_option,
     scenes_option,
+    unlimited,
 )
 from effbench.errors import EffbenchError
 
@@ -123,15 +125,17 @@ _RUN_OPTIONS = [
     ),
     click.option(
         "--eval-views",
-        type=click.IntRange(min=1),
-        metavar="N",
+        type=ViewCount(min=1),
+        callback=unlimited,
+        metavar="N|all",
         help="Evaluate N test views, evenly spaced.  [default: all]",
     ),
     click.option(
         "--curve-views",
-        type=click.IntRange(min=0),
+        type=ViewCount(min=0),
+        callback=unlimited,
         default=2,
-        metavar="N",
+        metavar="N|all",
         show_default=True,
         help="Test views evaluated at each point of the curve.",
     ),
@@ -254,8 +258,9 @@ def doctor(as_json: bool, plugins: tuple[Path, ...], scenes_root: Path | None) -
 
 
 for command in (
-    *(results.leaderboard, results.plot, results.report, results.paper),
-    *(gate.check, gate.baseline, results.merge, results.export_results),
-    *(onnx.export, onnx.profile, render.render, scenes.scenes),
+    *(leaderboard.leaderboard, results.plot, results.report, results.paper),
+    *(compare.compare, power.power, pareto.pareto, gate.check, gate.baseline),
+    *(results.merge, results.export_results, onnx.export, onnx.profile),
+    *(render.render, scenes.scenes),
 ):
     main.add_command(command)

@@ -27,6 +27,21 @@ class UserPath(click.Path):
         return super().convert(os.path.expanduser(value), param, ctx)  # noqa: PTH111
 
 
+class ViewCount(click.IntRange):
+    """How many views: a number, or "all", which becomes None."""
+
+    name = "number or all"
+    all = -1  # stands for "all" until `unlimited`: an option's None means that it was not given
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return self.all if value in ("all", self.all) else super().convert(value, param, ctx)
+
+
+def unlimited(_ctx: click.Context, _param: click.Parameter, value: int | None) -> int | None:
+    """Return the number of views that a plan takes: None for all."""
+    return None if value == ViewCount.all else value
+
+
 ANY_PATH = UserPath(path_type=Path)
 FILE = UserPath(dir_okay=False, path_type=Path)
 FOLDER = UserPath(file_okay=False, path_type=Path)
@@ -53,6 +68,23 @@ format_option = click.option(
     default="md",
     show_default=True,
     help="Form of the table.",
+)
+
+table_format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["md", "csv", "json", "latex"]),
+    default="md",
+    show_default=True,
+    help="Form of the table; latex: booktabs.",
+)
+
+scenes_filter_option = click.option(
+    "--scene",
+    "scenes",
+    multiple=True,
+    metavar="PATTERN",
+    help="Only these scenes of the results, such as 'nerf_synthetic/*'; repeatable.",
 )
 
 baseline_option = click.option(

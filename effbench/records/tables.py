@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from effbench.analysis import controls, disturbance, equal_terms
+from effbench.analysis import against_baseline, controls, disturbance, equal_terms, per_view
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.identity import ASKED, FOUND, GROUP, ROW, RUN
 from effbench.errors import RecordError
@@ -28,7 +28,11 @@ _SHIPPED = tuple(name for name, about in FIGURES.items() if about.group == "expo
 CONTEXT_COLUMNS = (
     *("eval_views", "curve_views", "iter_ms_mean", "commit", "speed", "marks"),
     *("total_train_s", *controls.COLUMNS, *equal_terms.COLUMNS),
+    *(*against_baseline.COLUMNS, *per_view.FIGURES),
 )
+# What needs more than the cells of a row: curves, and the choice of a baseline.
+TERMS = (*equal_terms.COLUMNS, *against_baseline.COLUMNS)
+_WORDS = ("baseline", "better", "worse")
 _FIRST = ("psnr", *_SHIPPED, *CONTEXT_COLUMNS)
 COLUMNS = (
     *("suite", "method", "variant", "scene", "n", "budget", "status", "psnr", "psnr_std"),
@@ -41,7 +45,6 @@ _COUNTS = ("n", *(name for name, about in FIGURES.items() if about.count))
 Terms = Callable[[pd.DataFrame, "pd.Series[int]"], pd.DataFrame]
 
 DEFAULT = "default"
-_RUN = ["seed", "started"]
 
 
 def latest(records: Sequence[Record]) -> list[Record]:
@@ -50,10 +53,10 @@ def latest(records: Sequence[Record]) -> list[Record]:
 
 
 def cells(records: Sequence[Record]) -> pd.DataFrame:
-    """Return a row per record: ASKED (settings are all parameters, as JSON), repetition, FOUND,
-    curve_views, commit, stale, fewer, role, status, reason, what tells of disturbances
+    """Return a row per record: ASKED (settings are all parameters, as JSON), repetition, seed,
+    FOUND, curve_views, commit, stale, fewer, role, status, reason, what tells of disturbances
     (`disturbance.COLUMNS`), and every figure."""
-    return _adopt(_table(records)).drop(columns=[*_RUN, *_LINKS])
+    return _adopt(_table(records)).drop(columns=["started", *_LINKS])
 
 
 def leaderboard(records: Iterable[Record], terms: Terms | None = None) -> pd.DataFrame:
@@ -65,8 +68,8 @@ def leaderboard(records: Iterable[Record], terms: Terms | None = None) -> pd.Dat
     `speed` is the machine's, over the median of the cells on it; `marks` says in words what else a
     reader must know (`effbench.records.marks`). `over_parent` and `over_control` are explained in
     `effbench.analysis.controls`. terms: given the table of cells, indexed by the position of their
-    record, and per cell the number of its row, returns `equal_terms.COLUMNS` per row; without it
-    they are empty. Sorted by suite, scene, budget and device, then the best PSNR first.
+    record, and per cell the number of its row, returns TERMS per row; without it they are empty.
+    Sorted by suite, scene, budget and device, then the best PSNR first.
     """
     columns = [*COLUMNS, *EXTRA_COLUMNS, *CONTEXT_COLUMNS]
     with bulk.no_garbage_collection():
@@ -89,7 +92,7 @@ def suite_means(frame: pd.DataFrame) -> pd.DataFrame:
     Empty for suites of a single scene.
     """
     figures = [name for name in FIGURES if name not in _COUNTS]
-    means = []
+    means: list[dict[str, Any]] = []
     for (suite, budget, device), group in frame.groupby(["suite", "budget", "device"]):
         scenes = set(group["scene"])
         for (method, variant), rows in group[group["n"] > 0].groupby(["method", "variant"]):
@@ -117,15 +120,22 @@ def to_json(frame: pd.DataFrame) -> str:
     return json.dumps(json.loads(rows), indent=1, ensure_ascii=False) + "\n"
 
 
-def to_markdown(frame: pd.DataFrame, problems: Sequence[str] = ()) -> str:
-    """Return the leaderboard as GitHub Markdown; `problems` are listed at its end."""
+def to_markdown(
+    frame: pd.DataFrame,
+    problems: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    *,
+    only_means: bool = False,
+) -> str:
+    """Return the leaderboard as GitHub Markdown; `problems` are listed at its end. columns,
+    only_means: as `markdown.render` takes them."""
     from effbench.records.markdown import render
 
-    return render(frame, suite_means(frame), problems)
+    return render(frame, suite_means(frame), problems, columns, only_means=only_means)
 
 
 def _table(records: Iterable[Record]) -> pd.DataFrame:
-    """Return a row per record: ASKED, _RUN, then what `cells` returns."""
+    """Return a row per record: what `cells` returns, when it started, and _LINKS."""
     settings, codes = bulk.Settings(), _Codes()
     rows, parents = [], []
     for cell in records:
@@ -152,6 +162,7 @@ def _table(records: Iterable[Record]) -> pd.DataFrame:
         figures[_MEAN] = figures[_MEAN] or _mean_step(cell)
         disturbed = disturbance.facts(cell.machine, made)
         figures[_TOTAL] = _total(cell)
+        figures[_WORST], figures[_LOW] = per_view.lower_end(quality.get("per_view") or ())
         links = (cell.cell_id, "", cell.control)
         row = (*run, *found, *context, fewer, *end, *links, *disturbed, *figures)
         rows.append((*about, settings.text(cell.params), *row))
@@ -162,7 +173,9 @@ def _table(records: Iterable[Record]) -> pd.DataFrame:
 
 
 _PLACES = [(name, about.group) for name, about in FIGURES.items()]
-_MEAN, _TOTAL = (list(FIGURES).index(name) for name in ("iter_ms_mean", "total_train_s"))
+_MEAN, _TOTAL, _WORST, _LOW = (
+    list(FIGURES).index(name) for name in ("iter_ms_mean", "total_train_s", *per_view.FIGURES)
+)
 _LINKS = ["cell_id", "parent", "control"]
 _GROUPS = tuple(dict.fromkeys(group for _, group in _PLACES))
 _TABLE = [
@@ -249,7 +262,8 @@ def _rows(frame: pd.DataFrame, terms: Terms | None) -> pd.DataFrame:
     figures = frame.loc[done, list(FIGURES)].astype(float).groupby(row[done])
     is_row = (frame["role"] == "row").groupby(row).any()
     if terms is None:
-        equal = pd.DataFrame(index=first.index, columns=list(equal_terms.COLUMNS), dtype=float)
+        equal = pd.DataFrame(index=first.index, columns=list(TERMS), dtype=float)
+        equal = equal.astype(dict.fromkeys(_WORDS, object)).fillna(dict.fromkeys(_WORDS, ""))
     else:
         equal = terms(frame, row)
     board = first.assign(

@@ -30,7 +30,9 @@ window.viewer = viewer;
 async function chosen(name) {
   if (name === "webgpu" || name === "wasm") return name;
   const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
-  return adapter ? "webgpu" : "wasm";
+  // a fallback computes on the processor, and slower than WebAssembly does
+  const isFallback = adapter?.info?.isFallbackAdapter ?? adapter?.isFallbackAdapter;
+  return adapter && !isFallback ? "webgpu" : "wasm";
 }
 
 async function open(bytes) {

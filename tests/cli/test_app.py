@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 import effbench
 from effbench.cli.app import main
+from effbench.planning import planner
 
 FAKES = Path(__file__).parents[1] / "fakes"
 TOY = ["--scene", "toy/grey", "--budget", "5it", "--device", "cpu", "--plugins", str(FAKES)]
@@ -41,6 +43,8 @@ def effbench_(*arguments: str) -> Result:
         ["profile", "--help"],
         ["plot", "--help"],
         ["report", "--help"],
+        ["pareto", "--help"],
+        ["power", "--help"],
         ["scenes", "--help"],
         ["scenes", "show", "--help"],
     ],
@@ -68,7 +72,7 @@ COMMANDS = [
     *([], ["list"], ["run"], ["leaderboard"], ["paper"], ["doctor"], ["export"], ["profile"]),
     *(["plot"], ["report"], ["check"], ["baseline"], ["merge"], ["export-results"]),
     *(["scenes"], ["scenes", "get"], ["scenes", "import"], ["scenes", "show"]),
-    ["scenes", "verify"],
+    *(["scenes", "verify"], ["pareto"], ["power"]),
 ]
 
 
@@ -254,3 +258,32 @@ def test_a_home_folder_is_found_where_no_shell_looks(
     (lego / "transforms_train.json").write_text("{}")
     done = CliRunner().invoke(main, ["list", "scenes"], env={"EFFBENCH_SCENES": "~/scenes"})
     assert re.search(r"nerf_synthetic/lego +[^\[]*$", done.output, re.MULTILINE), done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--eval-views", "all", "--curve-views", "all"), (None, None)),
+        (("--eval-views", "3", "--curve-views", "0"), (3, 0)),
+        ((), (None, 2)),
+    ],
+)
+def test_views_are_a_number_or_all(
+    words: tuple[str, ...], expected: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[object, ...]] = []
+    make = planner.make_plan
+
+    def noted(request: planner.Request, *others: Any) -> Any:
+        asked.append((request.eval_views, request.curve_views))
+        return make(request, *others)
+
+    monkeypatch.setattr(planner, "make_plan", noted)
+    result = effbench_("run", "--method", "fake", *TOY, "--dry-run", *words)
+    assert result.exit_code == 0, result.output
+    assert asked == [expected]
+
+
+@pytest.mark.parametrize("words", [("--eval-views", "0"), ("--curve-views", "some")])
+def test_other_numbers_of_views_are_refused(words: tuple[str, str]) -> None:
+    assert effbench_("run", "--method", "fake", *TOY, "--dry-run", *words).exit_code == 2

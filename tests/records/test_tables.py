@@ -24,7 +24,8 @@ CONTEXT = (
     "parent,over_parent,over_parent_low,over_parent_high,over_parent_n,"
     "control,over_control,over_control_low,over_control_high,over_control_n,"
     "at_total_s,psnr_at_total,psnr_at_total_bound,"
-    "at_iterations,psnr_at_iterations,psnr_at_iterations_bound,to_baseline_s,to_baseline_bound"
+    "at_iterations,psnr_at_iterations,psnr_at_iterations_bound,to_baseline_s,to_baseline_bound,"
+    "baseline,psnr_p,better,worse,psnr_worst,psnr_p5"
 )
 
 
@@ -70,6 +71,13 @@ class TestLeaderboard:
         assert row["iterations"] == 101
         assert row["model_mb"] == pytest.approx(2.383376)
         assert row["status"] == "ok"
+
+    def test_the_worst_view_and_the_lower_end_are_means_over_seeds(self) -> None:
+        views = [[{"name": str(i), "psnr": 20.0 + i + s} for i in range(21)] for s in (0, 1)]
+        quality = [{"psnr": 30.0 + s, "per_view": views[s]} for s in (0, 1)]
+        row = tables.leaderboard([cell(s, quality=quality[s]) for s in (0, 1)]).iloc[0]
+        assert row["psnr_worst"] == 20.5
+        assert row["psnr_p5"] == 21.5  # 5 % of 20 steps: the second lowest
 
     def test_a_single_seed_has_no_deviation_and_what_was_not_measured_is_empty(self) -> None:
         row = tables.leaderboard([cell()]).iloc[0]
@@ -207,7 +215,7 @@ class TestFormats:
         cells = {name: [c.strip() for c in line.split(" | ")] for name, line in lines.items()}
         assert "## pruning · procedural/blocks" in text
         assert "Budget 60s on CPU." in text
-        assert cells["nerf"][2:5] == ["n=2", "", "20.50 ± 0.70"]
+        assert cells["nerf"][2:5] == ["n=2", "", "**20.50 ± 0.70**"]
         assert cells["pruned"][1:5] == ["w=64, i=a\\|b", "n=1", "", "19.00"]
         assert "2.383" in cells["nerf"]
         assert "595,844" in cells["nerf"]

@@ -1,49 +1,51 @@
-"""The quantised form of a vanilla NeRF: its weights in half floats, or as int8 by neuron."""
+"""The vanilla NeRF, pruned or not, with its weights in fewer bits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from effbench.export.int8 import Clip, quantize_columns
 from effbench.method import Maps
 from effbench.nerf.compression.quantized import QuantizedForm
-from effbench.nerf.fields.mlp import MLPField
 from effbench.nerf.training.mlp_method import MLPMethod
 from effbench.scene import Intrinsics
 
-_SCALES = "_scales"  # behind the name of a weight
+_FIELD, _WEIGHT, _SCALES = "field.", ".weight", ".weight_scales"
 
 
 class QuantizedMLP(QuantizedForm):
-    """An `MLPField`, pruned or not, whose weights are stored in fewer bits; biases stay in fp32.
+    """A vanilla NeRF whose weights are stored in half floats, or as int8 with a scale per neuron;
+    its biases stay in fp32.
 
-    An int8 weight of neuron i stands for value·scale_i. Weights are turned back into floats for
-    rendering, which is as fast as the parent's.
+    Weights are turned back into floats for rendering, which is as fast as the parent's.
     """
 
     def __init__(self, parent: MLPMethod, precision: Literal["fp16", "int8"], clip: Clip) -> None:
         self._method, self._precision = parent, precision
-        exact = {name: weight.detach().clone() for name, weight in self._weights()}
-        self._stored: dict[str, Tensor] = {}
-        for name, weight in exact.items():
-            self._stored |= _stored(name, weight, precision, clip)
+        # clones: the parent's own tensors are overwritten by what is turned back
+        exact = {key: value.clone() for key, value in parent.state().items()}
+        self._state = {
+            name: tensor
+            for key, value in exact.items()
+            for name, tensor in _quantized(key, value, precision, clip).items()
+        }
         self._use()
-        off = sum(float((w - exact[name]).square().sum()) for name, w in self._weights())
-        whole = sum(float(weight.square().sum()) for weight in exact.values())
-        self._error = (off / whole) ** 0.5
-
-    def _weights(self) -> list[tuple[str, Tensor]]:
-        """Return the weights by their names in a state, which the method's field computes with."""
-        field = cast(MLPField, self._method.field)
-        named = field.named_parameters()
-        return [(f"field.{name}", p.data) for name, p in named if name.endswith(".weight")]
+        restored = parent.state()
+        of = [key for key in exact if key.startswith(_FIELD) and key.endswith(_WEIGHT)]
+        wrong = sum(float((restored[key] - exact[key]).square().sum()) for key in of)
+        self._error = (wrong / sum(float(exact[key].square().sum()) for key in of)) ** 0.5
 
     def _use(self) -> None:
-        for name, weight in self._weights():
-            weight.copy_(_restored(name, self._stored))
+        whole = {
+            key: _restored(value, self._state.get(key.removesuffix(_WEIGHT) + _SCALES))
+            for key, value in self._state.items()
+            if not key.endswith(_SCALES)
+        }
+        self._method.load_state(whole)
 
     def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:
         return self._method.render(pose, intrinsics)
@@ -52,38 +54,37 @@ class QuantizedMLP(QuantizedForm):
         return self._method.render_maps(pose, intrinsics)
 
     def state(self) -> dict[str, Tensor]:
-        return {**self._method.state(), **self._stored}
+        return dict(self._state)
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        device = self._method.device
-        self._stored = {name: state[name].to(device) for name in self._stored}
-        whole = {name: tensor for name, tensor in state.items() if not name.endswith(_SCALES)}
-        restored = {name: _restored(name, self._stored) for name, _ in self._weights()}
-        self._method.load_state({**whole, **restored})
+        self._state = {key: value.to(self._method.device) for key, value in state.items()}
+        self._use()
 
     def parameters(self) -> Iterable[Tensor]:
-        named = self._weights()
-        weights = {weight.data_ptr() for _, weight in named}
-        others = [p for p in self._method.parameters() if p.data_ptr() not in weights]
-        return [*(self._stored[name] for name, _ in named), *others]
+        kept = (_WEIGHT, ".bias")
+        return [value for key, value in self._state.items() if key.endswith(kept)]
 
     def facts(self) -> dict[str, Any]:
         return {
-            "quantized": f"weights of the network in {self._precision}",
+            "quantized": f"weights in {self._precision}",
             "weights_relative_error": self._error,
             "weights": "turned back into fp32 for rendering",
         }
 
 
-def _stored(name: str, weight: Tensor, precision: str, clip: Clip) -> dict[str, Tensor]:
-    """Return the tensors that ship in the place of a weight [outputs, inputs]."""
+def _quantized(
+    key: str, value: Tensor, precision: Literal["fp16", "int8"], clip: Clip
+) -> dict[str, Tensor]:
+    """Return what is stored of a tensor: of a weight [n, inputs] the rows in fewer bits."""
+    if not (key.startswith(_FIELD) and key.endswith(_WEIGHT)):
+        return {key: value}
     if precision == "fp16":
-        return {name: weight.half()}
-    values, scales = quantize_columns(weight.t(), clip)
-    return {name: values.t().contiguous(), name + _SCALES: scales}
+        return {key: value.half()}
+    columns, scales = quantize_columns(value.t(), clip)
+    return {key: columns.t().contiguous(), key.removesuffix(_WEIGHT) + _SCALES: scales}
 
 
-def _restored(name: str, stored: Mapping[str, Tensor]) -> Tensor:
-    """Return the weight, float32, that the stored tensors stand for."""
-    values, scales = stored[name].float(), stored.get(name + _SCALES)
-    return values if scales is None else values * scales[:, None]
+def _restored(value: Tensor, scales: Tensor | None) -> Tensor:
+    if scales is not None and value.dtype == torch.int8:
+        return value.float() * scales[:, None]
+    return value.float() if value.dtype == torch.float16 else value

@@ -65,7 +65,7 @@ class NeLFMethod(Method):
             "views": 16,
             "patch": 8,
             "jitter": 0.0,
-            "lr": 0.01,
+            "lr": 0.006,  # 0.02 collapses
             "warmup": 50,
         }
     }

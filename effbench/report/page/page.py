@@ -133,7 +133,7 @@ def _summary(found: Results, board: pd.DataFrame, baseline: str | None) -> dict[
         "baseline": chosen,
         "against": summary.against(found, chosen),
         "said": summary.SAID,
-        "means": [*summary.equal(board), *summary.means(board)],
+        "means": [*summary.equal(board), *summary.fronts_of(found), *summary.means(board)],
         "tested": summary.tested(found),
     }
 

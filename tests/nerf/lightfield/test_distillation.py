@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from effbench.errors import ConfigError
 from effbench.method import Checkpoint, Context, Method
 from effbench.method.budget import Budget
 from effbench.method.config import to_dict
+from effbench.nerf.compression.channel_pruning import Cost
 from effbench.nerf.lightfield.distillation import NeLFMethod
 from effbench.nerf.lightfield.network import D60_SR3, NeLFStage
 from effbench.nerf.lightfield.view_pool import real_images
@@ -131,6 +133,8 @@ def test_on_a_cpu_the_student_has_the_same_shape_but_smaller() -> None:
     assert (shape.points, shape.frequencies, shape.table) == (8, 6, None)
     assert shape.stages
     assert config.bounds == "scene"
+    # what one thread of a web page computes several times a second
+    assert Cost.of(shape, (25, 25)).macs < 150e6, "of an image of 100×100"
 
 
 def test_of_a_capture_the_box_is_looked_at_and_not_the_way_to_the_horizon() -> None:
@@ -224,6 +228,13 @@ def test_real_images_lie_over_the_background() -> None:
 def test_the_number_of_views_follows_the_budget(budget: str, views: int) -> None:
     method = build("nelf-student", {"teacher": teacher()}, budget, pseudo_views=40, views=1)
     assert method.facts()["pseudo_views"] == views
+
+
+def test_patches_see_less_of_each_view() -> None:
+    params = {"pseudo_views": 400, "views": 5, "patch": 4}  # 8×8 of 16×16 pixels
+    method = build("nelf-student", {"teacher": teacher()}, "6it", **params)
+    assert method.facts()["pseudo_views"] == math.ceil(5 * 6 / 4)
+    assert method.facts()["pixels_per_step"] == 5 * 8 * 8
 
 
 def test_views_are_prepared_beside_the_teacher_and_cost_the_same_name(tmp_path: Path) -> None:
