@@ -109,8 +109,8 @@ class IterativePruning(NeLFMethod):
     def control(cls, config: Any) -> Requirement | None:
         if not config.finetuned:  # nothing is trained on: the student itself is what it is held to
             return None
-        how = ("criterion", "groups", "sparse", "sparse_until", "sparse_weight")
-        how += ("allocation", "tuned", "statistics")
+        how = ["criterion", "groups", "sparse", "sparse_until", "sparse_weight"]
+        how += ["allocation", "tuned", "statistics"]
         alike = {"ratio": 0.0, **{name: getattr(PruningConfig, name) for name in how}}
         name = "features-0" if config.of == "nelf-features" else "iterative-0"
         return Requirement(name, {**asdict(config), **alike})
