@@ -6,6 +6,7 @@ from here. A figure is added by an entry here and by whoever writes it into the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -65,6 +66,10 @@ class Figure:
     count: bool = False
     minor: bool = False
     check: Check | None = None
+
+    def shown(self, value: float) -> float:
+        """Return a value as precise as it is written; NaN stays NaN."""
+        return value if math.isnan(value) else float(self.write(value).replace(",", ""))
 
 
 FIGURES: dict[str, Figure] = {

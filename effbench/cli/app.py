@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import effbench
-from effbench.cli import gate, onnx, pareto, power, render, results, scenes
+from effbench.cli import compare, gate, leaderboard, onnx, pareto, power, render, results, scenes
 from effbench.cli.options import (
     FOLDER,
     INTERRUPTED,
@@ -258,9 +258,9 @@ def doctor(as_json: bool, plugins: tuple[Path, ...], scenes_root: Path | None) -
 
 
 for command in (
-    *(results.leaderboard, results.plot, results.report, results.paper),
-    *(gate.check, gate.baseline, results.merge, results.export_results),
-    *(onnx.export, onnx.profile, render.render, scenes.scenes, pareto.pareto),
-    *(power.power,),
+    *(leaderboard.leaderboard, results.plot, results.report, results.paper),
+    *(compare.compare, power.power, pareto.pareto, gate.check, gate.baseline),
+    *(results.merge, results.export_results, onnx.export, onnx.profile),
+    *(render.render, scenes.scenes),
 ):
     main.add_command(command)

@@ -70,6 +70,23 @@ format_option = click.option(
     help="Form of the table.",
 )
 
+table_format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["md", "csv", "json", "latex"]),
+    default="md",
+    show_default=True,
+    help="Form of the table; latex: booktabs.",
+)
+
+scenes_filter_option = click.option(
+    "--scene",
+    "scenes",
+    multiple=True,
+    metavar="PATTERN",
+    help="Only these scenes of the results, such as 'nerf_synthetic/*'; repeatable.",
+)
+
 baseline_option = click.option(
     "--baseline",
     metavar="ROW",

@@ -12,30 +12,6 @@ from effbench.errors import RecordError
 
 
 @click.command()
-@click.argument("results", nargs=-1, required=True, type=FOLDER)
-@format_option
-def leaderboard(results: tuple[Path, ...], form: str) -> None:
-    """Print the leaderboard of the records below one or more RESULTS folders.
-
-    A record that cannot be read is named on standard error, and the exit status is 3.
-
-    \b
-    Examples:
-      effbench leaderboard results/runs/pruning-20260101-120000
-      effbench leaderboard results/runs/* --format csv > all.csv
-    """
-    from effbench.records import record, tables
-    from effbench.records import results as loading
-
-    unreadable: list[RecordError] = []
-    found = record.stream(results, errors="skip", skipped=unreadable)
-    frame = loading.leaderboard(results, found, problems=unreadable)
-    write = {"csv": tables.to_csv, "md": tables.to_markdown, "json": tables.to_json}[form]
-    click.echo(write(frame), nl=False)
-    name_unreadable(unreadable)
-
-
-@click.command()
 @click.argument("results", type=FOLDER)
 @click.option("--out", type=FOLDER, metavar="DIR", help="Where to.  [default: RESULTS/plots]")
 @click.option(
@@ -151,12 +127,12 @@ def paper(name: str | None, results: tuple[Path, ...], form: str) -> None:
             click.echo(f"{each.name:<12} {each.title}\n{'':<12} {each.authors}. {each.source}")
         return
     chosen = papers.load(name)
-    from effbench.analysis import verdict
+    from effbench.analysis import claims
     from effbench.records import tables
     from effbench.report import papers as pages
 
     unreadable: list[RecordError] = []
-    frame = pages.table(chosen, results, unreadable) if results else verdict.table(chosen)
+    frame = pages.table(chosen, results, unreadable) if results else claims.table(chosen)
     if form != "md":
         write = {"csv": tables.to_csv, "json": tables.to_json}[form]
         click.echo(write(frame), nl=False)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
 from effbench.analysis import per_view
-from effbench.analysis.controls import KINDS
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.identity import GROUP
-from effbench.records import equal_terms
+from effbench.records import board, equal_terms
+from effbench.records.styles import MARKDOWN
 
 _LEGEND = """\
 PSNR is the mean ± sample standard deviation over n seeds; a row with n=1 has no deviation. MB are \
@@ -22,22 +22,39 @@ one that was trained for as long without what the method is about, within repeti
 95 % interval of the mean; the first counts the parent's time as nothing. iter: median duration of \
 one iteration, its mean and its 95th percentile. peak: memory while training; saved: kept for \
 backward by one iteration. model: the shipped file, and after zstandard (zst). marks: what else to \
-know of a row, such as a machine that was shared. What each column means is in docs/records.md."""
+know of a row, such as a machine that was shared. **Bold**: the best of its column, \
+<u>underlined</u>: the second best, parents left out.{marks} What each column means is in \
+docs/records.md."""
+
+MARKS = """\
+▲, ▼: better, worse than {} at 5 % (t-test over the n seeds, paired where repetitions and seeds \
+are equal, otherwise Welch's; Holm over the rows of a table, figure by figure)."""
 
 
-def render(frame: pd.DataFrame, means: pd.DataFrame, problems: Sequence[str]) -> str:
-    """Return the page of `tables.leaderboard`, `tables.suite_means` and messages to list."""
+def render(
+    frame: pd.DataFrame,
+    means: pd.DataFrame,
+    problems: Sequence[str],
+    columns: Sequence[str] = (),
+    *,
+    only_means: bool = False,
+) -> str:
+    """Return the page of `tables.leaderboard`, `tables.suite_means` and messages to list.
+
+    columns: those to show, in order, in place of what `board.columns` says; only_means: leave out
+    the tables of scenes.
+    """
     parts = ["# Leaderboard"]
     if frame.empty:
         parts.append("No records.")
-    for (suite, scene, budget, device), rows in frame.groupby([*GROUP], sort=False):
-        parts += [f"## {suite} · {scene}", _about(budget, device), _table(rows)]
-        parts += equal_terms.section(rows)
+    for (suite, scene, budget, device), rows in _groups(frame, only_means):
+        parts += [f"## {suite} · {scene}", _about(budget, device), _table(rows, columns)]
+        parts += [] if columns else equal_terms.section(rows)
     for (suite, budget, device), rows in means.groupby(["suite", "budget", "device"], sort=False):
-        scenes = rows["scenes"].iloc[0]
-        parts += [f"## {suite} · mean of {scenes} scenes", _about(budget, device), _table(rows)]
+        heading = f"## {suite} · mean of {rows['scenes'].iloc[0]} scenes"
+        parts += [heading, _about(budget, device), _table(rows, columns)]
     if not frame.empty:
-        parts.append(_LEGEND + _unmeasured(frame))
+        parts.append(_LEGEND.format(marks=marks(frame)) + _unmeasured(frame))
     failed = [_failure(row) for row in frame.to_dict("records") if row["status"] != "ok"]
     if failed:
         parts += ["## Failures", "\n".join(failed)]
@@ -46,52 +63,25 @@ def render(frame: pd.DataFrame, means: pd.DataFrame, problems: Sequence[str]) ->
     return "\n\n".join(parts) + "\n"
 
 
-def _table(rows: pd.DataFrame) -> str:
-    """Return a GitHub table; figures that no row has are left out, and so is a total time that is
-    everywhere that of training."""
-    left_out = ["psnr", *per_view.FIGURES]
-    if "train_s" in rows and (rows["total_train_s"] == rows["train_s"]).all():
-        left_out.append("total_train_s")
-    cells: dict[str, list[str]] = {
-        "method": [_escape(_method(row)) for row in rows.to_dict("records")],
-        "variant": [_escape(v.replace(",", ", ")) for v in rows["variant"]],
-    }
-    if "n" in rows:
-        cells["seeds"] = [f"n={n}" for n in rows["n"]]
-        cells["status"] = ["" if s == "ok" else s for s in rows["status"]]
-    cells["PSNR dB"] = [_psnr(row) for row in rows.to_dict("records")]
-    for kind in KINDS if "parent" in rows else ():
-        cells[f"Δ {kind} dB"] = [gain(row, kind) for row in rows.to_dict("records")]
-    for name, about in FIGURES.items():
-        if name in rows and name not in left_out:
-            cells[about.heading] = ["" if pd.isna(v) else about.write(v) for v in rows[name]]
-    if "backend" in rows:
-        cells["backend"] = [_escape(b) for b in rows["backend"]]
-        cells["marks"] = [_escape(m) for m in rows["marks"]]
-    cells = {name: column for name, column in cells.items() if name == "method" or any(column)}
-    text = ("method", "variant", "seeds", "status", "backend", "marks")
-    align = ["left" if name in text else "right" for name in cells]
+def _table(rows: pd.DataFrame, names: Sequence[str]) -> str:
+    """Return a GitHub table."""
+    shown = [name for name in names if name in rows] or board.columns(rows)
+    cells = board.texts(rows, shown, MARKDOWN)
+    kept = [name for name in shown if board.heading(name) in cells]
+    align = board.alignment(kept, rows)
     return tabulate(cells, headers="keys", tablefmt="github", colalign=align, disable_numparse=True)
 
 
-def _method(row: dict[Any, Any]) -> str:
-    return f"{row['method']} (parent)" if row.get("role") == "parent" else str(row["method"])
+def _groups(frame: pd.DataFrame, only_means: bool) -> Iterable[tuple[Any, pd.DataFrame]]:
+    return () if only_means else frame.groupby([*GROUP], sort=False)
 
 
-def _psnr(row: dict[Any, Any]) -> str:
-    if pd.isna(row["psnr"]):
+def marks(frame: pd.DataFrame) -> str:
+    """Return what marks mean; "" where nothing was compared."""
+    known = sorted(set(frame["baseline"]) - {""})
+    if not known:
         return ""
-    deviation = row.get("psnr_std")
-    return f"{row['psnr']:.2f}" + ("" if pd.isna(deviation) else f" ± {deviation:.2f}")
-
-
-def gain(row: Mapping[Any, Any], kind: str) -> str:
-    """Return the difference to a row's parent or control as text: "+0.31 [−0.02, +0.64]"."""
-    mean, low, high = (row[f"over_{kind}{end}"] for end in ("", "_low", "_high"))
-    if pd.isna(mean):
-        return ""
-    interval = "" if pd.isna(low) else f" [{low:+.2f}, {high:+.2f}]"
-    return f"{mean:+.2f}{interval}".replace("-", "−")
+    return " " + MARKS.format(", ".join(f"`{name}`" for name in known))
 
 
 def _about(budget: object, device: object) -> str:
@@ -110,7 +100,3 @@ def _failure(row: dict[Any, Any]) -> str:
     name = " ".join(part for part in (row["method"], row["variant"]) if part)
     reason = " ".join(str(row["reason"]).split()) or "no reason recorded"
     return f"* **{name}** on {row['scene']}, {row['budget']}: {row['status']}. {reason}"
-
-
-def _escape(text: object) -> str:
-    return str(text).replace("|", "\\|")

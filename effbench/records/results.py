@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from effbench.analysis import equal_terms, identity, reference
+from effbench.analysis import against_baseline, equal_terms, identity, reference
 from effbench.analysis.equal_terms import Curve
 from effbench.errors import RecordError
 from effbench.records import curves as curve_files
@@ -69,7 +69,8 @@ def leaderboard(
     name: str | None = None,
     problems: list[RecordError] | None = None,
 ) -> pd.DataFrame:
-    """Return `tables.leaderboard` of cells and their folders, with what their curves tell.
+    """Return `tables.leaderboard` of cells and their folders, with what their curves tell, and
+    what differs from the baseline beyond noise.
 
     folders: those of the results, whose plans may declare a baseline; name: a baseline in its
     place; a curve that cannot be read is appended to `problems`. Cells may come one at a time.
@@ -95,7 +96,9 @@ def leaderboard(
         known = Results(tuple(folders), {})
         chosen = name or reference.choose(_finished(done), declared(known), papers(known))
         labels = (table["method"] + " " + table["variant"]).str.strip()
-        return equal_terms.compare(table.assign(label=labels), drawn, row, chosen)
+        labelled = table.assign(label=labels)
+        equal = equal_terms.compare(labelled, drawn, row, chosen)
+        return pd.concat([equal, against_baseline.against(labelled, row, chosen)], axis=1)
 
     return tables.leaderboard(noted(), terms)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from effbench.analysis import controls, disturbance, equal_terms, per_view
+from effbench.analysis import against_baseline, controls, disturbance, equal_terms, per_view
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.identity import ASKED, FOUND, GROUP, ROW, RUN
 from effbench.errors import RecordError
@@ -27,8 +27,12 @@ _SHIPPED = tuple(name for name, about in FIGURES.items() if about.group == "expo
 # Columns are only ever added at the end: people read these tables by machine.
 CONTEXT_COLUMNS = (
     *("eval_views", "curve_views", "iter_ms_mean", "commit", "speed", "marks"),
-    *("total_train_s", *controls.COLUMNS, *equal_terms.COLUMNS, *per_view.FIGURES),
+    *("total_train_s", *controls.COLUMNS, *equal_terms.COLUMNS),
+    *(*against_baseline.COLUMNS, *per_view.FIGURES),
 )
+# What needs more than the cells of a row: curves, and the choice of a baseline.
+TERMS = (*equal_terms.COLUMNS, *against_baseline.COLUMNS)
+_WORDS = ("baseline", "better", "worse")
 _FIRST = ("psnr", *_SHIPPED, *CONTEXT_COLUMNS)
 COLUMNS = (
     *("suite", "method", "variant", "scene", "n", "budget", "status", "psnr", "psnr_std"),
@@ -41,7 +45,6 @@ _COUNTS = ("n", *(name for name, about in FIGURES.items() if about.count))
 Terms = Callable[[pd.DataFrame, "pd.Series[int]"], pd.DataFrame]
 
 DEFAULT = "default"
-_RUN = ["seed", "started"]
 
 
 def latest(records: Sequence[Record]) -> list[Record]:
@@ -50,10 +53,10 @@ def latest(records: Sequence[Record]) -> list[Record]:
 
 
 def cells(records: Sequence[Record]) -> pd.DataFrame:
-    """Return a row per record: ASKED (settings are all parameters, as JSON), repetition, FOUND,
-    curve_views, commit, stale, fewer, role, status, reason, what tells of disturbances
+    """Return a row per record: ASKED (settings are all parameters, as JSON), repetition, seed,
+    FOUND, curve_views, commit, stale, fewer, role, status, reason, what tells of disturbances
     (`disturbance.COLUMNS`), and every figure."""
-    return _adopt(_table(records)).drop(columns=[*_RUN, *_LINKS])
+    return _adopt(_table(records)).drop(columns=["started", *_LINKS])
 
 
 def leaderboard(records: Iterable[Record], terms: Terms | None = None) -> pd.DataFrame:
@@ -65,8 +68,8 @@ def leaderboard(records: Iterable[Record], terms: Terms | None = None) -> pd.Dat
     `speed` is the machine's, over the median of the cells on it; `marks` says in words what else a
     reader must know (`effbench.records.marks`). `over_parent` and `over_control` are explained in
     `effbench.analysis.controls`. terms: given the table of cells, indexed by the position of their
-    record, and per cell the number of its row, returns `equal_terms.COLUMNS` per row; without it
-    they are empty. Sorted by suite, scene, budget and device, then the best PSNR first.
+    record, and per cell the number of its row, returns TERMS per row; without it they are empty.
+    Sorted by suite, scene, budget and device, then the best PSNR first.
     """
     columns = [*COLUMNS, *EXTRA_COLUMNS, *CONTEXT_COLUMNS]
     with bulk.no_garbage_collection():
@@ -89,7 +92,7 @@ def suite_means(frame: pd.DataFrame) -> pd.DataFrame:
     Empty for suites of a single scene.
     """
     figures = [name for name in FIGURES if name not in _COUNTS]
-    means = []
+    means: list[dict[str, Any]] = []
     for (suite, budget, device), group in frame.groupby(["suite", "budget", "device"]):
         scenes = set(group["scene"])
         for (method, variant), rows in group[group["n"] > 0].groupby(["method", "variant"]):
@@ -117,15 +120,22 @@ def to_json(frame: pd.DataFrame) -> str:
     return json.dumps(json.loads(rows), indent=1, ensure_ascii=False) + "\n"
 
 
-def to_markdown(frame: pd.DataFrame, problems: Sequence[str] = ()) -> str:
-    """Return the leaderboard as GitHub Markdown; `problems` are listed at its end."""
+def to_markdown(
+    frame: pd.DataFrame,
+    problems: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    *,
+    only_means: bool = False,
+) -> str:
+    """Return the leaderboard as GitHub Markdown; `problems` are listed at its end. columns,
+    only_means: as `markdown.render` takes them."""
     from effbench.records.markdown import render
 
-    return render(frame, suite_means(frame), problems)
+    return render(frame, suite_means(frame), problems, columns, only_means=only_means)
 
 
 def _table(records: Iterable[Record]) -> pd.DataFrame:
-    """Return a row per record: ASKED, _RUN, then what `cells` returns."""
+    """Return a row per record: what `cells` returns, when it started, and _LINKS."""
     settings, codes = bulk.Settings(), _Codes()
     rows, parents = [], []
     for cell in records:
@@ -252,7 +262,8 @@ def _rows(frame: pd.DataFrame, terms: Terms | None) -> pd.DataFrame:
     figures = frame.loc[done, list(FIGURES)].astype(float).groupby(row[done])
     is_row = (frame["role"] == "row").groupby(row).any()
     if terms is None:
-        equal = pd.DataFrame(index=first.index, columns=list(equal_terms.COLUMNS), dtype=float)
+        equal = pd.DataFrame(index=first.index, columns=list(TERMS), dtype=float)
+        equal = equal.astype(dict.fromkeys(_WORDS, object)).fillna(dict.fromkeys(_WORDS, ""))
     else:
         equal = terms(frame, row)
     board = first.assign(

@@ -1,4 +1,4 @@
-"""Seeds that an effect takes: textbook sizes, the choice of the test, what has no variance."""
+"""Seeds that an effect takes: textbook sample sizes, which test, what has no variance."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ CONTEXT = (
     "control,over_control,over_control_low,over_control_high,over_control_n,"
     "at_total_s,psnr_at_total,psnr_at_total_bound,"
     "at_iterations,psnr_at_iterations,psnr_at_iterations_bound,to_baseline_s,to_baseline_bound,"
-    "psnr_worst,psnr_p5"
+    "baseline,psnr_p,better,worse,psnr_worst,psnr_p5"
 )
 
 
@@ -215,7 +215,7 @@ class TestFormats:
         cells = {name: [c.strip() for c in line.split(" | ")] for name, line in lines.items()}
         assert "## pruning · procedural/blocks" in text
         assert "Budget 60s on CPU." in text
-        assert cells["nerf"][2:5] == ["n=2", "", "20.50 ± 0.70"]
+        assert cells["nerf"][2:5] == ["n=2", "", "**20.50 ± 0.70**"]
         assert cells["pruned"][1:5] == ["w=64, i=a\\|b", "n=1", "", "19.00"]
         assert "2.383" in cells["nerf"]
         assert "595,844" in cells["nerf"]

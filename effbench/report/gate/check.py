@@ -20,7 +20,17 @@ from effbench.report.gate.verdict import judge
 
 COLUMNS = (
     *(*CHECKED, "figure", "verdict", "baseline", "baseline_std", "baseline_n"),
-    *("candidate", "candidate_std", "candidate_n", "change", "tolerance", "p", "reason", "moved"),
+    *(
+        "candidate",
+        "candidate_std",
+        "candidate_n",
+        "change",
+        "tolerance",
+        "p",
+        "reason",
+        "moved",
+        "doubt",
+    ),
 )
 
 

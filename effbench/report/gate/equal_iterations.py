@@ -20,9 +20,10 @@ from effbench.analysis.significance import Array
 from effbench.method.budget import Budget
 
 SLOPE = "psnr_slope"  # of a cell: dB by which PSNR grows while iterations grow e-fold
-# The part of a correction that is added to the tolerance, in squares: a curve's slope near its end
-# is not quite that between trainings of other lengths, whose learning rates fall at other times.
-DOUBT = 1.25
+# The standard error of a correction, as a part of it: a curve's slope near its end is not quite
+# that between trainings of other lengths, whose learning rates fall at other times. Committed
+# curves and pairs of lengths differ by a quarter (docs/regression.md).
+DOUBT = 0.3
 _FROM = 0.5  # the part of the iterations from which on a curve's slope is taken
 
 
@@ -43,14 +44,20 @@ def correct(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.Series[float], pd.
     old, new: columns psnr, iterations, SLOPE. The slope is the median of all cells that know
     theirs. Both as they are where there is none, or the budget is of iterations.
     """
-    slopes = pd.concat([old[SLOPE], new[SLOPE]]).dropna()
-    known = all((side["iterations"] > 0).all() and len(side) for side in (old, new))
-    if slopes.empty or not known:
+    growth = growth_of(old, new)
+    if math.isnan(growth):
         return old["psnr"], new["psnr"]
-    growth = max(0.0, float(slopes.median()))
     common = float(np.log(old["iterations"]).mean())
     was, now = (s["psnr"] - growth * (np.log(s["iterations"]) - common) for s in (old, new))
     return was, now
+
+
+def growth_of(*sides: pd.DataFrame) -> float:
+    """Return by how much a row's PSNR grows while iterations grow e-fold, dB, ≥ 0: the median of
+    its cells; NaN where no curve tells it or a side has no iterations."""
+    slopes = pd.concat([side[SLOPE] for side in sides]).dropna()
+    known = all((side["iterations"] > 0).all() and len(side) for side in sides)
+    return max(0.0, float(slopes.median())) if known and len(slopes) else math.nan
 
 
 def is_timed(budget: str) -> bool:

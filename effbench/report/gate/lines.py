@@ -26,7 +26,8 @@ ROUNDING = 1e-8  # a baseline file has ten digits
 class Line:
     """One line of the table. old, new: the seeds of either side, as they are; copied: whether
     every seed changed by the same amount, which is no noise but the same training again; moved:
-    by how much the change is another than measured, since it is taken at equal iterations."""
+    by how much the change is another than measured, since it is taken at equal iterations; doubt:
+    the standard error of that, dB."""
 
     key: Key
     figure: str
@@ -37,6 +38,7 @@ class Line:
     new: Array | None = None
     copied: bool = False
     moved: float = 0.0
+    doubt: float = 0.0
     p: float = math.nan
 
     @property
@@ -63,7 +65,8 @@ class Line:
             sides[f"{name}_std"] = found.std(ddof=1) if len(found) > 1 else math.nan
             sides[f"{name}_n"] = len(found)
         both = min(sides["baseline_n"], sides["candidate_n"]) > 0
-        judged = {"verdict": self.verdict, "p": self.p, "reason": self.reason, "moved": self.moved}
+        judged = {"verdict": self.verdict, "p": self.p, "reason": self.reason}
+        judged |= {"moved": self.moved, "doubt": self.doubt}
         change = {"change": self.change if both else math.nan, "tolerance": self.tolerance}
         return {**about, "figure": self.figure, **sides, **change, **judged}
 
@@ -125,14 +128,14 @@ def _line(
 
 
 def _correct(line: Line, old: Row, new: Row) -> None:
-    """Take a line's PSNR at the baseline's iterations; doubt in that widens the tolerance."""
+    """Take a line's PSNR at the baseline's iterations; the test allows for doubt in that."""
     before = seeds_of(line.old), seeds_of(line.new)
     was, now = (_array(s.dropna()) for s in equal_iterations.correct(old.done, new.done))
     if not (len(was) and len(now)):
         return
     line.old, line.new = was, now
     line.moved = equal_iterations.moved(before, (was, now))
-    line.tolerance = math.hypot(line.tolerance, equal_iterations.DOUBT * line.moved)
+    line.doubt = equal_iterations.DOUBT * abs(line.moved)
 
 
 def _array(values: pd.Series[float]) -> Array:

@@ -42,7 +42,8 @@ def adjusted(lines: Sequence[Line], test: Test, sign: int) -> list[float]:
         own = np.array([i for i, line in enumerate(lines) if line.figure == name])
         old = [tested(name, seeds_of(lines[i].old), sign) for i in own]
         new = [tested(name, seeds_of(lines[i].new), sign) for i in own]
-        p[own] = significance.p_values(old, new, test)
+        doubt = np.array([lines[i].doubt for i in own])
+        p[own] = significance.p_values(old, new, test, doubt)
         noisy = significance.varies(old, new) & ~np.array([lines[i].copied for i in own])
         if noisy.any():
             families[name] = own[noisy]

@@ -7,17 +7,14 @@ from typing import Any
 
 import pandas as pd
 
+from effbench.analysis.against_baseline import marked
 from effbench.analysis.figures import FIGURES
-from effbench.analysis.identity import GROUP
-from effbench.records.markdown import gain
+from effbench.analysis.standing import BEST, LEADING, OTHER, SECOND, standing
+from effbench.records.board import gain
+from effbench.records.styles import BETTER, WORSE
 from effbench.report.page import data
 
-_NO_LEAD = (
-    "train_s",
-    "setup_s",
-    "prepare_s",
-    "total_train_s",
-)  # the budget, and costs that no method is after
+_CLASSES = {BEST: "best", SECOND: "second", OTHER: ""}
 _GAINS = {
     "parent": "PSNR over the row that it starts from, whose time is counted as nothing; with the "
     "95 % interval of the mean over repetitions.",
@@ -47,13 +44,13 @@ def table(board: pd.DataFrame) -> tuple[list[Column], list[list[tuple[str, str]]
         about, minor = FIGURES[name], FIGURES[name].minor
         heading = about.heading.removesuffix(f" {about.unit}") if about.unit else about.heading
         columns.append(Column(name, heading, about.unit, about.how, "figure", about.better, minor))
-    leads = {c.name: _leads(board, c) for c in columns if c.better and c.name not in _NO_LEAD}
+    leads = {c.name: standing(board, c.name) for c in columns if c.name in LEADING}
     rows = []
     for index, row in enumerate(board.to_dict("records")):
         cells = []
         for column in columns:
-            lead = column.name in leads and leads[column.name].iloc[index]
-            cells.append((_written(column, row), "best" if lead else ""))
+            place = leads[column.name].iloc[index] if column.name in leads else OTHER
+            cells.append((_written(column, row), _CLASSES[place]))
         rows.append(cells)
     return columns, rows
 
@@ -88,14 +85,6 @@ def _text_columns(board: pd.DataFrame) -> list[Column]:
     return columns
 
 
-def _leads(board: pd.DataFrame, column: Column) -> pd.Series[bool]:
-    """Return which rows have the best figure of their group, where rows differ."""
-    values = board[column.name].where(board["role"] == "row").astype(float)
-    grouped = values.groupby([board[name] for name in GROUP])
-    best = grouped.transform("max" if column.better == "higher" else "min")
-    return (values == best) & (grouped.transform("nunique") > 1)
-
-
 def _written(column: Column, row: dict[Any, Any]) -> str:
     value = row[column.name]
     if pd.isna(value):
@@ -110,7 +99,9 @@ def _written(column: Column, row: dict[Any, Any]) -> str:
     text = FIGURES[column.name].write(value)
     if column.name == "psnr" and not pd.isna(row["psnr_std"]):
         text += f" ± {row['psnr_std']:.2f}"
-    return text
+    if marked(row["better"], column.name):
+        text += f" {BETTER}"
+    return text + (f" {WORSE}" if marked(row["worse"], column.name) else "")
 
 
 def choices(board: pd.DataFrame) -> dict[str, list[str]]:
