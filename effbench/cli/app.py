@@ -12,13 +12,16 @@ import click
 import effbench
 from effbench.cli import compare, gate, leaderboard, onnx, render, results, scenes
 from effbench.cli.options import (
+    ALL,
     FOLDER,
     INTERRUPTED,
     SOME_FAILED,
     USAGE_ERROR,
+    Views,
     discover,
     plugins_option,
     scenes_option,
+    views,
 )
 from effbench.errors import EffbenchError
 
@@ -123,15 +126,19 @@ _RUN_OPTIONS = [
     ),
     click.option(
         "--eval-views",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="Evaluate N test views, evenly spaced.  [default: all]",
+        type=Views(min=1),
+        callback=views,
+        default=ALL,
+        metavar="N|all",
+        show_default=True,
+        help="Evaluate N test views, evenly spaced.",
     ),
     click.option(
         "--curve-views",
-        type=click.IntRange(min=0),
+        type=Views(min=0),
+        callback=views,
         default=2,
-        metavar="N",
+        metavar="N|all",
         show_default=True,
         help="Test views evaluated at each point of the curve.",
     ),

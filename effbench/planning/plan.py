@@ -31,8 +31,8 @@ class Cell:
     set for this row or differ from the default, readable; changed: the latter alone, for the
     folder's name, which must not depend on how a row was asked for; scene.params: the scene's
     non-default ones; seed: from (suite, method, scene, repetition) alone; device: "cpu" or
-    "cuda:0"; backend: the kernels'; eval_views: how many test views are evaluated at the end
-    (None: all), curve_views: at points of the curve; role: "parent" if the cell is there only
+    "cuda:0"; backend: the kernels'; eval_views, curve_views: how many test views are evaluated at
+    the end and at points of the curve (None: all); role: "parent" if the cell is there only
     because another needs its result; parents: cell ids by role; preset_of: the method whose
     preset `method` is ("" for a method itself); control: the id of the cell that the method calls
     its control, if the plan has it ("" otherwise).
@@ -50,7 +50,7 @@ class Cell:
     device: str = "cpu"
     backend: str = "auto"
     eval_views: int | None = None
-    curve_views: int = 2
+    curve_views: int | None = 2
     role: Literal["row", "parent"] = "row"
     parents: Mapping[str, str] = field(default_factory=dict)
     preset_of: str = ""

@@ -43,7 +43,7 @@ class Request:
     device: str = "cpu"
     backend: str = "auto"
     eval_views: int | None = None
-    curve_views: int = 2
+    curve_views: int | None = 2
     split: str = "test"
 
 

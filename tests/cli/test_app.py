@@ -254,3 +254,13 @@ def test_a_home_folder_is_found_where_no_shell_looks(
     (lego / "transforms_train.json").write_text("{}")
     done = CliRunner().invoke(main, ["list", "scenes"], env={"EFFBENCH_SCENES": "~/scenes"})
     assert re.search(r"nerf_synthetic/lego +[^\[]*$", done.output, re.MULTILINE), done.output
+
+
+def test_all_views_can_be_named() -> None:
+    for given, found in (("all", None), ("3", 3)):
+        with mock.patch("effbench.planning.planner.make_plan", side_effect=KeyError) as planned:
+            effbench_("run", "--method", "x", "--eval-views", given, "--curve-views", given)
+        request = planned.call_args.args[0]
+        assert (request.eval_views, request.curve_views) == (found, found)
+    told = effbench_("run", "--method", "x", "--eval-views", "0").output
+    assert "0 is not in the range x>=1. Write a number, or all." in told
