@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from click.testing import CliRunner, Result
@@ -31,6 +32,9 @@ def effbench_(*arguments: str) -> Result:
         ["list", "scenes"],
         ["list", "suites", "--json"],
         ["leaderboard", "--help"],
+        ["compare", "--help"],
+        ["power", "--help"],
+        ["rerun", "--help"],
         ["paper", "--help"],
         ["check", "--help"],
         ["baseline", "--help"],
@@ -66,7 +70,7 @@ def test_python_m_effbench_is_the_command() -> None:
 
 COMMANDS = [
     *([], ["list"], ["run"], ["leaderboard"], ["paper"], ["doctor"], ["export"], ["profile"]),
-    *(["plot"], ["report"], ["check"], ["baseline"], ["merge"], ["export-results"]),
+    *(["plot"], ["report"], ["compare"], ["power"], ["rerun"], ["check"], ["baseline"], ["merge"], ["export-results"]),
     *(["scenes"], ["scenes", "get"], ["scenes", "import"], ["scenes", "show"]),
     ["scenes", "verify"],
 ]
