@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import effbench
-from effbench.cli import compare, gate, leaderboard, onnx, power, render, results, scenes
+from effbench.cli import compare, gate, leaderboard, onnx, power, render, rerun, results, scenes
 from effbench.cli.options import (
     ALL,
     FOLDER,
@@ -262,14 +262,8 @@ def doctor(as_json: bool, plugins: tuple[Path, ...], scenes_root: Path | None) -
 
 for command in (
     *(leaderboard.leaderboard, results.plot, results.report, results.paper),
-    *(
-        compare.compare,
-        power.power,
-        gate.check,
-        gate.baseline,
-        results.merge,
-        results.export_results,
-    ),
+    *(compare.compare, power.power, rerun.rerun, gate.check, gate.baseline),
+    *(results.merge, results.export_results),
     *(onnx.export, onnx.profile, render.render, scenes.scenes),
 ):
     main.add_command(command)

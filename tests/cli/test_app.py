@@ -70,7 +70,8 @@ def test_python_m_effbench_is_the_command() -> None:
 
 COMMANDS = [
     *([], ["list"], ["run"], ["leaderboard"], ["paper"], ["doctor"], ["export"], ["profile"]),
-    *(["plot"], ["report"], ["compare"], ["power"], ["rerun"], ["check"], ["baseline"], ["merge"], ["export-results"]),
+    *(["plot"], ["report"], ["check"], ["baseline"], ["merge"], ["export-results"]),
+    *(["compare"], ["power"], ["rerun"]),
     *(["scenes"], ["scenes", "get"], ["scenes", "import"], ["scenes", "show"]),
     ["scenes", "verify"],
 ]
