@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from effbench.cli.app import main
 from effbench.records import record
 
+pytestmark = pytest.mark.slow
 FAKES = Path(__file__).parents[1] / "fakes"
 
 
