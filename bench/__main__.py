@@ -121,17 +121,18 @@ def measure_gate(arguments: argparse.Namespace) -> dict[str, Any]:
     print(f"\nregression gate, {arguments.checks:,} checks of identical runs per line, a quarter")
     print("with one row, or all, 0.3 dB worse (shares of checks)")
     print(
-        f"{'test':11}{'PSNR std':>12}{'rows':>6}{'seeds':>7}{'false alarm':>13}"
-        f"{'power':>8}{'all rows':>10}"
+        f"{'PSNR':19}{'rows':>5}{'seeds':>6}{'drift':>7}{'false alarm':>13}"
+        f"{'one row':>9}{'all rows':>10}"
     )
-    rows = gate.measure(arguments.checks)
-    for row in rows:
-        spread = f"{row['psnr_std']:.2f} dB{'*' if row['differ'] else ' '}"
+    rows = []
+    for setting in gate.SETTINGS:
+        row = gate.measure(setting, arguments.checks)
+        rows.append(row)
         print(
-            f"{row['test']:11}{spread:>12}{row['rows']:6}{row['seeds']:7}"
-            f"{row['false_alarm']:13.2%}{row['power']:8.0%}{row['power_all']:10.0%}"
+            f"{row['quality']:19}{row['rows']:5}{row['seeds']:6}{row['drift']:7.0%}"
+            f"{row['false_alarm']:13.2%}{row['power']:9.0%}{row['power_all']:10.0%}",
+            flush=True,
         )
-    print("* in the middle of the rows, whose deviations differ by factors of exp(± 0.5)")
     covered = gate.coverage(arguments.checks)
     print("\n95 % intervals of the mean that hold it (shares of samples)")
     for found in covered:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
+from effbench.errors import ConfigError
 from effbench.nerf.sampling.error_map import ErrorMapOptions, ErrorMapPixels
 from effbench.nerf.training.hash_method import HashConfig, HashMethod
 
 
 @dataclass(frozen=True)
 class ErrorMapConfig(ErrorMapOptions, HashConfig):
-    pass
+    def __post_init__(self) -> None:
+        ErrorMapOptions.__post_init__(self)
+        HashConfig.__post_init__(self)
+        if self.images != "all":
+            raise ConfigError("error-map draws its pixels over all images: use images=all")
 
 
 class ErrorMap(HashMethod):
@@ -18,6 +24,7 @@ class ErrorMap(HashMethod):
 
     name = "error-map"
     Config = ErrorMapConfig
+    published: ClassVar[dict[str, Any]] = {**HashMethod.published, "images": "all"}
     config: ErrorMapConfig
 
     def build_pixels(self) -> ErrorMapPixels:

@@ -16,7 +16,7 @@ from effbench.nerf.fields.mlp import MLPField, MLPShape
 from effbench.nerf.sampling import Sampler
 from effbench.nerf.sampling.proposal import ProposalOptions, ProposalSampler
 from effbench.nerf.training import RadianceFieldMethod
-from effbench.nerf.training.hash_method import HashConfig, HashMethod
+from effbench.nerf.training.hash_method import HashConfig, HashMethod, as_published
 from effbench.nerf.training.hsm import HardSampleLearner, MiningConfig
 from effbench.nerf.training.mlp_method import MLPConfig, MLPMethod
 
@@ -27,6 +27,10 @@ class HSMConfig(MiningConfig, HashConfig):
     sampler: Literal["occupancy", "proposal"] = "occupancy"  # where on the rays; instant-ngp's
     compaction: Literal["transmittance", "low-weight", "none"] = "none"  # before mining
 
+    def __post_init__(self) -> None:
+        MiningConfig.__post_init__(self)
+        HashConfig.__post_init__(self)
+
 
 class HSM(HashMethod):
     """Instant-NGP that differentiates through samples drawn by the size of their gradient."""
@@ -34,18 +38,25 @@ class HSM(HashMethod):
     name = "hsm"
     Config = HSMConfig
     capture_defaults: ClassVar[dict[str, dict[str, Any]]] = {"cpu": {"grid_threshold": 0.05}}
+    published: ClassVar[dict[str, Any]] = {**HashMethod.published, "evaluate": "drawn"}
     config: HSMConfig
 
     @classmethod
     def specialised(cls, params: Mapping[str, Any]) -> type[Method]:
         proposal = params.get("sampler") == "proposal"
+        published = params.get("recipe") == "published"
         if params.get("base") == "nerf":
+            if published:
+                raise ConfigError(
+                    "hsm has no recipe=published with base=nerf: it was tested on instant-ngp"
+                )
             if proposal:
                 raise ConfigError(
                     "hsm has no sampler=proposal with base=nerf: use sampling=hierarchical there"
                 )
             return HSMOnNeRF
-        return HSMOnProposal if proposal else HSM
+        method = HSMOnProposal if proposal else HSM
+        return as_published(method) if published else method
 
     def build_learner(self) -> HardSampleLearner:
         return learner(self)
@@ -67,6 +78,7 @@ class HSMOnProposal(HashMethod):
 
     name = HSM.name
     Config = HSMOnProposalConfig
+    published: ClassVar[dict[str, Any]] = HSM.published
     config: HSMOnProposalConfig
     device_defaults: ClassVar[dict[str, dict[str, Any]]] = {
         "cpu": HashMethod.device_defaults["cpu"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from effbench.nerf.training.hash_method import HashConfig, HashMethod
 
 
@@ -10,3 +12,4 @@ class InstantNGP(HashMethod):
 
     name = "instant-ngp"
     Config = HashConfig
+    published: ClassVar[dict[str, Any]] = {**HashMethod.published, "compaction": "none"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from effbench.nerf.training.hash_method import HashConfig, HashMethod
 
@@ -18,3 +18,11 @@ class LowWeight(HashMethod):
 
     name = "low-weight"
     Config = LowWeightConfig
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        # NerfAcc's example of bounded scenes, examples/train_ngp_nerf_occ.py
+        "low-weight-nerfacc": {
+            "alpha_threshold": 0.0,
+            "early_stop_eps": 1e-4,
+            "grid_threshold": 0.01,
+        },
+    }

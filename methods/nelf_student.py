@@ -12,7 +12,7 @@ from effbench.nerf.lightfield.distillation import NeLFMethod
 
 class NeLFStudent(NeLFMethod):
     """A network from rays to colours, without samples or volume rendering, taught by a trained
-    radiance field; D60-SR3 by default on a GPU."""
+    radiance field: MobileR2L, D60-SR3 by default on a GPU and a small one of its shape on a CPU."""
 
     name = "nelf-student"
     Config = DistillConfig

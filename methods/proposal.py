@@ -12,7 +12,9 @@ from effbench.nerf.training.hash_method import HashConfig, HashMethod
 
 @dataclass(frozen=True)
 class ProposalConfig(ProposalOptions, HashConfig):
-    pass
+    def __post_init__(self) -> None:
+        ProposalOptions.__post_init__(self)
+        HashConfig.__post_init__(self)
 
 
 class Proposal(HashMethod):

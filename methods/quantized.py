@@ -11,7 +11,9 @@ import torch
 from effbench.errors import ConfigError
 from effbench.method import Context, Exportable, Maps, Method, Requirement
 from effbench.nerf.compression.quantized import QuantizedForm, QuantizedHash, QuantizedNetwork
+from effbench.nerf.compression.quantized_mlp import QuantizedMLP
 from effbench.nerf.training.hash_method import HashMethod
+from effbench.nerf.training.mlp_method import MLPMethod
 from effbench.scene import Intrinsics
 
 
@@ -20,7 +22,7 @@ class QuantizedConfig:
     of: str = "instant-ngp"  # the method that is quantised
     parent: tuple[str, ...] = ()  # its parameters that are not its defaults: lr=0.01:levels=4
     precision: Literal["fp16", "int8"] = "int8"  # of its hash table, or of its network
-    clip: Literal["mse", "max"] = "mse"  # range of an int8 table: least squared error, or all
+    clip: Literal["mse", "max"] = "mse"  # range of int8 tables, MLPs: least squared error, or all
     calibration: Literal["minmax", "percentile", "entropy"] = "minmax"  # ranges of activations
     calibration_views: int = 16  # pseudo views that they are found on
     per_channel: bool = True  # a scale per output channel of an int8 network's weights
@@ -33,11 +35,11 @@ class QuantizedConfig:
 
 
 class Quantized(Method):
-    """A trained method in fewer bits: half or 8-bit hash tables, or an int8 network run by ONNX
-    Runtime.
+    """A trained method in fewer bits: half or 8-bit hash tables and MLPs, or an int8 network run by
+    ONNX Runtime.
 
-    Hash tables are turned back into floats when they are loaded; a network renders with the very
-    ONNX model that it ships.
+    Hash tables and the weights of a vanilla NeRF are turned back into floats when they are loaded;
+    a light field's network renders with the very ONNX model that it ships.
     """
 
     name = "quantized"
@@ -55,6 +57,8 @@ class Quantized(Method):
         self.form: QuantizedForm
         if isinstance(parent, HashMethod):
             self.form = QuantizedHash(parent, config.precision, config.clip)
+        elif isinstance(parent, MLPMethod):
+            self.form = QuantizedMLP(parent, config.precision, config.clip)
         else:
             self.form = QuantizedNetwork(
                 parent,

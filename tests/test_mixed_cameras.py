@@ -104,8 +104,8 @@ def test_methods_train_and_render_every_camera(name: str, buffers: str) -> None:
 
 @pytest.mark.parametrize(
     "params",
-    [{}, {"views": 3, "sr_widths": ()}, {"sr_widths": (), "rays": 40}],
-    ids=["whole views", "several views", "rays"],
+    [{}, {"views": 3, "sr_widths": ()}, {"patch": 3, "views": 3}, {"sr_widths": (), "rays": 40}],
+    ids=["whole views", "several views", "patches", "rays"],
 )
 def test_a_student_learns_from_views_of_every_camera(
     monkeypatch: pytest.MonkeyPatch, params: dict[str, Any]
@@ -149,7 +149,7 @@ def test_a_pixel_of_a_mixed_pool_has_its_own_views_ray_and_colour() -> None:
     starts = np.array([0, *(scene.train.starts + 12 * 20)])
     for place in range(0, 200, 13):
         view = int(np.searchsorted(starts, int(pixels[place]), side="right")) - 1
-        camera = views_of._cameras[view]
+        camera = views_of.cameras[view]
         y, x = divmod(int(pixels[place]) - int(starts[view]), camera.width)
         expected = camera_directions(camera, 1)[y, x]
         torch.testing.assert_close(directions[place], expected)

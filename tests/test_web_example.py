@@ -129,6 +129,16 @@ def test_arrow_keys_turn_the_scene(browser: Any, address: str) -> None:
     assert page.evaluate("viewer.camera.azimuth") == pytest.approx(0.1)
 
 
+def test_a_turn_around_the_scene_is_timed(browser: Any, address: str) -> None:
+    page = opened(browser, f"{address}/?model=camera.onnx&provider=wasm&frames=5")
+    page.wait_for_function("viewer.turned || viewer.error", timeout=60_000)
+    turned = page.evaluate("viewer.turned")
+    assert page.evaluate("viewer.frames") == 6, "one when it was opened"
+    assert (turned["frames"], page.evaluate("viewer.provider")) == (5, "wasm")
+    assert 0 < turned["fps"] <= 1e3 / turned["median"]
+    assert "WebAssembly, 1 thread" in page.inner_text("#status")
+
+
 def test_another_model_can_be_opened(browser: Any, address: str, models: Path) -> None:
     page = opened(browser, f"{address}/?model=camera.onnx")
     page.set_input_files("#file", models / "rays.onnx")

@@ -1,9 +1,11 @@
 """Comparing rows by paired repetitions: pure functions on tables of cells and of curves.
 
-cells: one row per cell: `cell` (unique), `repetition`, and figures such as psnr (dB), iter_ms,
-saved_mb. curves: one row per point: `cell`, `train_s`, `psnr`. A pair is a repetition that two
-rows both finished: differences and ratios are taken within pairs, which share the scene and the
-machine's mood, then averaged.
+cells: one row per cell: `cell` (unique), `repetition`, `seed`, and figures such as psnr (dB),
+iter_ms, saved_mb. curves: one row per point: `cell`, `train_s`, `psnr`. A pair is a repetition that
+two rows both finished. Rule: where every pair has one seed on both sides, differences and ratios
+are taken within pairs, which share initialisation, order of pixels and the machine's mood, and
+averaged; where a pair has two seeds, the rows are independent samples (Welch). Speed-ups are always
+taken within repetitions.
 """
 
 from __future__ import annotations
@@ -16,7 +18,12 @@ import pandas as pd
 from effbench.analysis.identity import CONDITIONS, ENTRY
 from effbench.analysis.measures import CLAIMED, MEASURES, PAIRED
 from effbench.analysis.reference import ambiguous, is_baseline
-from effbench.analysis.statistics import Summary, summarise
+from effbench.analysis.statistics import (
+    Summary,
+    summarise,
+    summarise_ratios,
+    summarise_unpaired,
+)
 from effbench.analysis.time_to_quality import speedup, summarise_speedups
 
 _ROW = [*ENTRY, "settings"]  # a row, under conditions
@@ -48,6 +55,7 @@ def compare(
     """Return the summary of every measure of CLAIMED for a row's finished cells against a
     baseline's."""
     pairs = pair(cells, baseline)
+    shared = have_seeds_in_common(pairs)
     by_cell = dict(tuple(curves.groupby("cell")))
     none = curves.iloc[:0]
     speedups = [
@@ -55,24 +63,47 @@ def compare(
         for own, other in zip(pairs["cell"], pairs["cell_baseline"], strict=True)
     ]
     return {
-        name: measured(pairs, name) if MEASURES[name].figure else summarise_speedups(speedups)
+        name: (
+            (measured(pairs, name) if shared else _independent(cells, baseline, name))
+            if MEASURES[name].figure
+            else summarise_speedups(speedups)
+        )
         for name in CLAIMED
     }
+
+
+def have_seeds_in_common(pairs: pd.DataFrame) -> bool:
+    """Whether every pair has one seed on both sides; records without seeds count as such."""
+    if "seed" not in pairs or "seed_baseline" not in pairs:
+        return True
+    return bool((pairs["seed"] == pairs["seed_baseline"]).all())
+
+
+def _independent(cells: pd.DataFrame, baseline: pd.DataFrame, measure: str) -> Summary:
+    """Return the summary of a measure of two rows whose repetitions have nothing in common."""
+    about = MEASURES[measure]
+    ratio = about.kind == "ratio"
+    own, other = (side[about.figure].astype(float).dropna() for side in (cells, baseline))
+    if ratio:
+        own, other = own[own > 0], other[other > 0]
+    return summarise_unpaired(list(own), list(other), ratio=ratio)
 
 
 def measured(pairs: pd.DataFrame, measure: str) -> Summary:
     """Return the summary of a measure of a figure over pairs."""
     about = MEASURES[measure]
-    take = ratios if about.kind == "ratio" else differences
-    return summarise(list(take(pairs, about.figure)))
+    if about.kind == "ratio":
+        found = ratios(pairs, about.figure)
+        return summarise_ratios(list(found[found > 0]))
+    return summarise(list(differences(pairs, about.figure)))
 
 
 def paired(cells: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Return how every row compares with the named baseline, under equal CONDITIONS.
 
     Columns: CONDITIONS, method, variant, settings, measure (of PAIRED), n, mean, std, low, high.
-    A pair is a repetition that both finished; differences and ratios are taken within pairs, then
-    averaged; low, high: 95 % interval by Student's t, as `statistics.summarise`. The baseline
+    n: repetitions that both finished; low, high: 95 % interval of the mean, of the geometric mean
+    for ratios, paired or by Welch as the module says. The baseline
     itself is left out; a row without any pair has n = 0. Raises ConfigError if no cell is the
     baseline's, or if it is several rows under equal conditions.
     """
@@ -89,8 +120,12 @@ def paired(cells: pd.DataFrame, baseline: str) -> pd.DataFrame:
         own = group[~chosen[group.index]]
         for key, cells_of_row in own.groupby(_ROW, sort=False):
             row = {**common, **dict(zip(_ROW, key, strict=True))}
-            pairs = pair(cells_of_row[done[cells_of_row.index]], other[done[other.index]])
-            rows += [{**row, "measure": name, **_fields(measured(pairs, name))} for name in PAIRED]
+            mine, theirs = cells_of_row[done[cells_of_row.index]], other[done[other.index]]
+            pairs = pair(mine, theirs)
+            shared = have_seeds_in_common(pairs)
+            for name in PAIRED:
+                found = measured(pairs, name) if shared else _independent(mine, theirs, name)
+                rows.append({**row, "measure": name, **_fields(found)})
     return pd.DataFrame(rows, columns=[*columns, "n", "mean", "std", "low", "high"])
 
 

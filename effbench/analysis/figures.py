@@ -79,6 +79,17 @@ FIGURES: dict[str, Figure] = {
         "±: sample standard deviation over seeds.",
         check=Check("difference", 0.2),
     ),
+    "psnr_worst": Figure(
+        *("worst view dB", "PSNR of the worst view", "dB", _decimals(2), "higher"),
+        "PSNR of the test view that has the lowest, mean over seeds.",
+        minor=True,
+    ),
+    "psnr_p5": Figure(
+        *("5 % of views dB", "PSNR, 5th percentile of views", "dB", _decimals(2), "higher"),
+        "What 95 % of the test views reach: 5th percentile of the PSNR over views, linear between "
+        "two, mean over seeds.",
+        minor=True,
+    ),
     "ssim": Figure(
         *("SSIM", "SSIM", "", _decimals(4), "higher"),
         "Wang et al. 2004: Gaussian window of 11 px, σ = 1.5, mean over the valid region. "

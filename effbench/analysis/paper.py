@@ -39,7 +39,8 @@ class Selector:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Which rows are compared with which baselines; without subjects: all rows."""
+    """Which rows are compared with which baselines; without subjects: all rows. The first baseline
+    is the one that the paper used: claims are judged against it alone."""
 
     baselines: tuple[Selector, ...]
     subjects: tuple[Selector, ...] = ()
@@ -49,12 +50,18 @@ class Comparison:
 @dataclass(frozen=True)
 class Claim:
     """One claim, in terms of a measure of `measures.CLAIMED`: computed from two columns of the
-    paper's table (of the method, of its baseline) or stated in its text."""
+    paper's table (of the method, of its baseline) or stated in its text.
+
+    margin: how far an effect may be from the paper's and still be the claimed one: a factor for
+    ratios, else in the measure's unit. gpu: a claim about memory of a GPU, judged on one only.
+    """
 
     measure: str
     says: str
+    margin: float
     columns: tuple[str, str] | None = None
     stated: float | None = None
+    gpu: bool = False
 
 
 @dataclass(frozen=True)

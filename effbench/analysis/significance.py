@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special, stats
+from scipy import special, stats
 
 Test = Literal["moderated", "welch", "permutation"]
 Array = npt.NDArray[np.float64]
@@ -24,12 +24,15 @@ _LEAST_ROWS = 3  # to tell how far rows' variances differ
 # alarms were up to three times the level where rows' spreads differ (`python -m bench gate`).
 _CAUTION = 1.0
 _EXACT = 1e-9  # standard deviations below this part of the mean are rounding, not noise
+_ALIKE = 1e-6  # variances of log variances beyond chance below which rows are alike
+_NEWTON_STEPS = 50  # about five are needed
 _MOST_PERMUTATIONS = 9999
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Number, mean and sample variance of the seeds per row, each [rows]."""
+    """Number, mean and sample variance of the seeds per row: [rows], mean and var of several checks
+    [..., rows]."""
 
     n: Array
     mean: Array
@@ -51,10 +54,15 @@ class Samples:
 
 
 def p_values(
-    baseline: Sequence[npt.ArrayLike], candidate: Sequence[npt.ArrayLike], test: Test
+    baseline: Sequence[npt.ArrayLike],
+    candidate: Sequence[npt.ArrayLike],
+    test: Test,
+    doubt: Array | None = None,
 ) -> Array:
     """Return per row the one-sided p-value that the candidate's mean is not lower, [rows].
 
+    doubt: standard errors of the difference of means besides that of the seeds, [rows], in the
+    values' unit; what all seeds of a side share does not show in their spread. None: there is none.
     A row that does not vary on either side is not tested: its p is 0 if lower beyond rounding,
     else 1.
     """
@@ -65,14 +73,24 @@ def p_values(
     noisy = varies(baseline, candidate)
     if not noisy.any():
         return p
+    known = np.zeros(len(p)) if doubt is None else np.asarray(doubt, float)
+    old, new = (Samples(s.n[noisy], s.mean[noisy], s.var[noisy]) for s in (old, new))
     if test == "permutation":
         chosen: list[int] = np.flatnonzero(noisy).tolist()
         pairs = [(np.asarray(baseline[i], float), np.asarray(candidate[i], float)) for i in chosen]
-        p[noisy] = [_permutation(own, other) for own, other in pairs]
+        found = np.array([_permutation(own, other) for own, other in pairs])
+        p[noisy] = _doubted(found, old, new, known[noisy])
     else:
-        compare = _TESTS[test]
-        p[noisy] = compare(*(Samples(s.n[noisy], s.mean[noisy], s.var[noisy]) for s in (old, new)))
+        p[noisy] = _TESTS[test](old, new, known[noisy])
     return p
+
+
+def _doubted(p: Array, old: Samples, new: Samples, doubt: Array) -> Array:
+    """Return p-values of a test that knows of seeds alone with a doubt in the difference besides:
+    its normal score, by the larger standard error."""
+    seeds = old.var / old.n + new.var / new.n
+    score = stats.norm.ppf(p) * np.sqrt(seeds / (seeds + doubt**2))
+    return np.where(doubt > 0, stats.norm.cdf(score), p)
 
 
 def varies(
@@ -82,62 +100,84 @@ def varies(
     return (Samples.of(baseline).var > 0) | (Samples.of(candidate).var > 0)
 
 
-def welch(old: Samples, new: Samples) -> Array:
-    """Return Welch's p-values: each row by its own variances, which may differ between sides."""
-    found = stats.ttest_ind_from_stats(
-        *(new.mean, np.sqrt(new.var), new.n, old.mean, np.sqrt(old.var), old.n),
-        equal_var=False,
-        alternative="less",
-    )
-    return np.asarray(found.pvalue, float)
+def welch(old: Samples, new: Samples, doubt: Array) -> Array:
+    """Return Welch's p-values: each row by its own variances, which may differ between sides.
+
+    The doubt adds to the standard error, but not to its degrees of freedom, which errs on the side
+    of caution.
+    """
+    squares = old.var / old.n, new.var / new.n
+    seeds = squares[0] + squares[1]
+    df = seeds**2 / (squares[0] ** 2 / (old.n - 1) + squares[1] ** 2 / (new.n - 1))
+    t = (new.mean - old.mean) / np.sqrt(seeds + doubt**2)
+    return np.asarray(special.stdtr(df, t), float)
 
 
-def moderated(old: Samples, new: Samples) -> Array:
+def moderated(old: Samples, new: Samples, doubt: Array) -> Array:
     """Return the p-values of moderated t-tests (Smyth 2004, doi:10.2202/1544-6115.1027).
 
     A row's variance is raised towards what the others have in common, the more so the more alike
     they are, and its degrees of freedom grow by what they know: three seeds alone estimate a
-    variance too badly to see anything. With fewer than three rows this is Student's t-test.
+    variance too badly to see anything. With fewer than three rows this is Student's t-test. The
+    doubt is added as in `welch`.
     """
     df = old.n + new.n - 2
     var = ((old.n - 1) * old.var + (new.n - 1) * new.var) / df
-    prior_var, prior_df = fit_prior(var, df)
-    if math.isinf(prior_df):
-        shrunk, total = np.full_like(var, prior_var), np.full_like(var, df.sum())
-    else:
-        shrunk = (prior_df * prior_var + df * var) / (prior_df + df)
-        total = np.minimum(df + prior_df, df.sum())
+    prior_var, prior_df = (found[..., None] for found in fit_prior(var, df))
+    known = np.isinf(prior_df)
+    weight = np.where(known, 1.0, prior_df)  # where the prior is all that counts, any will do
+    shrunk = np.where(known, prior_var, (weight * prior_var + df * var) / (weight + df))
+    total = np.minimum(df + prior_df, df.sum())
     # Upwards only: a row that varies more than the others must not be taken for one of them.
-    t = (new.mean - old.mean) / np.sqrt(np.maximum(shrunk, var) * (1 / old.n + 1 / new.n))
-    return np.asarray(stats.t.cdf(t, total), float)
+    seeds = np.maximum(shrunk, var) * (1 / old.n + 1 / new.n)
+    t = (new.mean - old.mean) / np.sqrt(seeds + doubt**2)
+    return np.asarray(special.stdtr(total, t), float)
 
 
-def fit_prior(var: Array, df: Array) -> tuple[float, float]:
-    """Return the variance that rows have in common and the degrees of freedom it is worth.
+def fit_prior(var: Array, df: Array) -> tuple[Array, Array]:
+    """Return the variance that rows have in common and the degrees of freedom it is worth, [...].
 
-    Fits var ~ s0² F(df, d0) by the mean and variance of log var (Smyth 2004, section 6.2), the
-    latter enlarged by _CAUTION of its standard errors: d0 = ∞ for variances that are more alike
-    than chance makes them, 0 with too few rows to tell.
+    var [..., rows], df [rows]. Fits var ~ s0² F(df, d0) by the mean and variance of log var (Smyth
+    2004, section 6.2), the latter enlarged by _CAUTION of its standard errors: d0 = ∞ for variances
+    that are more alike than chance makes them, 0 with too few rows to tell.
     """
-    if len(var) < _LEAST_ROWS:
-        return 0.0, 0.0
-    floor = 1e-5 * float(np.median(var))  # seeds that happen to be equal have no logarithm
+    rows = var.shape[-1]
+    if rows < _LEAST_ROWS:
+        return np.zeros(var.shape[:-1]), np.zeros(var.shape[:-1])
+    # Seeds that happen to be equal have no logarithm.
+    floor = 1e-5 * np.median(var, axis=-1, keepdims=True)
     e = np.log(np.maximum(var, floor)) - special.digamma(df / 2) + np.log(df / 2)
-    spread = e.var(ddof=1) * (1 + _CAUTION * math.sqrt(2 / (len(var) - 1)))
-    excess = float(spread - special.polygamma(1, df / 2).mean())
-    if excess <= 1e-6:
-        return float((df * var).sum() / df.sum()), math.inf
-    half = optimize.brentq(lambda x: float(special.polygamma(1, x)) - excess, 1e-4, 1e7)
-    return float(np.exp(e.mean() + special.digamma(half) - math.log(half))), 2 * half
+    spread = e.var(axis=-1, ddof=1) * (1 + _CAUTION * math.sqrt(2 / (rows - 1)))
+    excess = spread - special.polygamma(1, df / 2).mean()
+    alike = excess <= _ALIKE
+    half = _trigamma_inverse(np.where(alike, 1.0, excess))
+    own = np.exp(e.mean(axis=-1) + special.digamma(half) - np.log(half))
+    pooled = (df * var).sum(axis=-1) / df.sum()
+    return np.where(alike, pooled, own), np.where(alike, np.inf, 2 * half)
+
+
+def _trigamma_inverse(x: Array) -> Array:
+    """Return y > 0 with ψ′(y) = x, by Newton's method on 1/ψ′, which is nearly linear (Smyth 2004,
+    appendix)."""
+    y = 0.5 + 1 / x
+    for _ in range(_NEWTON_STEPS):
+        value = special.polygamma(1, y)
+        step = value * (1 - value / x) / special.polygamma(2, y)
+        y = y + step
+        if np.all(np.abs(step) <= 1e-10 * y):
+            break
+    return np.asarray(y, float)
 
 
 def holm(p: npt.ArrayLike) -> Array:
-    """Return Holm's adjusted p-values: the chance of any false alarm stays below the level."""
+    """Return Holm's adjusted p-values over the last axis: the chance of any false alarm stays below
+    the level."""
     found = np.asarray(p, float)
-    order = np.argsort(found, kind="stable")
-    steps = found[order] * np.arange(len(found), 0, -1)
+    order = np.argsort(found, axis=-1, kind="stable")
+    steps = np.take_along_axis(found, order, -1) * np.arange(found.shape[-1], 0, -1)
     adjusted = np.empty_like(found)
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    ordered = np.minimum(np.maximum.accumulate(steps, axis=-1), 1.0)
+    np.put_along_axis(adjusted, order, ordered, -1)
     return adjusted
 
 
@@ -154,5 +194,8 @@ def _permutation(old: Array, new: Array) -> float:
     return float(found.pvalue)
 
 
-_TESTS: dict[Test, Callable[[Samples, Samples], Array]] = {"welch": welch, "moderated": moderated}
+_TESTS: dict[Test, Callable[[Samples, Samples, Array], Array]] = {
+    "welch": welch,
+    "moderated": moderated,
+}
 TESTS: tuple[Test, ...] = ("moderated", "welch", "permutation")

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from effbench.analysis.statistics import Bound, Summary, summarise
+from effbench.analysis.statistics import Bound, Summary, summarise_ratios
 
 
 def time_to_reach(
@@ -58,7 +59,7 @@ def summarise_speedups(found: Sequence[tuple[float, Bound]]) -> Summary:
     if unreached:
         nan = math.nan
         return Summary(len(known), nan, nan, nan, nan, "not reached", unreached)
-    whole = summarise([value for value, _ in known])
+    whole = summarise_ratios([value for value, _ in known])
     if any(bound == ">" for _, bound in known):
-        return Summary(whole.n, whole.mean, whole.std, whole.low, math.inf, ">")
+        return replace(whole, high=math.inf, bound=">")
     return whole

@@ -5,70 +5,37 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from effbench.analysis import comparison
+from effbench.analysis.claims import OPEN, Judgement, Published, judge, published
+from effbench.analysis.equivalence import Region
 from effbench.analysis.identity import CONDITIONS, label
 from effbench.analysis.measures import CLAIMED, MEASURES
-from effbench.analysis.paper import Claim, Paper, Selector
-from effbench.analysis.statistics import Summary
-from effbench.analysis.time_to_quality import speedup
+from effbench.analysis.paper import Paper, Selector
+from effbench.analysis.statistics import Summary, summarise, summarise_ratios
 
-LEAST_PAIRS = 3
 COLUMNS = (
     *("suite", "scene", "budget", "device", "method", "variant", "baseline", "measure"),
     *("n", "mean", "std", "low", "high", "bound", "missing"),
     *("paper_mean", "paper_low", "paper_high", "verdict", "reason"),
+    *("claim_low", "claim_high", "p", "needed", "test"),
 )
-
-
-@dataclass(frozen=True)
-class Published:
-    """A paper's own figures of one measure: mean and range over its scenes and times, and the
-    means after each time in minutes, where they differ."""
-
-    mean: float
-    low: float
-    high: float
-    scenes: int = 0
-    by_minutes: tuple[tuple[float, float], ...] = ()
-
-
-def table(paper: Paper) -> pd.DataFrame:
-    """Return the paper's own table."""
-    return pd.DataFrame(paper.rows)
-
-
-def published(paper: Paper, claim: Claim, scene: str = "") -> Published:
-    """Return what the paper reports of a claim, of one scene of its table or (default) of all; a
-    speed-up is interpolated in its table."""
-    if claim.columns is None:
-        assert claim.stated is not None
-        return Published(claim.stated, claim.stated, claim.stated)
-    own, other = claim.columns
-    frame = table(paper)
-    frame = frame[frame["scene"] == scene] if scene else frame
-    scenes = frame["scene"].nunique()
-    if claim.measure == "speedup":
-        values = pd.Series([_speedup(rows, own, other) for _, rows in frame.groupby("scene")])
-        return _range(values, scenes)
-    ratio = MEASURES[claim.measure].neutral == 1
-    values = frame[own] / frame[other] if ratio else frame[own] - frame[other]
-    means = values.groupby(frame["minutes"]).mean()
-    times = tuple(zip(map(float, means.index), map(float, means), strict=True))
-    return replace(_range(values, scenes), by_minutes=times if means.nunique() > 1 else ())
 
 
 def verdict(paper: Paper, cells: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """Return COLUMNS: a row per compared row, baseline and measure.
 
-    mean, std, low, high: over n pairs, see `statistics.Summary`; missing: repetitions without a
-    pair and why; paper_*: what the paper reports, for rows its claims are about; verdict: "agree",
-    "differ" or "cannot tell", with a reason. A scene of the paper's table is judged by its figures
-    there, others by those of all. A baseline that was not run has rows with n = 0.
+    mean, std, low, high, test: over n pairs, see `statistics.Summary`; missing: repetitions without
+    a pair and why; paper_*: what the paper reports, for rows its claims are about and the baseline
+    that it used; claim_low, claim_high: what counts as the claimed effect; verdict: CONFIRMED,
+    CONTRADICTED, OPEN or "" for none, with a reason; p: of the verdict, adjusted by Holm over the
+    row's claims; needed: seeds that would decide what is open. A scene of the paper's table is
+    judged by its figures there, others by those of all. Where several scenes were run, claims on a
+    mean over scenes are judged on that as well, with scenes as the sample: `scene` is then "mean of
+    3 scenes". A baseline that was not run has rows with n = 0.
     """
     rows: list[dict[str, Any]] = []
     for about, group in cells.groupby([*CONDITIONS]) if len(cells) else ():
@@ -77,37 +44,36 @@ def verdict(paper: Paper, cells: pd.DataFrame, curves: pd.DataFrame) -> pd.DataF
         for entry in entries:
             compared = _compare(paper, str(common["scene"]), entry, entries, curves)
             rows += [{**common, **row} for row in compared]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    rows += pooled(paper, rows)
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"needed": "Int64"})
 
 
-def judge(measure: str, found: Summary, claimed: Published | None, budget: str) -> tuple[str, str]:
-    """Return the verdict on a claim, and why. No claim, no verdict.
-
-    "agree": better than the baseline beyond noise, and the 95 % interval reaches the worst of the
-    paper's own figures. "differ": worse beyond noise, or a smaller effect than that. Otherwise
-    "cannot tell".
-    """
-    if claimed is None:
-        return "", ""
-    about = MEASURES[measure]
-    if measure == "psnr_gain" and budget.endswith("it"):
-        return "cannot tell", "budgets are iterations, not time"
-    if found.n < LEAST_PAIRS:
-        return "cannot tell", f"n = {found.n}, {LEAST_PAIRS} pairs are needed"
-    if found.bound == "not reached":
-        if found.unreached < found.n:
-            return "cannot tell", f"not reached in {found.unreached} of {found.n} repetitions"
-        return "differ", "the baseline's PSNR was never reached"
-    sign = 1 if about.better == "higher" else -1
-    worst, best = sorted((sign * (found.low - about.neutral), sign * (found.high - about.neutral)))
-    if worst <= 0 <= best:
-        return "cannot tell", "the difference is within noise"
-    if best < 0:
-        return "differ", "worse than the baseline"
-    least = min(sign * (claimed.low - about.neutral), sign * (claimed.high - about.neutral))
-    if best < least:
-        return "differ", "better than the baseline, but less than the paper reports anywhere"
-    return "agree", ""
+def pooled(paper: Paper, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of claims that the paper makes on the mean over its scenes, judged on the
+    mean over the scenes of the run."""
+    claims = {c.measure: published(paper, c) for c in paper.claims if c.columns}
+    made = []
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    names = ("suite", "budget", "device", "method", "variant", "baseline")
+    for row in rows:
+        if row["verdict"] or row["reason"]:
+            groups.setdefault(tuple(str(row[name]) for name in names), []).append(row)
+    for key, own in groups.items():
+        common = dict(zip(names, key, strict=True))
+        found, missing = {}, []
+        for measure in claims:
+            known = [r for r in own if r["measure"] == measure and not r.get("bound")]
+            means = [float(r["mean"]) for r in known if r["n"] and not math.isnan(r["mean"])]
+            ratio = MEASURES[measure].kind == "ratio"
+            found[measure] = (summarise_ratios if ratio else summarise)(means)
+            missing += [str(r["missing"]) for r in known if r["missing"]]
+        scenes = {r["scene"] for r in own}
+        if len(scenes) > 1:
+            about = {**common, "scene": f"mean of {len(scenes)} scenes"}
+            missing = list(dict.fromkeys(missing))
+            judged = _judged(found, claims, common["budget"], common["device"])
+            made += [{**about, **row, "missing": "; ".join(missing)} for row in judged]
+    return made
 
 
 class _Entry:
@@ -119,7 +85,7 @@ class _Entry:
         first = cells.iloc[0]
         self.method, self.variant = str(first["method"]), str(first["variant"])
         self.params: dict[str, Any] = json.loads(first["settings"])
-        self.budget = str(first["budget"])
+        self.budget, self.device = str(first["budget"]), str(first["device"])
 
     def __str__(self) -> str:
         return label(self.method, self.variant)
@@ -147,6 +113,7 @@ def _compare(
             rows += _rows(subject, baseline, claims, curves)
         if not any(selector.matches(e.method, e.params) for e in entries):
             rows += _unpaired(subject, selector, claims)
+        claims = {}  # what the paper claims, it claims against the first
     return rows
 
 
@@ -170,49 +137,50 @@ def _rows(
 ) -> list[dict[str, Any]]:
     found = comparison.compare(subject.done, baseline.done, curves)
     missing = "; ".join(_missing(subject, baseline))
-    return [
-        {
-            **_about(subject, str(baseline), measure, claims.get(measure)),
-            **{key: getattr(summary, key) for key in ("n", "mean", "std", "low", "high", "bound")},
-            "missing": missing,
-            **_judged(measure, summary, claims.get(measure), subject.budget),
-        }
-        for measure, summary in found.items()
-    ]
+    about = {"method": subject.method, "variant": subject.variant, "baseline": str(baseline)}
+    judged = _judged(found, claims, subject.budget, subject.device)
+    return [{**about, **row, "missing": missing} for row in judged]
+
+
+def _judged(
+    found: Mapping[str, Summary], claims: Mapping[str, Published], budget: str, device: str
+) -> list[dict[str, Any]]:
+    """Return a row per measure: its summary, the claim on it, and what is said of that."""
+    said = judge(found, claims, budget, device)
+    rows = []
+    for measure, summary in found.items():
+        figures = ("n", "mean", "std", "low", "high", "bound", "test")
+        own = {key: getattr(summary, key) for key in figures}
+        rows.append({"measure": measure, **own, **_claimed(claims.get(measure)),
+                     **vars(said.get(measure, Judgement("")))})  # fmt: skip
+    return rows
 
 
 def _unpaired(
     subject: _Entry, selector: Selector, claims: Mapping[str, Published]
 ) -> list[dict[str, Any]]:
     reason = f"no {selector} under the same conditions"
+    about = {"method": subject.method, "variant": subject.variant, "baseline": str(selector)}
+    nothing = {"n": 0, "bound": "", "missing": reason}
     return [
         {
-            **_about(subject, str(selector), measure, claims.get(measure)),
-            "n": 0,
-            "bound": "",
-            "missing": reason,
-            "verdict": "cannot tell" if measure in claims else "",
-            "reason": reason if measure in claims else "",
+            **about,
+            "measure": measure,
+            **nothing,
+            **_claimed(claims.get(measure)),
+            **vars(Judgement(OPEN, reason) if measure in claims else Judgement("")),
         }
         for measure in CLAIMED
     ]
 
 
-def _about(subject: _Entry, baseline: str, measure: str, claim: Published | None) -> dict[str, Any]:
-    claimed = claim or Published(math.nan, math.nan, math.nan)
-    return {
-        "method": subject.method,
-        "variant": subject.variant,
-        "baseline": baseline,
-        "measure": measure,
-        "paper_mean": claimed.mean,
-        "paper_low": claimed.low,
-        "paper_high": claimed.high,
-    }
-
-
-def _judged(measure: str, found: Summary, claimed: Published | None, budget: str) -> dict[str, str]:
-    return dict(zip(("verdict", "reason"), judge(measure, found, claimed, budget), strict=True))
+def _claimed(claim: Published | None) -> dict[str, float]:
+    """Return the columns of what the paper reports."""
+    nan = math.nan
+    claim = claim or Published(nan, nan, nan)
+    region = claim.region or Region(nan, nan, "difference")
+    paper = {"paper_mean": claim.mean, "paper_low": claim.low, "paper_high": claim.high}
+    return {**paper, "claim_low": region.low, "claim_high": region.high}
 
 
 def _missing(subject: _Entry, baseline: _Entry) -> list[str]:
@@ -224,15 +192,3 @@ def _missing(subject: _Entry, baseline: _Entry) -> list[str]:
             if (state := entry.state(repetition)) != "ok":
                 lacking.append(f"repetition {repetition} of {entry} is {state}")
     return lacking
-
-
-def _range(values: pd.Series[float], scenes: int) -> Published:
-    return Published(float(values.mean()), float(values.min()), float(values.max()), scenes)
-
-
-def _speedup(rows: pd.DataFrame, own: str, other: str) -> float:
-    """Return the speed-up on one scene of the paper's table, minutes in the place of seconds."""
-    curve, baseline = (
-        pd.DataFrame({"train_s": rows["minutes"], "psnr": rows[column]}) for column in (own, other)
-    )
-    return speedup(curve, baseline)[0]

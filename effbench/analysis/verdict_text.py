@@ -9,19 +9,24 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from effbench.analysis.claims import Published, published
 from effbench.analysis.identity import GROUP, spaced
 from effbench.analysis.measures import CLAIMED, MEASURES
 from effbench.analysis.paper import Claim, Paper
-from effbench.analysis.verdict import Published, published
 
 _LEGEND = """\
 A figure is the mean ± sample standard deviation over pairs: repetitions that both rows finished. \
-Ratios are the row's figure divided by its baseline's; PSNR at equal time is the difference after \
-equal budgets. Speed-up: how much sooner the row's curve first reaches the baseline's last PSNR \
-than the baseline did; > where it had at its first point. Agree: better than the baseline beyond \
-the 95 % interval of the mean, which reaches the paper's range: that of the scene, where its \
-table has it, else of all its scenes. Differ: worse, or a smaller effect. Cannot tell: fewer than \
-3 pairs, or within noise. The paper's figures are of other hardware, and of longer training."""
+Ratios are the row's figure divided by its baseline's, averaged and tested by their logarithms; \
+PSNR at equal time is the difference after equal budgets. Speed-up: how much sooner the row's \
+curve first reaches the baseline's last PSNR than the baseline did; > where it had at its first \
+point. Pairs have their seed in common, and are tested as pairs; where they have not, the rows are \
+independent samples (Welch). A claim is the paper's mean, of the scene where its table has it, \
+else of all its scenes, within a stated margin. Confirmed: the 95 % interval of the mean lies \
+inside the margin. Contradicted: it lies outside. Open: neither, which says nothing against the \
+claim; seeds that would decide are those it takes if mean and spread stay what they are. Tests are \
+corrected by Holm for the claims on a row. No verdict with fewer than 3 pairs, and none against a \
+baseline that the paper did not use. The paper's figures are of other hardware, and of longer \
+training."""
 
 
 def to_markdown(paper: Paper, found: pd.DataFrame, problems: Sequence[str] = ()) -> str:
@@ -70,7 +75,7 @@ def said(paper: Paper, rows: pd.DataFrame) -> list[tuple[str, list[str]]]:
     """Return, per claim, what the paper says and a line for each row that it is about."""
     sayings = []
     for claim in paper.claims:
-        own = rows[(rows["measure"] == claim.measure) & (rows["verdict"] != "")]
+        own = rows[(rows["measure"] == claim.measure) & ((rows["verdict"] + rows["reason"]) != "")]
         lines = [_line(row) for row in own.to_dict("records")]
         if lines:
             sayings.append((claim_text(paper, claim, scene_of(paper, own)), lines))
@@ -84,7 +89,12 @@ def claim_text(paper: Paper, claim: Claim, scene: str = "") -> str:
     if scene and claim.columns:
         own = reported(claim.measure, published(paper, claim, scene))
         figures = f"on {scene}: {own}; {figures}"
-    return f"**{title[0].upper()}{title[1:]}.** The paper: {claim.says} ({figures})."
+    held = published(paper, claim, scene if claim.columns else "").region
+    assert held is not None
+    low, high = _number(claim.measure, held.low), _value(claim.measure, held.high)
+    where = " of memory of a GPU" if claim.gpu else ""
+    says = f"The paper: {claim.says} ({figures})"
+    return f"**{title[0].upper()}{title[1:]}{where}.** {says}. Claimed: {low} to {high}."
 
 
 def reported(measure: str, found: Published) -> str:
@@ -117,10 +127,16 @@ def figure(row: dict[Any, Any]) -> str:
 
 def _line(row: dict[Any, Any]) -> str:
     entry = spaced(row["method"], row["variant"])
-    found = figure(row)
-    reason = f": {row['reason']}" if row["reason"] else ""
     against = f"{entry} against {_spaced(row['baseline'])}"
-    return f"{against}: {found or 'nothing measured'} – **{row['verdict']}**{reason}."
+    found = figure(row) or "nothing measured"
+    measure = str(row["measure"])
+    if row["n"] > 1 and not pd.isna(row["low"]):
+        high = _value(measure, row["high"]) if math.isfinite(row["high"]) else "∞"
+        how = f"{row['test']}, n={row['n']}"
+        found += f" (95 %: {_number(measure, row['low'])} to {high}; {how})"
+    said = f"**{row['verdict']}**" if row["verdict"] else ""
+    told = ": ".join(part for part in (said, row["reason"]) if part)
+    return f"{against}: {found} – {told}."
 
 
 def _missing(rows: pd.DataFrame) -> list[str]:

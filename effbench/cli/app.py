@@ -10,18 +10,28 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import effbench
-from effbench.cli import compare, gate, leaderboard, onnx, power, render, rerun, results, scenes
+from effbench.cli import (
+    compare,
+    gate,
+    leaderboard,
+    onnx,
+    pareto,
+    power,
+    render,
+    rerun,
+    results,
+    scenes,
+)
 from effbench.cli.options import (
-    ALL,
     FOLDER,
     INTERRUPTED,
     SOME_FAILED,
     USAGE_ERROR,
-    Views,
+    ViewCount,
     discover,
     plugins_option,
     scenes_option,
-    views,
+    unlimited,
 )
 from effbench.errors import EffbenchError
 
@@ -126,17 +136,15 @@ _RUN_OPTIONS = [
     ),
     click.option(
         "--eval-views",
-        type=Views(min=1),
-        callback=views,
-        default=ALL,
+        type=ViewCount(min=1),
+        callback=unlimited,
         metavar="N|all",
-        show_default=True,
-        help="Evaluate N test views, evenly spaced.",
+        help="Evaluate N test views, evenly spaced.  [default: all]",
     ),
     click.option(
         "--curve-views",
-        type=Views(min=0),
-        callback=views,
+        type=ViewCount(min=0),
+        callback=unlimited,
         default=2,
         metavar="N|all",
         show_default=True,
@@ -262,8 +270,9 @@ def doctor(as_json: bool, plugins: tuple[Path, ...], scenes_root: Path | None) -
 
 for command in (
     *(leaderboard.leaderboard, results.plot, results.report, results.paper),
-    *(compare.compare, power.power, rerun.rerun, gate.check, gate.baseline),
-    *(results.merge, results.export_results),
-    *(onnx.export, onnx.profile, render.render, scenes.scenes),
+    *(compare.compare, power.power, pareto.pareto, gate.check, gate.baseline),
+    rerun.rerun,
+    *(results.merge, results.export_results, onnx.export, onnx.profile),
+    *(render.render, scenes.scenes),
 ):
     main.add_command(command)

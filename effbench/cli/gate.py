@@ -50,6 +50,11 @@ from effbench.errors import EffbenchError, RecordError
     show_default=True,
     help="Level of significance of the whole check.",
 )
+@click.option(
+    "--as-measured",
+    is_flag=True,
+    help="Compare PSNR under time budgets with the machine's speed in it, not at equal iterations.",
+)
 @click.option("--allow-hardware", is_flag=True, help="Compare although the hardware differs.")
 @click.option(
     "--format",
@@ -64,7 +69,10 @@ def check(
 ) -> None:
     """Tell whether CANDIDATE, a results folder or baseline file, is worse than a baseline.
 
-    A regression is a loss beyond noise over seeds and beyond the tolerance. Exit status: 0 if there
+    A regression is a loss beyond noise over seeds and beyond the tolerance. PSNR under a time
+    budget is compared at equal iterations, durations as ratios to a reference of the same run:
+    a machine that is slower today is none. The last lines say how surely a loss of 0.3 dB would
+    have been found, and how many seeds it takes where that is not enough. Exit status: 0 if there
     is none, 1 for a regression, 2 for rows that are missing and for a wrong command, 4 if there is
     no baseline or candidate that can be read, 5 if they were made on other hardware. In GitHub
     Actions, regressions are annotated and the report is added to the step's summary.
@@ -122,7 +130,9 @@ def baseline(results: Path, out: Path | None) -> None:
       effbench baseline results/runs/pruning-20260101-120000
       effbench baseline results/runs/mine --out results/my-machine/mine.json
     """
+    from effbench.report.gate import power, tolerances
     from effbench.report.gate import snapshot as baselines
+    from effbench.report.gate.options import Options
 
     snapshot = baselines.of_folder(results)
     if snapshot.unreadable:
@@ -131,4 +141,7 @@ def baseline(results: Path, out: Path | None) -> None:
     baselines.write(path, snapshot)
     for note in baselines.weaknesses(snapshot):
         click.echo(f"note: {note}", err=True)
+    seen = power.of_baseline(snapshot, Options(tolerances.tolerances(())))
+    if seen is not None:
+        click.echo(f"note: in a check with as many seeds, {seen}", err=True)
     click.echo(f"{len(snapshot.cells)} cells → {path}")

@@ -59,7 +59,13 @@ def suite_rows(registry: Registry, root: Path | None) -> list[Row]:  # noqa: ARG
             "seeds": suite.seeds,
             "budget": dict(suite.budget),
             "entries": [
-                {"method": e.method, "params": dict(e.params), "grid": dict(e.grid)}
+                {
+                    "method": e.method,
+                    "params": dict(e.params),
+                    "grid": dict(e.grid),
+                    "cpu": dict(e.cpu),
+                    "cuda": dict(e.cuda),
+                }
                 for e in suite.entries
             ],
         }

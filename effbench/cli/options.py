@@ -27,26 +27,21 @@ class UserPath(click.Path):
         return super().convert(os.path.expanduser(value), param, ctx)  # noqa: PTH111
 
 
-class Views(click.IntRange):
-    """A number of views, or "all", which is None."""
+class ViewCount(click.IntRange):
+    """How many views: a number, or "all", which becomes None."""
 
-    name = "number of views"
+    name = "number or all"
+    all = -1  # stands for "all" until `unlimited`: an option's None means that it was not given
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value == ALL:
-            return ALL
-        try:
-            return super().convert(value, param, ctx)
-        except click.BadParameter as error:
-            self.fail(f"{error.message} Write a number, or {ALL}.", param, ctx)
+        return self.all if value in ("all", self.all) else super().convert(value, param, ctx)
 
 
-def views(_ctx: click.Context, _param: click.Parameter, value: Any) -> int | None:
-    """Return a number of views as plans have it: None for all."""
-    return None if value == ALL else value
+def unlimited(_ctx: click.Context, _param: click.Parameter, value: int | None) -> int | None:
+    """Return the number of views that a plan takes: None for all."""
+    return None if value == ViewCount.all else value
 
 
-ALL = "all"
 ANY_PATH = UserPath(path_type=Path)
 FILE = UserPath(dir_okay=False, path_type=Path)
 FOLDER = UserPath(file_okay=False, path_type=Path)

@@ -127,12 +127,12 @@ def paper(name: str | None, results: tuple[Path, ...], form: str) -> None:
             click.echo(f"{each.name:<12} {each.title}\n{'':<12} {each.authors}. {each.source}")
         return
     chosen = papers.load(name)
-    from effbench.analysis import verdict
+    from effbench.analysis import claims
     from effbench.records import tables
     from effbench.report import papers as pages
 
     unreadable: list[RecordError] = []
-    frame = pages.table(chosen, results, unreadable) if results else verdict.table(chosen)
+    frame = pages.table(chosen, results, unreadable) if results else claims.table(chosen)
     if form != "md":
         write = {"csv": tables.to_csv, "json": tables.to_json}[form]
         click.echo(write(frame), nl=False)

@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 5  # in a row that bring nothing more
 _CHUNK = 1 << 20
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, struct.error)
+_DAMAGED: tuple[type[Exception], ...] = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    struct.error,
+)
 
 
 def size(url: str, folders: Iterable[str]) -> int | None:
@@ -38,7 +45,7 @@ def size(url: str, folders: Iterable[str]) -> int | None:
             names = [info.filename.removeprefix("./") for info in infos]
             own = [info for info, name in zip(infos, names, strict=True) if name.startswith(below)]
             return sum(info.compress_size for info in own) or None
-    except (*_network(), *_DAMAGED):
+    except _troubles():
         return None
 
 
@@ -63,7 +70,7 @@ def fetch(
                 with _opened(url) as archive:
                     _fetch(url, archive, folder, target, report)
                 return
-            except (*_network(), *_DAMAGED) as error:
+            except _troubles() as error:
                 reason = str(error) or type(error).__name__
             except OSError as error:
                 raise sizes.full(target, error) from error
@@ -72,14 +79,14 @@ def fetch(
         raise fail(url, f"did not come whole ({reason}); {there} are in {target}", download.AGAIN)
 
 
-def _network() -> tuple[type[Exception], ...]:
+def _troubles() -> tuple[type[Exception], ...]:
     """Return the errors of a server, a line or an archive that a later attempt may not meet."""
     import remotezip
     import requests
     import urllib3
 
     own: type[Exception] = remotezip.RemoteZipError
-    return (own, requests.RequestException, urllib3.exceptions.HTTPError)
+    return (own, requests.RequestException, urllib3.exceptions.HTTPError, *_DAMAGED)
 
 
 @contextmanager

@@ -50,6 +50,28 @@ def systematic(
     return kept, times.float()
 
 
+def systematic_draws(
+    expected: Tensor, shift: Tensor, backend: str = "auto", capacity: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the sample of each draw (int64 [n], ascending: one that is drawn k times stands there
+    k times) and 1 for each (float32 [n]).
+
+    As `systematic`, of which it is the other form; with a `capacity` n is that number, the slots
+    that nothing fills hold a 0 in the place of the 1, and draws beyond it are dropped.
+    """
+    if capacity is None:
+        kept, counts = systematic(expected, shift, backend)
+        kept = kept.repeat_interleave(counts.long())
+        return kept, torch.ones(len(kept), device=kept.device)
+    line = torch.cumsum(expected, 0, dtype=torch.float64)
+    teeth = torch.arange(capacity, device=line.device) + shift
+    kept = torch.searchsorted(line, teeth, right=True).clamp_max(len(expected) - 1)
+    # nothing is filled where there is a NaN; a parallel prefix sum need not stay exactly level
+    # where zeros are added
+    filled = (teeth < line[-1]) & (expected.index_select(0, kept) > 0)
+    return torch.where(filled, kept, 0), filled.float()
+
+
 def inclusion_probabilities(weights: Tensor, total: Tensor, backend: str = "auto") -> Tensor:
     """Return min(1, λ·weights), float32 [N], with the λ that makes them add up to `total`.
 

@@ -30,10 +30,10 @@ class Cell:
     params: all resolved parameters of the method, as JSON values; variant: the ones that were
     set for this row or differ from the default, readable; changed: the latter alone, for the
     folder's name, which must not depend on how a row was asked for; scene.params: the scene's
-    non-default ones; seed: from (suite, method, scene, repetition) alone; device: "cpu" or
-    "cuda:0"; backend: the kernels'; eval_views, curve_views: how many test views are evaluated at
-    the end and at points of the curve (None: all); role: "parent" if the cell is there only
-    because another needs its result; parents: cell ids by role; preset_of: the method whose
+    non-default ones; seed: from (scene, repetition) alone; device: "cpu" or
+    "cuda:0"; backend: the kernels'; eval_views: how many test views are evaluated at the end
+    (None: all), curve_views: at points of the curve, likewise; role: "parent" if the cell is there
+    only because another needs its result; parents: cell ids by role; preset_of: the method whose
     preset `method` is ("" for a method itself); control: the id of the cell that the method calls
     its control, if the plan has it ("" otherwise).
     """
@@ -173,9 +173,13 @@ def read_file(path: Path) -> Plan:
         raise EffbenchError(f"{path} is no plan that can be read ({error}): run anew") from error
 
 
-def seed(suite: str, method: str, scene: str, repetition: int) -> int:
-    """Return a seed in [0, 2³¹) from what is named alone: adding a row changes no other's."""
-    text = json.dumps([suite, method, scene, repetition])
+def seed(scene: str, repetition: int) -> int:
+    """Return a seed in [0, 2³¹) from what is named alone: adding a row changes no other's.
+
+    All rows of a repetition have it in common, so that what initialisation and order of pixels do
+    to all of them falls out of their differences.
+    """
+    text = json.dumps([scene, repetition])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 

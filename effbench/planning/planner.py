@@ -89,7 +89,8 @@ class _Planner:
         self._suite = suite
         self._registry = registry
         self._device, self._backend = request.device, request.backend
-        budget = request.budget or suite.budget_for(self._device.partition(":")[0])
+        self.device_type = self._device.partition(":")[0]
+        budget = request.budget or suite.budget_for(self.device_type)
         self._budget = str(Budget.parse(budget))
         self._path: list[tuple[str, str]] = []  # from a row through its parents' parents
 
@@ -133,7 +134,7 @@ class _Planner:
             variant=config.variant(resolved, defaults, params if role == "row" else ()),
             changed=config.variant(resolved, defaults),
             repetition=repetition,
-            seed=seed(self._suite.name, method, scene.name, repetition),
+            seed=seed(scene.name, repetition),
             device=self._device,
             backend=self._backend,
             eval_views=self._request.eval_views,
@@ -231,7 +232,8 @@ def _rows(
     """
     known = planner.parameters(entry.method)
     kept = planner.method(entry.method).preset
-    axes: dict[str, Any] = {key: [value] for key, value in entry.params.items()}
+    params = entry.params_on(planner.device_type)
+    axes: dict[str, Any] = {key: [value] for key, value in params.items()}
     axes |= entry.grid
     for setting in settings:
         owners = {entry.method, planner.method(entry.method).preset_of}
@@ -240,9 +242,9 @@ def _rows(
             continue
         if setting.owner in owners or (setting.owner is None and key in known):
             axes[key] = setting.values
-    for params in config.grid(axes):
-        planner.resolve(entry.method, params)  # a mistake is told before anything is planned
-        yield entry.method, params
+    for row in config.grid(axes):
+        planner.resolve(entry.method, row)  # a mistake is told before anything is planned
+        yield entry.method, row
 
 
 def _scenes(

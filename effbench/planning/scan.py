@@ -167,7 +167,7 @@ def _config(module: _Module, node: ast.ClassDef) -> tuple[_Module, ast.ClassDef]
 def _defaults(module: _Module, node: ast.ClassDef, name: str) -> dict[str, dict[str, Any]]:
     """Return the class's own defaults of a kind, or those of its first base that has some."""
     own = _literal(_assigned(node, name))
-    if own:
+    if own is not None:
         return dict(own)
     inherited = (_defaults(owner, base, name) for owner, base in _bases(module, node))
     return next((defaults for defaults in inherited if defaults), {})

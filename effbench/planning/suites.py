@@ -20,16 +20,26 @@ CUSTOM = "custom"  # the suite of a run that names only methods
 DEFAULT_SCENES = ("procedural/blocks",)
 DEFAULT_BUDGET = {"cpu": "60s", "cuda": "300s"}
 _KEYS = {"name", "description", "scenes", "seeds", "budget", "paper", "baseline", "entry"}
-_ENTRY_KEYS = {"method", "params", "grid"}
+_DEVICES = ("cpu", "cuda")  # device types that an entry may have parameters for
+_ENTRY_KEYS = {"method", "params", "grid", *_DEVICES}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Rows of one method: fixed parameters, and a grid of every combination of others."""
+    """Rows of one method: fixed parameters, and a grid of every combination of others; cpu, cuda:
+    parameters on a device of that type, in place of what `params` says of the same ones."""
 
     method: str
     params: Mapping[str, Any] = field(default_factory=dict)
     grid: Mapping[str, list[Any]] = field(default_factory=dict)
+    cpu: Mapping[str, Any] = field(default_factory=dict)
+    cuda: Mapping[str, Any] = field(default_factory=dict)
+
+    def params_on(self, device_type: str) -> dict[str, Any]:
+        """Return the fixed parameters on a device type; one that has none of its own gets those of
+        every device."""
+        own = {"cpu": self.cpu, "cuda": self.cuda}.get(device_type, {})
+        return {**self.params, **own}
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,12 @@ def _check(data: dict[str, Any]) -> None:
         _typed(entry, "grid", dict, "a table of lists of values")
         for key in entry.get("grid", {}):
             _typed(entry["grid"], key, list, "a list of values")
+        for kind in _DEVICES:
+            _typed(entry, kind, dict, f"a table of parameters on {kind}")
+            if twice := entry.get(kind, {}).keys() & entry.get("grid", {}).keys():
+                raise ConfigError(
+                    f"'{min(twice)}' is in '{kind}' and in 'grid': give its values in one of them"
+                )
     methods = {entry["method"] for entry in data["entry"]}
     if (baseline := data.get("baseline", "")) and baseline.partition(" ")[0] not in methods:
         raise unknown("method in 'baseline'", baseline.partition(" ")[0], methods)

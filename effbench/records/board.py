@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from effbench.analysis import per_view
 from effbench.analysis.against_baseline import marked
 from effbench.analysis.controls import KINDS
 from effbench.analysis.figures import FIGURES, figure, significant
@@ -17,7 +18,6 @@ _TEXTS = ("method", "variant", "n", "status", "backend", "marks")
 _HEADINGS = {
     "n": "seeds",
     **{f"over_{kind}": f"Δ {kind} dB" for kind in KINDS},
-    **{"psnr_worst": "worst view PSNR dB", "psnr_p5": "5 % of views PSNR dB"},
     **{"psnr_std": "PSNR ± dB", "psnr_p": "p of PSNR"},
 }
 
@@ -25,7 +25,7 @@ _HEADINGS = {
 def columns(rows: pd.DataFrame) -> list[str]:
     """Return the columns that a page shows by default, those that no row has left out, and a total
     time that is everywhere that of training."""
-    left_out = []
+    left_out = [*per_view.FIGURES]
     if "train_s" in rows and (rows["total_train_s"] == rows["train_s"]).all():
         left_out.append("total_train_s")
     names = ["method", "variant", "n", "status", "psnr", *(f"over_{kind}" for kind in KINDS)]

@@ -30,5 +30,5 @@ def read(folder: Path, cell: Record) -> Curve | None:
         return None
     except (OSError, ValueError, IndexError) as error:
         raise RecordError(f"{path}: is not a valid table ({error}): run the cell again") from error
-    points = np.array(table, float).reshape(-1, len(_COLUMNS)).T
-    return Curve.of(*points, cell.time.get("prepare_s") or 0.0)
+    iteration, train_s, psnr = np.array(table, float).reshape(-1, len(_COLUMNS)).T
+    return Curve.of(iteration, train_s, psnr, cell.time.get("prepare_s") or 0.0)

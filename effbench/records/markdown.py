@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from effbench.analysis import per_view
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.identity import GROUP
 from effbench.records import board, equal_terms
@@ -89,7 +90,8 @@ def _about(budget: object, device: object) -> str:
 
 def _unmeasured(frame: pd.DataFrame) -> str:
     done = frame[frame["n"] > 0]
-    empty = [name for name in FIGURES if len(done) and done[name].isna().all()]
+    asked = [name for name in FIGURES if name not in per_view.FIGURES]
+    empty = [name for name in asked if len(done) and done[name].isna().all()]
     names = ", ".join(f"`{name}`" for name in empty)
     return f" Not measured in any row: {names}; the records say why." if empty else ""
 

@@ -106,8 +106,7 @@ def leaderboard(
 def _outline(cell: Record) -> Record:
     """Return what of a record the choice of a baseline needs: 100,000 whole ones fill gigabytes."""
     started = {"started": cell.provenance.get("started")}
-    groups: dict[str, dict[str, object]] = {f: {} for f in ("quality", "time", "memory", "facts")}
-    return replace(cell, **groups, scene={"name": cell.scene["name"]}, provenance=started)
+    return replace(cell, quality={}, time={}, memory={}, facts={}, provenance=started)
 
 
 def baseline(results: Results, name: str | None = None) -> str | None:

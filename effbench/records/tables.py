@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from effbench.analysis import against_baseline, controls, disturbance, equal_terms, views
+from effbench.analysis import against_baseline, controls, disturbance, equal_terms, per_view
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.identity import ASKED, FOUND, GROUP, ROW, RUN
 from effbench.errors import RecordError
@@ -28,7 +28,7 @@ _SHIPPED = tuple(name for name, about in FIGURES.items() if about.group == "expo
 CONTEXT_COLUMNS = (
     *("eval_views", "curve_views", "iter_ms_mean", "commit", "speed", "marks"),
     *("total_train_s", *controls.COLUMNS, *equal_terms.COLUMNS),
-    *(*against_baseline.COLUMNS, *views.COLUMNS),
+    *(*against_baseline.COLUMNS, *per_view.FIGURES),
 )
 # What needs more than the cells of a row: curves, and the choice of a baseline.
 TERMS = (*equal_terms.COLUMNS, *against_baseline.COLUMNS)
@@ -55,7 +55,7 @@ def latest(records: Sequence[Record]) -> list[Record]:
 def cells(records: Sequence[Record]) -> pd.DataFrame:
     """Return a row per record: ASKED (settings are all parameters, as JSON), repetition, seed,
     FOUND, curve_views, commit, stale, fewer, role, status, reason, what tells of disturbances
-    (`disturbance.COLUMNS`), every figure, and `views.COLUMNS`."""
+    (`disturbance.COLUMNS`), and every figure."""
     return _adopt(_table(records)).drop(columns=["started", *_LINKS])
 
 
@@ -162,18 +162,20 @@ def _table(records: Iterable[Record]) -> pd.DataFrame:
         figures[_MEAN] = figures[_MEAN] or _mean_step(cell)
         disturbed = disturbance.facts(cell.machine, made)
         figures[_TOTAL] = _total(cell)
+        figures[_WORST], figures[_LOW] = per_view.lower_end(quality.get("per_view") or ())
         links = (cell.cell_id, "", cell.control)
-        seen = views.of_cell(quality.get("per_view"))
-        row = (*run, *found, *context, fewer, *end, *links, *disturbed, *figures, *seen)
+        row = (*run, *found, *context, fewer, *end, *links, *disturbed, *figures)
         rows.append((*about, settings.text(cell.params), *row))
     frame = pd.DataFrame(rows, columns=_TABLE)
     frame["parent"] = controls.nearest_parents(parents, list(frame["cell_id"]))
-    numbers = (*FIGURES, *views.COLUMNS, *disturbance.COLUMNS)  # what nobody measured is None
+    numbers = (*FIGURES, *disturbance.COLUMNS)  # what nobody measured is None
     return frame.astype(dict.fromkeys(numbers, float))
 
 
 _PLACES = [(name, about.group) for name, about in FIGURES.items()]
-_MEAN, _TOTAL = (list(FIGURES).index(name) for name in ("iter_ms_mean", "total_train_s"))
+_MEAN, _TOTAL, _WORST, _LOW = (
+    list(FIGURES).index(name) for name in ("iter_ms_mean", "total_train_s", *per_view.FIGURES)
+)
 _LINKS = ["cell_id", "parent", "control"]
 _GROUPS = tuple(dict.fromkeys(group for _, group in _PLACES))
 _TABLE = [
@@ -185,7 +187,6 @@ _TABLE = [
     *_LINKS,
     *disturbance.COLUMNS,
     *FIGURES,
-    *views.COLUMNS,
 ]
 
 
@@ -270,7 +271,6 @@ def _rows(frame: pd.DataFrame, terms: Terms | None) -> pd.DataFrame:
         status=_merged(frame["status"], row, _status),
         **figures.mean().reindex(first.index),
         psnr_std=figures["psnr"].std(ddof=1).reindex(first.index),
-        **frame.loc[done, list(views.COLUMNS)].groupby(row[done]).mean().reindex(first.index),
         curve_views=_merged(frame["curve_views"], row, _listed),
         commit=_merged(frame["commit"], row, _listed),
         speed=disturbance.relative_speed(frame).groupby(row).mean(),

@@ -1,14 +1,17 @@
 // Renders an exported model with onnxruntime-web, a new frame whenever the camera has moved.
 
-import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs";
 import { pose, rays } from "./camera.js";
 import { readInfo } from "./metadata.js";
 
 const RAYS_PER_CALL = 2048; // bounds the memory of a model that takes rays
 const RADIANS_PER_PIXEL = 0.01;
 const MARGIN = 0.05; // radians beyond the training cameras, which a model has not seen
+const DIST = "./node_modules/onnxruntime-web/dist/";
 
-ort.env.wasm.wasmPaths = new URL("./node_modules/onnxruntime-web/dist/", import.meta.url).href;
+const wanted = new URLSearchParams(location.search);
+const provider = await chosen(wanted.get("provider"));
+const ort = await import(`${DIST}ort.${provider}.bundle.min.mjs`);
+ort.env.wasm.wasmPaths = new URL(DIST, import.meta.url).href;
 // threads need a cross-origin isolated page; see README.md
 ort.env.wasm.numThreads = self.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
 
@@ -20,12 +23,21 @@ let moved = false;
 let rendering = false;
 
 // What has been drawn, for whoever looks at the page from outside.
-const viewer = { frames: 0, milliseconds: null, camera, error: null };
+const viewer = { frames: 0, milliseconds: null, turned: null, provider, camera, error: null };
 window.viewer = viewer;
+
+/** Return "webgpu" where the browser has a GPU for it, else "wasm", or what the address asks for. */
+async function chosen(name) {
+  if (name === "webgpu" || name === "wasm") return name;
+  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+  // a fallback computes on the processor, and slower than WebAssembly does
+  const isFallback = adapter?.info?.isFallbackAdapter ?? adapter?.isFallbackAdapter;
+  return adapter && !isFallback ? "webgpu" : "wasm";
+}
 
 async function open(bytes) {
   const info = readInfo(bytes);
-  const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
+  const session = await ort.InferenceSession.create(bytes, { executionProviders: [provider] });
   model = { session, info };
   canvas.width = info.intrinsics.width;
   canvas.height = info.intrinsics.height;
@@ -69,9 +81,7 @@ async function draw() {
       show(image);
       viewer.frames += 1;
       status.className = "";
-      status.textContent =
-        `${canvas.width}×${canvas.height}, ${viewer.milliseconds.toFixed(0)} ms per frame, ` +
-        `${ort.env.wasm.numThreads} thread${ort.env.wasm.numThreads > 1 ? "s" : ""}`;
+      status.textContent = said(viewer.milliseconds);
       await new Promise(requestAnimationFrame);
     }
   } catch (error) {
@@ -79,6 +89,31 @@ async function draw() {
   } finally {
     rendering = false;
   }
+}
+
+/** Return what the status line says of frames that take so many milliseconds. */
+function said(milliseconds) {
+  const threads = ort.env.wasm.numThreads;
+  const by = provider === "webgpu" ? "WebGPU" : `WebAssembly, ${threads} thread${threads > 1 ? "s" : ""}`;
+  return (
+    `${canvas.width}×${canvas.height}, ${milliseconds.toFixed(1)} ms per frame ` +
+    `(${(1000 / milliseconds).toFixed(1)} FPS), ${by}`
+  );
+}
+
+/** Turn once around the scene in `frames` frames, and say how many of them a second has. */
+async function measure(frames) {
+  const times = [];
+  const began = performance.now();
+  for (let frame = 0; frame < frames; frame++) {
+    camera.azimuth += (2 * Math.PI) / frames;
+    await draw();
+    times.push(viewer.milliseconds);
+  }
+  const fps = (1000 * frames) / (performance.now() - began); // with drawing and the browser's waits
+  const median = times.sort((a, b) => a - b)[Math.floor(frames / 2)];
+  viewer.turned = { frames, median, fps };
+  status.textContent = `${said(median)}, the median of ${frames}; ${fps.toFixed(1)} FPS drawn`;
 }
 
 function show(image) {
@@ -127,10 +162,12 @@ document.getElementById("file").addEventListener("change", async (event) => {
 });
 
 try {
-  const url = new URLSearchParams(location.search).get("model") ?? "model.onnx";
+  const url = wanted.get("model") ?? "model.onnx";
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url}: ${response.status} ${response.statusText}`);
   await open(new Uint8Array(await response.arrayBuffer()));
+  const frames = Number(wanted.get("frames") ?? 0);
+  if (frames > 0 && viewer.error === null) await measure(frames);
 } catch (error) {
   fail(error);
 }

@@ -1,83 +1,54 @@
-"""BD-rates: figures worked out by hand, and what stands in their way."""
+"""BD-rates worked out by hand, and the curves that have none."""
 
 from __future__ import annotations
 
 import math
 
-import pandas as pd
+import numpy as np
 import pytest
 
-from effbench.analysis.bd_rate import bd_rate, families
+from effbench.analysis.bd_rate import bd_rate
 
 
-def test_half_the_size_at_every_psnr() -> None:
-    found = bd_rate([1.0, 2.0, 4.0], [20.0, 22.0, 25.0], [2.0, 4.0, 8.0], [20.0, 22.0, 25.0])
+def test_half_the_size_at_every_quality_is_minus_fifty_percent() -> None:
+    found = bd_rate([1.0, 2.0, 8.0], [20.0, 24.0, 30.0], [0.5, 1.0, 4.0], [20.0, 24.0, 30.0])
     assert found.percent == pytest.approx(-50.0)
-    assert (found.low, found.high, found.why) == (20.0, 25.0, "")
+    assert (found.low_db, found.high_db, found.reason) == (20.0, 30.0, "")
 
 
-def test_two_points_are_a_line_in_log_size() -> None:
-    # own: log₂ size from 0 to 2 over 20 to 24 dB; other: from 1 to 2 over 22 to 26 dB. Both have 22
-    # to 24 dB: own 1 to 2, mean 1.5; other 1 to 1.5, mean 1.25: 2^0.25 times the size.
-    found = bd_rate([1.0, 4.0], [20.0, 24.0], [2.0, 4.0], [22.0, 26.0])
-    assert found.percent == pytest.approx(100 * (2**0.25 - 1))
-    assert (found.low, found.high) == (22.0, 24.0)
+def test_two_points_are_straight_lines_over_what_both_reach() -> None:
+    # log₂ size: the anchor's is q − 20 over 20 to 24 dB, the curve's 1.5 · (q − 22) over 22 to 26.
+    # Over 22 to 24 dB the means are 3 and 1.5: 2^−1.5 of the size.
+    found = bd_rate([1.0, 16.0], [20.0, 24.0], [1.0, 64.0], [22.0, 26.0])
+    assert (found.low_db, found.high_db) == (22.0, 24.0)
+    assert found.percent == pytest.approx(100 * (2**-1.5 - 1))
 
 
-def test_the_other_way_round_is_the_inverse() -> None:
-    own, other = ([1.0, 3.0, 9.0], [20.0, 23.0, 24.0]), ([2.0, 4.0, 9.0], [20.5, 23.0, 25.0])
-    there, back = bd_rate(*own, *other).percent, bd_rate(*other, *own).percent
-    assert (1 + there / 100) * (1 + back / 100) == pytest.approx(1.0)
+def test_the_order_of_points_does_not_matter_and_beaten_ones_are_left_out() -> None:
+    plain = bd_rate([1, 4], [20, 24], [1, 2, 4], [21, 23, 24])
+    shuffled = bd_rate([4, 1], [24, 20], [4, 3.0, 1, 2], [24, 22.0, 21, 23])
+    assert shuffled == plain
 
 
-def test_a_point_that_is_beaten_in_both_does_not_bend_the_curve() -> None:
-    plain = bd_rate([1.0, 4.0], [20.0, 24.0], [2.0, 8.0], [20.0, 24.0])
-    beaten = bd_rate([1.0, 5.0, 4.0], [20.0, 23.0, 24.0], [2.0, 8.0], [20.0, 24.0])
-    assert beaten.percent == pytest.approx(plain.percent)
+@pytest.mark.parametrize(
+    ("size", "psnr", "reason"),
+    [
+        ([1.0], [20.0], "the curve has fewer than 2 points on its front"),
+        ([1.0, 2.0], [20.0, 19.0], "the curve has fewer than 2 points on its front"),
+        ([1.0, 2.0], [24.0, 26.0], "the curves have no range of PSNR in common"),
+    ],
+)
+def test_what_has_no_rate_says_why(size: list[float], psnr: list[float], reason: str) -> None:
+    found = bd_rate([1.0, 2.0], [20.0, 24.0], size, psnr)
+    assert math.isnan(found.percent)
+    assert found.reason == reason
 
 
-def test_too_few_points_and_no_common_psnr_are_told() -> None:
-    single = bd_rate([1.0], [20.0], [2.0, 4.0], [20.0, 24.0])
-    assert single.why == "a side has 1 of the 2 points it takes"
-    apart = bd_rate([1.0, 2.0], [20.0, 21.0], [2.0, 4.0], [22.0, 24.0])
-    assert apart.why == "no PSNR in common: 20.00–21.00 and 22.00–24.00 dB"
-    assert math.isnan(single.percent)
-    assert math.isnan(apart.percent)
+def test_the_integral_is_that_of_the_interpolated_curve() -> None:
+    anchor, curve = ([1.0, 3.0, 4.0], [20.0, 22.0, 27.0]), ([0.9, 1.0, 6.0], [21.0, 22.5, 26.0])
+    from scipy.interpolate import PchipInterpolator
 
-
-def board(*rows: tuple[str, str, float, float]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=["method", "variant", "psnr", "model_mb"])
-    return frame.assign(role="row")
-
-
-def test_families_of_pruned_rows_stand_against_each_other() -> None:
-    found = families(
-        board(
-            ("nerf", "", 30.0, 4.0),
-            ("nerf-pruned", "selection=a,width=64", 20.0, 1.0),
-            ("nerf-pruned", "selection=a,width=128", 24.0, 4.0),
-            ("nerf-pruned", "selection=b,width=64", 20.0, 2.0),
-            ("nerf-pruned", "selection=b,width=128", 24.0, 8.0),
-        )
-    )
-    names = list(zip(found["family"], found["against"], strict=True))
-    a, b = "nerf-pruned selection=a", "nerf-pruned selection=b"
-    assert names == [(a, b), (b, a)]
-    assert found["percent"].tolist() == pytest.approx([-50.0, 100.0])
-    assert found["points"].tolist() == [2, 2]
-
-
-def test_quantised_rows_stand_against_what_they_quantise() -> None:
-    found = families(
-        board(
-            ("student", "", 25.0, 8.0),
-            ("iterative-30", "", 23.0, 4.0),
-            ("iterative-50", "", 22.0, 2.0),
-            ("quantized", "of=student,precision=int8", 25.0, 2.0),
-            ("quantized", "of=iterative-50,precision=int8", 22.0, 0.5),
-            ("quantized", "of=iterative-30,precision=int8", 23.0, 1.0),
-        )
-    )
-    assert found["family"].tolist() == ["quantized precision=int8"]
-    assert found["against"].tolist() == ["the same unquantised"]
-    assert found["percent"].tolist() == pytest.approx([-75.0])
+    q = np.linspace(21, 26, 20001)
+    logs = [PchipInterpolator(psnr, np.log(size))(q) for size, psnr in (anchor, curve)]
+    expected = 100 * math.expm1(float(np.mean(logs[1] - logs[0])))
+    assert bd_rate(*anchor, *curve).percent == pytest.approx(expected, abs=0.05)

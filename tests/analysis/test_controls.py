@@ -34,13 +34,13 @@ def test_differences_are_taken_within_repetitions() -> None:
     assert pruned["over_control_high"] == pytest.approx(-0.25 + half, rel=1e-5)
     assert pruned["over_parent_low"] == pytest.approx(1.5)
     assert found.loc[0, "parent"] == ""
-    assert math.isnan(found.loc[0, "over_parent"])
+    assert found["over_parent"].isna()[0]
 
 
 def test_one_repetition_has_no_interval() -> None:
     found = controls.gains(cells(DENSE[0], ON[0]), pd.Series([0, 1]))
     assert found.loc[1, "over_parent"] == pytest.approx(2.0)
-    assert math.isnan(found.loc[1, "over_parent_low"])
+    assert found["over_parent_low"].isna()[1]
     assert found.loc[1, "over_parent_n"] == 1
 
 
@@ -49,14 +49,14 @@ def test_a_control_that_failed_or_was_not_run_is_none() -> None:
     table.loc[[2, 3], "status"] = "diverged"
     found = controls.gains(table, pd.Series([0, 0, 1, 1, 2, 2]))
     assert found.loc[2, "control"] == ""
-    assert math.isnan(found.loc[2, "over_control"])
+    assert found["over_control"].isna()[2]
     assert found.loc[2, "over_parent_n"] == 2
 
 
 def test_a_cell_of_another_machine_is_no_parent() -> None:
     table = cells(DENSE[0], PRUNED[0])
     table.loc[0, "device"] = "another"
-    assert math.isnan(controls.gains(table, pd.Series([0, 1])).loc[1, "over_parent"])
+    assert controls.gains(table, pd.Series([0, 1]))["over_parent"].isna()[1]
 
 
 def test_of_several_parents_the_one_behind_none_of_the_others_is_meant() -> None:

@@ -14,7 +14,8 @@ from effbench.analysis.equal_terms import Curve
 
 def curve(points: list[tuple[float, float, float]], prepare_s: float = 0.0) -> Curve:
     """Points of iteration, train_s and psnr."""
-    return Curve.of(*np.array(points, float).T, prepare_s)
+    iteration, train_s, psnr = np.array(points, float).T
+    return Curve.of(iteration, train_s, psnr, prepare_s)
 
 
 DENSE = curve([(100, 10, 18.0), (200, 20, 20.0), (400, 40, 22.0)])
@@ -65,14 +66,14 @@ def test_seeds_are_averaged_and_one_bound_makes_the_mean_a_bound() -> None:
 def test_bounds_on_both_sides_are_no_mean() -> None:
     late, short = curve([(500, 10, 20.0), (900, 40, 25.0)]), curve([(90, 10, 18.0), (99, 40, 19.0)])
     found = compared({0: DENSE, 1: late, 2: short}, ["nerf", "x", "x"], [0, 1, 1])
-    assert math.isnan(found.loc[1, "psnr_at_iterations"])
+    assert found["psnr_at_iterations"].isna()[1]
 
 
 def test_without_the_baseline_or_without_a_curve_there_is_less_to_say() -> None:
     found = compared({0: DENSE}, ["other", "curveless"])
     assert found.loc[0, "psnr_at_total"] == 22.0
-    assert math.isnan(found.loc[0, "at_iterations"])
-    assert math.isnan(found.loc[1, "at_total_s"])
+    assert found["at_iterations"].isna()[0]
+    assert found["at_total_s"].isna()[1]
     assert found.loc[1, "psnr_at_total_bound"] == ""
 
 

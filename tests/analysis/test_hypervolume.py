@@ -1,53 +1,31 @@
-"""Hypervolumes: areas worked out by hand, and their bootstrap."""
+"""Hypervolumes worked out by hand."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
-import pandas as pd
+import numpy as np
 import pytest
 
-from effbench.analysis.hypervolume import hypervolume, of_rows
+from effbench.analysis.hypervolume import hypervolume
 
 
-def test_an_area_of_steps() -> None:
-    # From (1, 2) to the point (4, 0): 1 wide and 2 high up to (2, 3), which is 2 wide and 3 high
-    assert hypervolume([1.0, 2.0], [2.0, 3.0], (4.0, 0.0)) == 1 * 2 + 2 * 3
-    assert hypervolume([2.0, 1.0, 3.0], [3.0, 2.0, 2.5], (4.0, 0.0)) == 8.0  # the third is beaten
-    assert hypervolume([5.0, 1.0], [2.0, -1.0], (4.0, 0.0)) == 0.0
-    assert hypervolume([1.0, 1.0], [2.0, 3.0], (4.0, 0.0)) == 9.0
+def test_a_staircase_by_hand() -> None:
+    # From cost 1 to 10 one decade of 5 dB, from 10 to 1000 two decades of 8 dB.
+    assert hypervolume([1.0, 10.0, 100.0], [25.0, 28.0, 26.0], (1000.0, 20.0)) == pytest.approx(21)
 
 
-def cells(**rows: Sequence[tuple[float, float]]) -> pd.DataFrame:
-    points = [(name, *seed) for name, seeds in rows.items() for seed in seeds]
-    return pd.DataFrame(points, columns=["row", "model_mb", "psnr"])
+def test_what_lies_beyond_the_reference_counts_nothing() -> None:
+    assert hypervolume([1e4, 10.0], [40.0, 19.0], (1000.0, 20.0)) == 0.0
 
 
-def test_costs_count_by_factors_of_two() -> None:
-    found = of_rows(cells(a=[(1.0, 22.0)], b=[(4.0, 25.0)], c=[(8.0, 20.0)]), "model_mb")
-    assert found is not None
-    # The point is 8 MB, 20 dB: a reaches 2 factors to b at 2 dB, b one factor to it at 5 dB
-    point = (found.cost, found.quality, found.volume)
-    assert point == pytest.approx((8.0, 20.0, 2 * 2 + 1 * 5))
-    assert (found.rows, found.seeds) == (3, 1)
-    assert math.isnan(found.low)
+def test_order_and_beaten_rows_do_not_matter() -> None:
+    reference = (100.0, 20.0)
+    plain = hypervolume([1.0, 10.0], [22.0, 25.0], reference)
+    assert hypervolume([10.0, 20.0, 1.0], [25.0, 24.0, 22.0], reference) == pytest.approx(plain)
 
 
-def test_the_interval_is_of_seeds() -> None:
-    steady = cells(a=[(1.0, 22.0)] * 3, b=[(4.0, 20.0)] * 3)
-    found = of_rows(steady, "model_mb")
-    assert found is not None
-    assert (found.low, found.volume, found.high) == (4.0, 4.0, 4.0)
-    noisy = of_rows(
-        cells(a=[(1.0, v) for v in (21.0, 22.0, 23.0)], b=[(4.0, 20.0)] * 3), "model_mb"
-    )
-    assert noisy is not None
-    # Means of three draws with replacement from 21, 22, 23 lie between 21 and 23 dB
-    assert 2.0 <= noisy.low < noisy.volume == pytest.approx(4.0)
-    assert noisy.volume < noisy.high <= 6.0
-
-
-def test_one_row_has_none() -> None:
-    assert of_rows(cells(a=[(1.0, 22.0)]), "model_mb") is None
-    assert of_rows(cells(a=[(1.0, 22.0)], b=[(math.nan, 20.0)]), "model_mb") is None
+def test_many_draws_at_once_are_each_their_own() -> None:
+    rng = np.random.default_rng(0)
+    cost, quality = rng.lognormal(0, 1, (7, 4)), rng.normal(25, 2, (7, 4))
+    together = hypervolume(cost, quality, (5.0, 20.0))
+    apart = [hypervolume(c, q, (5.0, 20.0)) for c, q in zip(cost, quality, strict=True)]
+    np.testing.assert_allclose(together, apart)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from effbench.analysis import paper, verdict
+from effbench.analysis import claims, paper
 from effbench.analysis.measures import CLAIMED
 from effbench.analysis.paper import Selector
 from effbench.errors import ConfigError
@@ -63,7 +63,7 @@ def test_each_row_has_its_baselines() -> None:
 
 def test_claims_as_the_paper_states_them() -> None:
     hsm = paper.load("hsm")
-    found = {claim.measure: verdict.published(hsm, claim) for claim in hsm.claims}
+    found = {claim.measure: claims.published(hsm, claim) for claim in hsm.claims}
     # its text: +0.83, +0.54 and +0.53 dB on average
     gains = {minutes: round(gain, 2) for minutes, gain in found["psnr_gain"].by_minutes}
     assert gains == {2: 0.83, 5: 0.54, 8: 0.53}
@@ -88,7 +88,7 @@ def test_a_scene_of_the_table_is_known_by_its_family_and_name() -> None:
 
 def test_claims_on_one_scene() -> None:
     hsm = paper.load("hsm")
-    found = {claim.measure: verdict.published(hsm, claim, "bonsai") for claim in hsm.claims}
+    found = {claim.measure: claims.published(hsm, claim, "bonsai") for claim in hsm.claims}
     assert dict(found["psnr_gain"].by_minutes) == pytest.approx({2: 1.1, 5: 1.1, 8: 1.3})
     assert (found["psnr_gain"].low, found["psnr_gain"].high) == pytest.approx((1.1, 1.3))
     assert found["iter_ratio"].mean == pytest.approx(31 / 58)

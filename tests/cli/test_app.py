@@ -7,13 +7,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from unittest import mock
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 import effbench
 from effbench.cli.app import main
+from effbench.planning import planner
 
 FAKES = Path(__file__).parents[1] / "fakes"
 TOY = ["--scene", "toy/grey", "--budget", "5it", "--device", "cpu", "--plugins", str(FAKES)]
@@ -32,9 +33,6 @@ def effbench_(*arguments: str) -> Result:
         ["list", "scenes"],
         ["list", "suites", "--json"],
         ["leaderboard", "--help"],
-        ["compare", "--help"],
-        ["power", "--help"],
-        ["rerun", "--help"],
         ["paper", "--help"],
         ["check", "--help"],
         ["baseline", "--help"],
@@ -45,6 +43,8 @@ def effbench_(*arguments: str) -> Result:
         ["profile", "--help"],
         ["plot", "--help"],
         ["report", "--help"],
+        ["pareto", "--help"],
+        ["power", "--help"],
         ["scenes", "--help"],
         ["scenes", "show", "--help"],
     ],
@@ -71,9 +71,8 @@ def test_python_m_effbench_is_the_command() -> None:
 COMMANDS = [
     *([], ["list"], ["run"], ["leaderboard"], ["paper"], ["doctor"], ["export"], ["profile"]),
     *(["plot"], ["report"], ["check"], ["baseline"], ["merge"], ["export-results"]),
-    *(["compare"], ["power"], ["rerun"]),
     *(["scenes"], ["scenes", "get"], ["scenes", "import"], ["scenes", "show"]),
-    ["scenes", "verify"],
+    *(["scenes", "verify"], ["pareto"], ["power"], ["compare"], ["rerun"]),
 ]
 
 
@@ -261,11 +260,30 @@ def test_a_home_folder_is_found_where_no_shell_looks(
     assert re.search(r"nerf_synthetic/lego +[^\[]*$", done.output, re.MULTILINE), done.output
 
 
-def test_all_views_can_be_named() -> None:
-    for given, found in (("all", None), ("3", 3)):
-        with mock.patch("effbench.planning.planner.make_plan", side_effect=KeyError) as planned:
-            effbench_("run", "--method", "x", "--eval-views", given, "--curve-views", given)
-        request = planned.call_args.args[0]
-        assert (request.eval_views, request.curve_views) == (found, found)
-    told = effbench_("run", "--method", "x", "--eval-views", "0").output
-    assert "0 is not in the range x>=1. Write a number, or all." in told
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--eval-views", "all", "--curve-views", "all"), (None, None)),
+        (("--eval-views", "3", "--curve-views", "0"), (3, 0)),
+        ((), (None, 2)),
+    ],
+)
+def test_views_are_a_number_or_all(
+    words: tuple[str, ...], expected: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[object, ...]] = []
+    make = planner.make_plan
+
+    def noted(request: planner.Request, *others: Any) -> Any:
+        asked.append((request.eval_views, request.curve_views))
+        return make(request, *others)
+
+    monkeypatch.setattr(planner, "make_plan", noted)
+    result = effbench_("run", "--method", "fake", *TOY, "--dry-run", *words)
+    assert result.exit_code == 0, result.output
+    assert asked == [expected]
+
+
+@pytest.mark.parametrize("words", [("--eval-views", "0"), ("--curve-views", "some")])
+def test_other_numbers_of_views_are_refused(words: tuple[str, str]) -> None:
+    assert effbench_("run", "--method", "fake", *TOY, "--dry-run", *words).exit_code == 2

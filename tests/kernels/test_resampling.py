@@ -9,7 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from effbench.kernels.resampling import inclusion_probabilities, systematic
+from effbench.kernels.resampling import (
+    inclusion_probabilities,
+    systematic,
+    systematic_draws,
+)
 
 WEIGHTS = st.lists(st.sampled_from([0.0, 1e-3, 0.3, 1.0, 2.0, 50.0]), min_size=1, max_size=40)
 BACKENDS = pytest.mark.parametrize("backend", ["cpu", "reference"])
@@ -125,3 +129,27 @@ def test_a_capacity_fixes_how_many_are_returned(capacity: int) -> None:
     assert 3 < len(kept) < 9
     assert fixed.tolist() == [*kept.tolist(), *[0] * 9][:capacity]
     assert times.tolist() == [*counts.tolist(), *[0] * 9][:capacity]
+
+
+@pytest.mark.parametrize("capacity", [None, 4, 9])
+def test_draws_are_the_counts_written_out(capacity: int | None) -> None:
+    expected = torch.tensor([0.0, 0.5, 2.5, 0.0, 1.0, 1.0, 0.75, 0.25, 0.0])
+    for shift in (0.0, 0.25, 0.75):
+        tooth = torch.tensor(shift, dtype=torch.float64)
+        kept, counts = systematic(expected, tooth)
+        each = [
+            i for i, k in zip(kept.tolist(), counts.tolist(), strict=True) for _ in range(int(k))
+        ]
+        drawn, filled = systematic_draws(expected, tooth, capacity=capacity)
+        assert len(each) == 6
+        if capacity is None:
+            assert (drawn.tolist(), filled.tolist()) == (each, [1.0] * 6)
+        else:
+            assert drawn.tolist() == [*each, *[0] * 9][:capacity]
+            assert filled.tolist() == [*[1.0] * 6, *[0.0] * 9][:capacity]
+
+
+def test_with_a_capacity_nothing_is_drawn_where_there_is_a_nan() -> None:
+    shift = torch.tensor(0.5, dtype=torch.float64)
+    for expected in (torch.tensor([2.0, math.nan, 2.0]), torch.full((5,), math.nan)):
+        assert systematic_draws(expected, shift, capacity=4)[1].tolist() == [0.0] * 4

@@ -45,6 +45,49 @@ def test_what_a_suite_leaves_out_has_defaults(tmp_path: Path) -> None:
     )
 
 
+def test_an_entry_has_parameters_per_device(tmp_path: Path) -> None:
+    text = """
+        name = "by-device"
+        [[entry]]
+        method = "instant-ngp"
+        params = { samples = 64, lr = 0.5 }
+        cuda = { samples = 128 }
+        [[entry]]
+        method = "nerf"
+        cpu = { samples = 32 }
+    """
+    (tmp_path / "suites").mkdir()
+    write(tmp_path / "suites", text)
+    registry = plugins.discover([tmp_path])
+
+    def samples(device: str) -> list[object]:
+        request = Request(suite="by-device", device=device)
+        return [cell.params["samples"] for cell in make_plan(request, registry).cells]
+
+    assert samples("cpu") == [64, 32]
+    assert samples("cuda:0") == [128, 262144]  # nerf's own default there
+    assert suites.find("by-device", registry).entries[0].params_on("cuda") == {
+        "samples": 128,
+        "lr": 0.5,
+    }
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_every_suite_can_be_planned_on_every_device(tmp_path: Path, device: str) -> None:
+    (tmp_path / "colmap/desk/sparse/0").mkdir(parents=True)
+    (tmp_path / "colmap/desk/images").mkdir()
+    registry = plugins.discover()
+    for name in suites.load_all(registry):
+        assert make_plan(Request(suite=name, device=device), registry, tmp_path).cells
+
+
+def test_suites_of_ablations_have_three_repetitions() -> None:
+    found = suites.load_all(plugins.discover())
+    ablations = [suite for name, suite in found.items() if name.endswith("-ablation")]
+    assert ablations
+    assert all(suite.seeds >= 3 for suite in ablations)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -60,6 +103,11 @@ def test_what_a_suite_leaves_out_has_defaults(tmp_path: Path) -> None:
         ("name = 'a'\n[[entry]]\nparams = {}", "'method' is missing"),
         ("name = 'a'\n[[entry]]\nmethod = 'nerf'\ngird = {}", "unknown key of an entry 'gird'"),
         ("name = 'a'\n[[entry]]\nmethod = 'nerf'\ngrid = {w = 3}", "'w' is 3: write a list"),
+        ("name = 'a'\n[[entry]]\nmethod = 'nerf'\ncuda = 3", "'cuda' is 3: write a table of par"),
+        (
+            "name = 'a'\n[[entry]]\nmethod = 'nerf'\ncuda = {lr = 1}\ngrid = {lr = [1]}",
+            "'lr' is in 'cuda' and in 'grid'",
+        ),
     ],
 )
 def test_a_malformed_suite_names_file_fault_and_remedy(
@@ -125,22 +173,38 @@ def test_every_row_of_the_pruning_suite_that_inherits_has_its_control() -> None:
 
 @pytest.mark.parametrize("name", ["distill", "distill-ablation", "pruning"])
 def test_one_teacher_and_one_student_are_shared_by_all_rows(name: str) -> None:
-    cells = make_plan(Request(suite=name, device="cpu"), plugins.discover()).cells
-    first = [cell for cell in cells if cell.repetition == 0]
-    methods = [cell.method for cell in first if cell.params.get("real_share") != 1.0]
-    assert methods.count("instant-ngp") == methods.count("nelf-student") == 1
+    cells = make_plan(Request(suite=name, seeds=1, device="cpu"), plugins.discover()).cells
+    taught = [c.method for c in cells if "nelf" in c.method and c.params["real_share"] < 1]
+    assert [cell.method for cell in cells].count("instant-ngp") == 1
+    assert len(taught) == len(set(taught)), "one of each name"
     by_id = {cell.cell_id: cell for cell in cells}
     for cell in cells:
         if cell.preset_of == "iterative-pruning" or cell.method == "iterative-pruning":
             parents = {role: by_id[parent].method for role, parent in cell.parents.items()}
-            assert parents == {"teacher": "instant-ngp", "student": "nelf-student"}
+            assert parents == {"teacher": "instant-ngp", "student": cell.params["of"]}
+
+
+@pytest.mark.parametrize("name", ["distill", "distill-ablation", "pruning"])
+def test_a_light_field_s_rows_are_held_against_what_learnt_as_long(name: str) -> None:
+    cells = make_plan(Request(suite=name, seeds=1, device="cpu"), plugins.discover()).cells
+    by_id = {cell.cell_id: cell for cell in cells}
+    pruned = [c for c in cells if c.params.get("finetuned") and c.params["ratio"] > 0]
+    assert pruned
+    for cell in pruned:
+        control = by_id[cell.control] if cell.control else None
+        if cell.params["pruning_steps"] == 5:  # the schedule of the control that was planned
+            assert control is not None
+            assert control.params == {
+                **cell.params,
+                **{"ratio": 0.0, "criterion": "l2", "groups": "all"},
+            }
 
 
 def test_the_ablation_of_pruning_has_no_row_twice() -> None:
     suite = suites.find("distill-ablation", plugins.discover())
     cells = make_plan(Request(suite=suite.name, device="cpu"), plugins.discover()).cells
     rows = sum(math.prod(map(len, entry.grid.values())) for entry in suite.entries)
-    assert sum(cell.role == "row" for cell in cells) == rows
+    assert sum(cell.role == "row" for cell in cells) == suite.seeds * rows
 
 
 def test_the_hsm_suite_has_the_papers_baseline_and_the_originals() -> None:
@@ -148,7 +212,8 @@ def test_the_hsm_suite_has_the_papers_baseline_and_the_originals() -> None:
     assert (suite.paper, suite.seeds, suite.scenes) == ("hsm", 3, ("procedural/blocks",))
     assert suite.entries[0] == Entry("instant-ngp", grid={"compaction": ["none", "transmittance"]})
     methods = {entry.method for entry in suite.entries}
-    assert methods == {"instant-ngp", "hsm", "low-weight", "error-map", "proposal"}
+    rivals = {"low-weight", "low-weight-nerfacc", "error-map", "proposal"}
+    assert methods == {"instant-ngp", "hsm", *rivals}
 
 
 @pytest.mark.parametrize("name", ["hsm", "hsm-ablation", "hsm-nerf"])

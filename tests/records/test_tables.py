@@ -72,6 +72,13 @@ class TestLeaderboard:
         assert row["model_mb"] == pytest.approx(2.383376)
         assert row["status"] == "ok"
 
+    def test_the_worst_view_and_the_lower_end_are_means_over_seeds(self) -> None:
+        views = [[{"name": str(i), "psnr": 20.0 + i + s} for i in range(21)] for s in (0, 1)]
+        quality = [{"psnr": 30.0 + s, "per_view": views[s]} for s in (0, 1)]
+        row = tables.leaderboard([cell(s, quality=quality[s]) for s in (0, 1)]).iloc[0]
+        assert row["psnr_worst"] == 20.5
+        assert row["psnr_p5"] == 21.5  # 5 % of 20 steps: the second lowest
+
     def test_a_single_seed_has_no_deviation_and_what_was_not_measured_is_empty(self) -> None:
         row = tables.leaderboard([cell()]).iloc[0]
         assert row["n"] == 1

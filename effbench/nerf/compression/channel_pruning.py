@@ -7,7 +7,7 @@ the inside of each residual block is a group of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -52,12 +52,14 @@ def prune(
     ratio: float,
     criterion: Criterion = "l2",
     groups: Groups = "all",
+    keep: Mapping[str, int] | None = None,
 ) -> Pruned:
     """Remove the least important channels of every group until `ratio` of those of `full` are gone.
 
     network: is left alone, but for its gradients, which the criterion "taylor" reads and which
     must be there for it; full: the shape before any pruning; groups: "inner" spares the streams.
-    A group keeps round((1 − ratio)·n) of its n channels, at least one.
+    A group keeps round((1 − ratio)·n) of its n channels, at least one. keep: how many instead, by
+    the name of a group's root as `prunable` has it; a group that is not named stays whole.
     """
     work = _copy(network)
     graph = _dependencies(work)
@@ -67,7 +69,10 @@ def prune(
     chosen = []
     for group in _groups(graph, work, groups):
         root, handler = group[0].dep.target.module, group[0].dep.handler
-        surplus = root.out_channels - max(1, round((1 - ratio) * widths[names[root]]))
+        left = round((1 - ratio) * widths[names[root]])
+        if keep is not None:
+            left = keep.get(names[root], root.out_channels)
+        surplus = root.out_channels - max(1, left)
         if surplus <= 0:
             continue
         scores = score(group)
@@ -87,6 +92,14 @@ def prune(
                 removed[names[layer]] = sorted(indices)
         group.prune()
     return Pruned(_rebuilt(work), removed)
+
+
+def prunable(network: NeLFNetwork, groups: Groups) -> dict[str, int]:
+    """Return the channels of every group that may be pruned, by the name of its root."""
+    work = _copy(network)
+    names = {layer: name for name, layer in work.named_modules()}
+    roots = [group[0].dep.target.module for group in _groups(_dependencies(work), work, groups)]
+    return {names[root]: root.out_channels for root in roots}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ W_{k+1}; everything else is removed for good.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -108,29 +109,32 @@ def select(
     return Selection(kept, torch.ones(keep))
 
 
-def pruned_shape(shape: MLPShape, width: int, layers: tuple[int, ...] = PRUNED_LAYERS) -> MLPShape:
-    """Return `shape` with the hidden `layers` at `width`."""
-    hidden = tuple(width if i in layers else shape.hidden[i] for i in range(DEPTH))
+def pruned_shape(shape: MLPShape, widths: Mapping[int, int]) -> MLPShape:
+    """Return `shape` with hidden layers at `widths`, by layer; others stay as they are."""
+    hidden = tuple(widths.get(i, shape.hidden[i]) for i in range(DEPTH))
     return MLPShape(hidden, shape.feature, shape.view)
 
 
 def prune(
     parent: MLPField,
     selection: str,
-    width: int,
+    widths: Mapping[int, int],
     generator: torch.Generator,
-    layers: tuple[int, ...] = PRUNED_LAYERS,
 ) -> MLPField:
-    """Return a really smaller copy of `parent` whose hidden `layers` keep `width` neurons.
+    """Return a really smaller copy of `parent` whose hidden layers keep `widths` neurons, by layer.
 
     Scores look at the parent's weights, so the order of the layers makes no difference. Raises
     ConfigError for layers that the network does not have.
     """
-    if not set(layers) <= set(range(DEPTH)):
+    if not widths.keys() <= set(range(DEPTH)):
+        layers = tuple(widths)
         raise ConfigError(f"cannot prune layers {layers}: hidden layers are 0 to {DEPTH - 1}")
-    child = MLPField(pruned_shape(parent.shape, width, layers), parent.precision, generator)
+    child = MLPField(pruned_shape(parent.shape, widths), parent.precision, generator)
     state = {name: tensor.detach().clone() for name, tensor in parent.state_dict().items()}
-    chosen = {layer: _select(parent, layer, selection, width, generator) for layer in layers}
+    chosen = {
+        layer: _select(parent, layer, selection, width, generator)
+        for layer, width in widths.items()
+    }
     for layer, keep in chosen.items():
         _remove(state, f"hidden.{layer}", parent.readers(layer), keep)
     child.load_state_dict(state)

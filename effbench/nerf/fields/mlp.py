@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -36,6 +37,12 @@ class MLPShape:
         if layer == 0:
             return position
         return self.hidden[layer - 1] + (position if layer == SKIP + 1 else 0)
+
+
+def shape_of(state: Mapping[str, Tensor]) -> MLPShape:
+    """Return the shape of the network whose weights by name are `state`."""
+    hidden = tuple(len(state[f"hidden.{i}.weight"]) for i in range(DEPTH))
+    return MLPShape(hidden, len(state["feature.weight"]), len(state["view.weight"]))
 
 
 class Reader(NamedTuple):
@@ -97,6 +104,11 @@ class MLPField(NetworkField):
     def linear(self, name: str) -> nn.Linear:
         """Return the layer called `name` in the state dict, such as "hidden.3" or "feature"."""
         return cast(nn.Linear, self.get_submodule(name))
+
+    def freeze_below(self, layer: int) -> None:
+        """Leave the hidden layers before `layer` as they are: they get no gradient."""
+        for hidden in self.hidden[:layer]:
+            hidden.requires_grad_(False)
 
     def readers(self, layer: int) -> list[Reader]:
         """Return the layers that read the output of hidden `layer`."""

@@ -1,6 +1,7 @@
 """Training a neural light field on a teacher's views: what the student and its descendants share.
 
-Wang et al. 2022 (*R2L*) and Cao et al. 2023 (*MobileR2L*): whole views, mean squared error.
+Wang et al. 2022 (*R2L*) and Cao et al. 2023 (*MobileR2L*): whole views, mean squared error; here
+patches of many views or rays of all of them besides, where a budget is too short for whole ones.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from effbench.nerf.lightfield.config import DistillConfig
 from effbench.nerf.lightfield.features import PointFeatures
 from effbench.nerf.lightfield.mixed_pool import MixedViewPool
 from effbench.nerf.lightfield.network import NeLFNetwork, build, network_of
+from effbench.nerf.lightfield.patches import Patches
 from effbench.nerf.lightfield.pseudo_views import model_hash
 from effbench.nerf.lightfield.rays import LightField, RayEncoder
 from effbench.nerf.lightfield.teacher import CELLS, occupancy_bits, pseudo_views, view_request
@@ -38,40 +40,52 @@ _TIMED_STEPS = 256
 _KEPT_ENCODERS = 8  # a camera's rays take 12 bytes per pixel, and views may each have their own
 
 
+class Drawn(NamedTuple):
+    """What a step learns from: encoded rays [V, C, h, w], colours uint8 [V, 3, H, W], and of which
+    pixels [V, H, W] the errors count (None: of all)."""
+
+    rays: Tensor
+    colors: Tensor
+    counted: Tensor | None = None
+
+
 class NeLFMethod(Method):
     """A light field trained on pseudo views; a subclass says with which network it starts."""
 
-    device_defaults = {  # noqa: RUF012
-        # What learns most in a minute: many steps of few rays that begin near what they see, with
-        # a table that remembers what is where.
+    device_defaults: ClassVar[dict[str, dict[str, Any]]] = {
+        # The same shape, small enough to learn something in a minute, and to be rendered by a web
+        # page without a GPU; each step sees patches of many views.
         "cpu": {
-            "points": 16,
-            "frequencies": 0,
-            "bounds": "occupied",
-            "feature_levels": 3,
-            "width": 64,
-            "depth": 6,
-            "sr_widths": (),
+            "width": 96,
+            "depth": 8,
+            "sr_widths": (32, 16),
+            "sr_blocks": 1,
             "pseudo_views": 2000,
-            "views": 1,
-            "rays": 2048,
-            "real_share": 0.5,
+            "real_share": 0.25,
+            "views": 16,
+            "patch": 8,
             "jitter": 0.0,
-            "lr": 0.01,
+            "lr": 0.006,  # 0.02 collapses
             "warmup": 50,
         }
+    }
+    # Near to far of a capture is all the way to the horizon: what is seen is in the box.
+    capture_defaults: ClassVar[dict[str, dict[str, Any]]] = {
+        "cpu": {"bounds": "box"},
+        "cuda": {"bounds": "box"},
     }
     exported_with_cell = True
     config: DistillConfig
 
     @classmethod
     def requires(cls, config: Any) -> dict[str, Requirement]:
-        return {"teacher": Requirement(config.teacher)}
+        needed = config.taught or config.bounds == "occupied"
+        return {"teacher": Requirement(config.teacher)} if needed else {}
 
     @classmethod
     def prepare(cls, config: Any, context: Context) -> Mapping[str, float]:
-        teacher = context.parents["teacher"]
-        if teacher.folder is None:
+        teacher = context.parents.get("teacher")
+        if teacher is None or teacher.folder is None or not config.taught:
             return {}
         key = view_request(config, context).key(model_hash(teacher))
         return {f"pseudo views {key}": pseudo_views(config, context).render_s}
@@ -107,36 +121,50 @@ class NeLFMethod(Method):
     def step(self, progress: float) -> Tensor:
         self.starts.append(time.perf_counter())
         self._set_rate(progress)
-        loss = self.loss(*self.draw(progress))
+        loss = self.loss(self.draw(progress))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.iteration += 1
         return loss.detach()
 
-    def draw(self, progress: float) -> tuple[Tensor, Tensor]:
-        """Return what a step learns from: encoded rays [V, C, h, w] and colours [V, 3, H, W], of
-        whole views, or of random rays of all views in the place of one view's pixels."""
+    def draw(self, progress: float) -> Drawn:
+        """Return what a step learns from: whole views, patches of views, or random rays of all
+        views in the place of one view's pixels."""
         c = self.config
         real = 1.0 if progress >= 1 - c.finetune else c.real_share
-        if not c.rays:
+        if c.rays:
+            return self._rays(real)
+        rays = self.pool.patch_rays(c.patch, self.encoder.scale)
+        if rays:
+            poses, cut = self.pool.patches(c.views, rays, self.encoder.scale, real)
+        else:
             index = self.pool.draw(c.views, real)
             poses, images = self.pool.views(index)
-            directions = self.pool.directions(index, self.encoder)
-            jitter = self._jitter(len(poses), *directions.shape[1:3])
-            return self.encoder(poses, jitter, directions), images.permute(0, 3, 1, 2)
-        poses, pixels, colors = self.pool.pixels(c.rays, real)
+            cut = Patches(self.pool.directions(index, self.encoder), images)
+        jitter = self._jitter(len(poses), *cut.directions.shape[1:3])
+        encoded = self.encoder(poses, jitter, cut.directions)
+        return Drawn(encoded, cut.images.permute(0, 3, 1, 2), cut.counted)
+
+    def _rays(self, real_share: float) -> Drawn:
+        poses, pixels, colors = self.pool.pixels(self.config.rays, real_share)
         directions = self.pool.directions_at(pixels, self.encoder)
         turned = (directions[:, None, :] * poses[:, :, :3]).sum(-1)
-        encoded = self.encoder.encode(poses[:, :, 3], turned, self._jitter(c.rays))
-        return encoded.t()[None, :, None, :], colors.t()[None, :, None, :]
+        encoded = self.encoder.encode(poses[:, :, 3], turned, self._jitter(self.config.rays))
+        return Drawn(encoded.t()[None, :, None, :], colors.t()[None, :, None, :])
 
-    def loss(self, rays: Tensor, colors: Tensor) -> Tensor:
-        """Return the mean squared error of encoded rays and colours, as `draw` returns them."""
+    def loss(self, drawn: Drawn) -> Tensor:
+        """Return the mean squared error of what was drawn."""
+        colors = drawn.colors
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            predicted = self.network(rays.contiguous(memory_format=torch.channels_last))
+            predicted = self.network(drawn.rays.contiguous(memory_format=torch.channels_last))
         height, width = colors.shape[2:]
-        return functional.mse_loss(predicted[:, :, :height, :width].float(), colors.float() / 255)
+        predicted, expected = predicted[:, :, :height, :width].float(), colors.float() / 255
+        if drawn.counted is None:
+            return functional.mse_loss(predicted, expected)
+        counted = drawn.counted[:, None]
+        squares: Tensor = (predicted - expected) ** 2 * counted
+        return squares.sum() / (3 * counted.sum())
 
     @torch.no_grad()
     def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:
@@ -169,7 +197,7 @@ class NeLFMethod(Method):
 
     def facts(self) -> dict[str, Any]:
         train = most_common(self.context.scene.train)
-        pixels = self.config.rays or self.config.views * train.width * train.height
+        pixels = self._pixels_per_step(train)
         gaps = np.diff(self.starts)
         return {
             "precision": self.precision,
@@ -180,6 +208,11 @@ class NeLFMethod(Method):
             # the harness waits for the device after every step: a start follows the end before it
             "pixels_per_s": pixels / statistics.median(gaps) if len(gaps) else None,
         }
+
+    def _pixels_per_step(self, camera: Intrinsics) -> int:
+        c, scale = self.config, self.encoder.scale
+        side = scale * self.pool.patch_rays(c.patch, scale)
+        return c.rays or c.views * (side**2 or camera.width * camera.height)
 
     def _adopt(self, network: NeLFNetwork) -> None:
         """Train `network` from here on, with an optimiser of its own."""
@@ -219,3 +252,12 @@ class NeLFMethod(Method):
             encoder = RayEncoder(shape, self.context.scene, intrinsics, bounds, cells, backend)
             self.encoders[key] = encoder.to(self.device)
         return self.encoders[key]
+
+
+class FeaturesMethod(NeLFMethod):
+    """A light field with a table of features; on a CPU with fewer rays per step."""
+
+    device_defaults: ClassVar[dict[str, dict[str, Any]]] = {
+        "cpu": {"pseudo_views": 2000, "rays": 2048}
+    }
+    capture_defaults: ClassVar[dict[str, dict[str, Any]]] = {}

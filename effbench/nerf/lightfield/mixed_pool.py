@@ -30,16 +30,16 @@ class MixedViewPool(ViewPool):
     def __init__(self, views: PseudoViews, pseudo_camera: Intrinsics, context: Context) -> None:
         train, device = context.scene.train, context.device
         self.pseudo, self.render_s = len(views), views.render_s
-        self._cameras = [pseudo_camera] * len(views) + list(train.cameras)
+        self.cameras = [pseudo_camera] * len(views) + list(train.cameras)
         real = [quantise(train.composite(v, context.scene.background)) for v in range(len(train))]
         flat = [views.images.flatten(0, 2), *(torch.from_numpy(x).flatten(0, 1) for x in real)]
         self._pixels = torch.cat(flat)  # uint8 [P, 3]
         if device.type == "cuda":
             self._pixels = self._pixels.pin_memory()
         self.poses = torch.cat([views.poses, torch.from_numpy(train.poses)]).to(device)
-        sizes = [(camera.width, camera.height) for camera in self._cameras]
+        sizes = [(camera.width, camera.height) for camera in self.cameras]
         self._grid = PixelGrid.of(sizes, torch.device("cpu"))
-        lenses = np.array([(c.fx, c.fy, c.cx, c.cy) for c in self._cameras], np.float32)
+        lenses = np.array([(c.fx, c.fy, c.cx, c.cy) for c in self.cameras], np.float32)
         self._lenses = torch.from_numpy(lenses)
         self._generator = torch.Generator().manual_seed(context.seed)
         self._left: dict[bool, list[int]] = {True: [], False: []}
@@ -47,7 +47,7 @@ class MixedViewPool(ViewPool):
     def draw(self, count: int, real_share: float) -> list[int]:
         """Return the indices of up to `count` views of one size, each a real one with probability
         `real_share`."""
-        drawn = super().draw(count, real_share)
+        drawn = self.any(count, real_share)
         size = self._size(drawn[0])
         for view in drawn:
             if self._size(view) != size:
@@ -56,10 +56,13 @@ class MixedViewPool(ViewPool):
 
     def views(self, index: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Return the poses [V, 3, 4] and images uint8 [V, H, W, 3] of views of one size."""
-        starts, ends = self._grid.starts, self._grid.ends
-        images = [self._pixels[starts[v] : ends[v]].view(*self._size(v), 3) for v in index]
         at = torch.tensor(index, device=self.poses.device)
-        return self.poses[at], self._sent(torch.stack(images))
+        return self.poses[at], self._sent(torch.stack([self.image(view) for view in index]))
+
+    def image(self, view: int) -> Tensor:
+        """Return the image of a view, uint8 [H, W, 3], on the host."""
+        start, end = self._grid.starts[view], self._grid.ends[view]
+        return self._pixels[start:end].view(*self._size(view), 3)
 
     def pixels(self, count: int, real_share: float) -> tuple[Tensor, Tensor, Tensor]:
         """Draw pixels of all views, each of a real one with probability `real_share`.
@@ -78,7 +81,7 @@ class MixedViewPool(ViewPool):
     def directions(self, index: Sequence[int], encoder: RayEncoder) -> Tensor:
         """Return the directions of the rays of views of one size, [V, h, w, 3]."""
         scale = encoder.scale
-        each = [camera_directions(self._cameras[view], scale) for view in index]
+        each = [camera_directions(self.cameras[view], scale) for view in index]
         return torch.stack(each).to(self.poses.device)
 
     def directions_at(self, pixels: Tensor, encoder: RayEncoder) -> Tensor:
@@ -90,4 +93,4 @@ class MixedViewPool(ViewPool):
         return self._sent(directions / directions.norm(dim=-1, keepdim=True))
 
     def _size(self, view: int) -> tuple[int, int]:
-        return self._cameras[view].height, self._cameras[view].width
+        return self.cameras[view].height, self.cameras[view].width

@@ -38,6 +38,12 @@ class PseudoViews:
     poses: Tensor
     render_s: float
 
+    @classmethod
+    def none(cls, camera: Intrinsics) -> PseudoViews:
+        """Return no views of a camera."""
+        images = torch.empty(0, camera.height, camera.width, 3, dtype=torch.uint8)
+        return cls(images, torch.empty(0, 3, 4), 0.0)
+
     def __len__(self) -> int:
         return len(self.images)
 

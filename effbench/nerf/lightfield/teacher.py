@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -43,18 +44,24 @@ def occupancy_bits(context: Context) -> Tensor:
 
 def view_request(config: DistillConfig, context: Context) -> ViewRequest:
     """Return how many views the budget is worth: `pseudo_share` of its seconds, or as many as its
-    iterations will see."""
-    budget = context.budget
+    iterations will see pixels of."""
+    budget, camera = context.budget, most_common(context.scene.train)
     count, seconds = _UNPLANNED_VIEWS, None
     if budget is not None and budget.seconds is not None:
         count, seconds = config.pseudo_views, config.pseudo_share * budget.seconds
     elif budget is not None and budget.iterations is not None:
-        count = min(config.pseudo_views, config.views * budget.iterations)
-    return ViewRequest(count, seconds, most_common(context.scene.train))
+        side = config.patch * config.shape().scale
+        part = min(1.0, side**2 / (camera.width * camera.height)) if side else 1.0
+        seen = math.ceil(config.views * budget.iterations * part)
+        count = min(config.pseudo_views, seen)
+    return ViewRequest(count, seconds, camera)
 
 
 def pseudo_views(config: DistillConfig, context: Context) -> PseudoViews:
-    """Return the teacher's views, rendered if nobody has done so before."""
+    """Return the teacher's views, rendered if nobody has done so before; none for a student that
+    learns from training images alone."""
+    if not config.taught:
+        return PseudoViews.none(most_common(context.scene.train))
     teacher = context.parents["teacher"]
     request = view_request(config, context)
     # a seed of its own: the teacher is the same, whichever of its descendants asks

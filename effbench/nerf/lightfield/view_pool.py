@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,9 +10,12 @@ import torch
 from torch import Tensor
 
 from effbench.method import Context
+from effbench.nerf.lightfield import patches
+from effbench.nerf.lightfield.patches import Patch, Patches
 from effbench.nerf.lightfield.pseudo_views import PseudoViews
 from effbench.nerf.lightfield.rays import RayEncoder
 from effbench.scene import Views
+from effbench.scene.cameras import most_common
 
 
 class ViewPool:
@@ -20,7 +24,7 @@ class ViewPool:
     The images stay on the host, of which a GPU has a multiple: what is drawn is sent to the device.
 
     poses: float32 [V, 3, 4]; images: uint8 [V, H, W, 3]; pseudo: how many are pseudo views;
-    render_s: seconds that those took.
+    render_s: seconds that those took; cameras: that of each view.
     """
 
     def __init__(self, views: PseudoViews, context: Context) -> None:
@@ -30,11 +34,17 @@ class ViewPool:
         if device.type == "cuda":
             self.images = self.images.pin_memory()
         self.poses = torch.cat([views.poses, torch.from_numpy(scene.train.poses)]).to(device)
+        self.cameras = [most_common(scene.train)] * len(self.images)
         self._pixels = self.images.flatten(1, 2)
         self._generator = torch.Generator().manual_seed(context.seed)
         self._left: dict[bool, list[int]] = {True: [], False: []}
 
     def draw(self, count: int, real_share: float) -> list[int]:
+        """Return the indices of up to `count` views of one size, each a real one with probability
+        `real_share`."""
+        return self.any(count, real_share)
+
+    def any(self, count: int, real_share: float) -> list[int]:
         """Return the indices of `count` views, each a real one with probability `real_share`."""
         real = torch.rand(count, generator=self._generator) < real_share
         return [self._next(bool(each)) for each in real]
@@ -43,6 +53,42 @@ class ViewPool:
         """Return the poses [V, 3, 4] and images uint8 [V, H, W, 3] of views."""
         at = torch.tensor(index)
         return self.poses[at.to(self.poses.device)], self._sent(self.images[at])
+
+    def patch_rays(self, rays: int, scale: int) -> int:
+        """Return how many rays per side a patch has that is meant to have `rays`: no more than the
+        smallest view; 0 where that leaves none whose pixels know all their neighbours."""
+        side = min(rays, self._least // scale)
+        return side if side * scale > 2 * patches.margin(scale) else 0
+
+    @functools.cached_property
+    def _least(self) -> int:
+        """The smallest side of a view, in pixels."""
+        return min(min(camera.width, camera.height) for camera in self.cameras)
+
+    def patches(
+        self, count: int, rays: int, scale: int, real_share: float
+    ) -> tuple[Tensor, Patches]:
+        """Draw patches of `rays`² rays, one of each of `count` views; scale: pixels per ray along a
+        side. Returns the poses [V, 3, 4] of their cameras, and what they see."""
+        index = self.any(count, real_share)
+        random = torch.rand(count, 2, generator=self._generator)
+        lost = patches.margin(scale)
+        drawn = [
+            Patch.drawn(self.cameras[view], rays * scale, lost, own)
+            for view, own in zip(index, random, strict=True)
+        ]
+        images = [patch.of(self.image(view)) for view, patch in zip(index, drawn, strict=True)]
+        device = self.poses.device
+        seen = Patches(
+            directions=torch.stack([patch.directions(scale) for patch in drawn]).to(device),
+            images=self._sent(torch.stack(images)),
+            counted=torch.stack([patch.counted(lost) for patch in drawn]).to(device),
+        )
+        return self.poses[torch.tensor(index, device=device)], seen
+
+    def image(self, view: int) -> Tensor:
+        """Return the image of a view, uint8 [H, W, 3], on the host."""
+        return self.images[view]
 
     def pixels(self, count: int, real_share: float) -> tuple[Tensor, Tensor, Tensor]:
         """Draw pixels of all views, each of a real one with probability `real_share`.

@@ -101,6 +101,19 @@ class TrainingPixels:
         """Count an observation; on the host, after every step. Default: nothing to count."""
 
 
+class OneViewPixels(TrainingPixels):
+    """Random pixels of one training view, another one in every step (torch-ngp's batches)."""
+
+    def sample(self, count: int, generator: torch.Generator) -> tuple[Rays, Tensor]:
+        """Draw a view uniformly, then `count` of its pixels uniformly, with replacement; nothing is
+        read from the device."""
+        grid, device = self._grid, self._colors.device
+        view = torch.randint(grid.views, (1,), generator=generator, device=device)
+        start, size = grid.starts[view], (grid.ends - grid.starts)[view]
+        at = torch.rand(count, generator=generator, device=device, dtype=torch.float64)
+        return self._at(*grid.locate(start + (at * size).long()))
+
+
 def of_one_camera(views: Views) -> tuple[NDArray[np.float32], Intrinsics]:
     """Return matrices [V, 3, 4] and one camera by which `generate_rays` gives the views' rays.
 

@@ -22,6 +22,7 @@ from effbench.nerf.sampling.occupancy import OccupancyGrid
 from effbench.nerf.sampling.rays import Rays
 from effbench.nerf.sampling.spaces import Box, Contracted, Space
 
+_RAMP = 16  # iterations in which the spacing of the grid's updates grows by one
 _NOWHERE = 1e9  # behind everything: where an inactive ray would begin
 
 
@@ -100,7 +101,8 @@ class OccupancyOptions:
     "transmittance" (samples behind transmittance `early_stop_eps`, the original instant-ngp) or
     "low-weight" (those and every sample whose alpha is below both `alpha_threshold` and the grid's
     mean, NerfAcc's visibility pruning); every: iterations between updates; everywhere_until:
-    iteration up to which an update visits all cells."""
+    iteration up to which an update visits all cells; schedule: "constant", or "ramp" for updates
+    after every iteration at first and after `every` in the end (the original instant-ngp)."""
 
     resolution: int = 128
     steps: int = 1024
@@ -111,6 +113,14 @@ class OccupancyOptions:
     alpha_threshold: float = 1e-2
     every: int = 16
     everywhere_until: int = 256
+    schedule: str = "constant"
+
+    def due(self, iteration: int) -> bool:
+        """Return whether the grid is updated before an iteration, counted from 0."""
+        every = self.every
+        if self.schedule == "ramp":  # the original: clamp(step / 16, 1, 16)
+            every = min(max(iteration // _RAMP, 1), every)
+        return iteration > 0 and iteration % every == 0
 
 
 class OccupancySampler(Sampler):
@@ -134,7 +144,7 @@ class OccupancySampler(Sampler):
         )
 
     def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:
-        if iteration == 0 or iteration % self.options.every:
+        if not self.options.due(iteration):
             return
         with memory_phase("grid"):
             self._visit(field, generator, iteration <= self.options.everywhere_until)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
 
+from effbench.errors import ConfigError
 from effbench.kernels.hash_layout import HashLayout
-from effbench.method import Exportable
+from effbench.method import Exportable, Method
 from effbench.nerf.fields import HashField, NetworkField, resolve_precision
 from effbench.nerf.fields.tcnn import TcnnField
 from effbench.nerf.sampling import OccupancySampler, Sampler
@@ -16,6 +19,7 @@ from effbench.nerf.sampling.ray_renderer import HashEncoder, RayRenderer
 from effbench.nerf.sampling.spaces import Box
 from effbench.nerf.training.method import RadianceFieldMethod
 from effbench.nerf.training.options import TrainingOptions
+from effbench.nerf.training.sparse_adam import SparseAdam
 from effbench.scene import Intrinsics
 
 
@@ -25,6 +29,7 @@ class HashConfig:
 
     former_names = {"early_stop": "early_stop_eps"}  # noqa: RUF012
 
+    recipe: Literal["tuned", "published"] = "tuned"  # published: as hard sample mining was tested
     space: Literal["auto", "box", "contracted", "cascades"] = "auto"  # auto: contracted captures
     norm: Literal["linf", "l2"] = "linf"  # of the contraction
     cone: float = 0.0078125  # growth of a step with the distance in cascades, 1/128 of torch-ngp
@@ -41,21 +46,46 @@ class HashConfig:
     grid_threshold: float = 0.01  # optical depth of a step from which a cell is occupied
     grid_every: int = 16  # iterations between updates of the grid
     grid_everywhere_until: int = 256  # iterations during which updates visit all cells
+    grid_schedule: Literal["constant", "ramp"] = "constant"  # ramp: updates are frequent at first
+    grid_unseen: Literal["auto", "culled", "kept"] = "auto"  # cells no camera sees; see docs
     compaction: Literal["transmittance", "low-weight", "none"] = "transmittance"  # before training
     early_stop_eps: float = 1e-4  # transmittance at which a ray ends
     alpha_threshold: float = 1e-2  # alpha below which low-weight drops a sample
     lr: float = 0.01
     weight_decay: float = 1e-6  # L2, networks only
+    sparse_adam: bool = False  # leave table entries without a gradient alone, as the original
     decay: Literal["exponential", "none"] = "exponential"
     loss: Literal["huber", "mse"] = "huber"
     background: Literal["random", "scene", "sphere"] = "random"  # in training; sphere: learnt
-    ema: float = 0.0  # decay of the weight average; 0 for none
+    images: Literal["all", "one"] = "all"  # training images that the pixels of a step are from
+    ema: float = 0.0  # decay of the weight average that is evaluated; 0 for none
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"  # of the networks
     buffers: Literal["auto", "fixed", "exact"] = "auto"  # of a step; auto: fixed on CUDA
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.ema < 1:
+            raise ConfigError(f"ema is {self.ema:g}: write a number in [0, 1), 0 for none")
+
+
+_DEVICES = ("cpu", "cuda")
+_PUBLISHED_ON: dict[str, dict[str, Any]] = {"cuda": {"samples": 1 << 20}}
+_PUBLISHED_CAPTURES: dict[str, Any] = {"space": "cascades", "cone": 1 / 256}
+
 
 class HashMethod(RadianceFieldMethod):
-    """Trains a `HashField` behind an occupancy grid."""
+    """Trains a `HashField` behind an occupancy grid.
+
+    published: what recipe=published has for defaults in the place of those below: how hard sample
+    mining and its baseline were trained (Korhonen et al. 2024, on torch-ngp, Tang 2022).
+    """
+
+    published: ClassVar[dict[str, Any]] = {
+        "decay": "none",
+        "loss": "mse",
+        "ema": 0.95,
+        "images": "one",
+        "grid_unseen": "culled",
+    }
 
     device_defaults: ClassVar[dict[str, dict[str, Any]]] = {
         # Small tables are faster to read and to update; `make bench` has the measurements.
@@ -79,6 +109,10 @@ class HashMethod(RadianceFieldMethod):
     }
     config: HashConfig
 
+    @classmethod
+    def specialised(cls, params: Mapping[str, Any]) -> type[Method]:
+        return as_published(cls) if params.get("recipe") == "published" else cls
+
     def build_options(self) -> TrainingOptions:
         c = self.config
         return TrainingOptions(
@@ -87,6 +121,7 @@ class HashMethod(RadianceFieldMethod):
             background=c.background,
             decay=c.decay,
             ema=c.ema,
+            images=c.images,
             buffers=c.buffers,
         )
 
@@ -114,8 +149,25 @@ class HashMethod(RadianceFieldMethod):
     def build_optimizer(self) -> torch.optim.Optimizer:
         table = self.field.table
         networks = [p for p in self.field.parameters() if p is not table]
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [table], "weight_decay": 0.0},
             {"params": networks, "weight_decay": self.config.weight_decay},
         ]
-        return torch.optim.Adam(groups, lr=self.config.lr, betas=(0.9, 0.99), eps=1e-15, fused=True)
+        how: dict[str, Any] = {"lr": self.config.lr, "betas": (0.9, 0.99), "eps": 1e-15}
+        if self.config.sparse_adam:
+            groups[0]["sparse"] = True
+            return SparseAdam(groups, self.backend, fused=True, **how)
+        return torch.optim.Adam(groups, fused=True, **how)
+
+
+@functools.cache
+def as_published(cls: type[HashMethod]) -> type[HashMethod]:
+    """Return a method with the defaults of recipe=published; a device keeps those of its own that
+    the recipe says nothing of, such as a CPU's smaller tables."""
+    own = {
+        kind: {**cls.device_defaults.get(kind, {}), **cls.published, **_PUBLISHED_ON.get(kind, {})}
+        for kind in _DEVICES
+    }
+    captures = dict.fromkeys(_DEVICES, _PUBLISHED_CAPTURES)
+    members = {"device_defaults": own, "capture_defaults": captures, "__module__": cls.__module__}
+    return type(cls.__name__, (cls,), members)

@@ -10,13 +10,19 @@ mean; b the samples to draw.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from effbench.errors import ConfigError
-from effbench.kernels.resampling import inclusion_probabilities, systematic
+from effbench.kernels.resampling import (
+    inclusion_probabilities,
+    systematic,
+    systematic_draws,
+)
 from effbench.kernels.volume_rendering import composite
 from effbench.nerf.fields import NetworkField, RadianceField, trunc_exp
 from effbench.nerf.sampling import Sampler
@@ -29,7 +35,8 @@ _TINY = 1e-20  # keeps 0 / 0 away where no sample has a gradient; its powers are
 class MiningConfig:
     """What the paper leaves open. exponent ≥ 0; min_fraction in [0, 1]."""
 
-    replacement: bool = True  # draw with replacement; what is drawn twice is evaluated once
+    replacement: bool = True  # draw with replacement
+    evaluate: Literal["once", "drawn"] = "once"  # a sample drawn k times: once, or k times
     reweight: bool = False  # divide by the expected draws: no bias to hard samples
     exponent: float = 1.0  # e in b = B / τ̂^e; 2 gives the effective sample size of the draw
     min_fraction: float = 0.0  # least b / B
@@ -61,12 +68,20 @@ class HardSampleLearner(Learner):
     def backward_within(
         self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss, drawn: int
     ) -> Outcome:
-        """Do as `backward` does without reading anything from the device, with at most `drawn`
-        distinct samples."""
+        """Do as `backward` does without reading anything from the device, evaluating at most
+        `drawn` samples."""
         return self._backward(model, sampler, batch, loss, drawn)
 
     def set_generator(self, generator: torch.Generator) -> None:
         self.generator = generator
+
+    def facts(self) -> Mapping[str, Any]:
+        c = self.config
+        draw = "systematic, with replacement" if c.replacement else "systematic, no replacement"
+        evaluated = "each drawn sample once, its gradient times its draws"
+        if c.evaluate == "drawn" or not c.replacement:
+            evaluated = "every draw"
+        return {"mining_draw": draw, "mining_evaluates": evaluated}
 
     def _backward(
         self,
@@ -98,14 +113,14 @@ class HardSampleLearner(Learner):
             torch.autograd.backward(outputs, (d_log_density * factor, d_logits * factor[:, None]))
         # a gradient that is not finite draws nothing, then and later: the loss must say so
         value = value.masked_fill(~self.mean_tau.isfinite(), math.nan)
-        distinct = torch.full_like(fraction, len(kept)) if count is None else (factor > 0).sum()
+        distinct = _different(kept, factor) / (len(hard) if count is None else count.clamp_min(1))
         figures = {
             "inv_tau": 1 / self.mean_tau,
             "drawn": fraction,
-            "distinct": distinct / (len(hard) if count is None else count.clamp_min(1)),
+            "distinct": distinct,
             "skewness": skewness(hard, count),
         }
-        return Outcome(value, color, figures, _distinct(expected))
+        return Outcome(value, color, figures, self._evaluated(expected))
 
     def expected(self, hard: Tensor, fraction: Tensor, count: Tensor | None = None) -> Tensor:
         """Return how often each sample is drawn on average (float32 [B]), by hardness [B], when
@@ -123,21 +138,30 @@ class HardSampleLearner(Learner):
         """Return the samples to learn from (int64 [n], ascending; its size is the one thing that
         is read from the device) and the factors of their gradients (float32 [n]).
 
-        With a `capacity` n is that, nothing is read, and the slots left over have the factor 0.
-        Where more distinct samples than that are expected, each is drawn at most once and all of
-        them less often, so that none is dropped for its place.
+        With evaluate=drawn a sample drawn k times stands there k times, else its factor is k times
+        as large. With a `capacity` n is that, nothing is read, and the slots left over have the
+        factor 0. Where more than that are expected, all are drawn less often (and where each
+        stands there once, at most once), so that none is dropped for its place.
         """
+        once = self.config.evaluate == "once"
         if capacity is not None:
-            room = (capacity - 1) / _distinct(expected)
-            expected = torch.where(room < 1, expected.clamp_max(1) * room, expected)
+            room = (capacity - 1) / self._evaluated(expected)
+            fewer = (expected.clamp_max(1) if once else expected) * room
+            expected = torch.where(room < 1, fewer, expected)
         shift = torch.rand(
             (), generator=self.generator, device=expected.device, dtype=torch.float64
         )
-        kept, factor = systematic(expected, shift, self.backend, capacity)
+        comb = systematic if once else systematic_draws
+        kept, factor = comb(expected, shift, self.backend, capacity)
         if self.config.reweight:
             odds = expected.index_select(0, kept)
             factor = factor / (odds if capacity is None else odds.masked_fill(factor == 0, 1))
         return kept, factor
+
+    def _evaluated(self, expected: Tensor) -> Tensor:
+        """Return how many samples are evaluated again on average: of those that stand there once,
+        i with the odds min(1, e_i)."""
+        return (expected.clamp_max(1) if self.config.evaluate == "once" else expected).sum()
 
     def _through_rendering(
         self, outputs: tuple[Tensor, Tensor], sampler: Sampler, batch: Batch, loss: Loss
@@ -190,9 +214,10 @@ def skewness(values: Tensor, count: Tensor | None = None) -> Tensor:
     return third / _mean(squares, count).clamp_min(_TINY).pow(1.5)
 
 
-def _distinct(expected: Tensor) -> Tensor:
-    """Return how many different samples are drawn on average: i with the odds min(1, e_i)."""
-    return expected.clamp_max(1).sum()
+def _different(kept: Tensor, factor: Tensor) -> Tensor:
+    """Return how many different samples there are among ascending ones [n] with a factor [n]."""
+    first = kept.diff(prepend=kept.new_full((1,), -1)) != 0
+    return (first & (factor > 0)).sum()
 
 
 def _mean(values: Tensor, count: Tensor | None) -> Tensor:

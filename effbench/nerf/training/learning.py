@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,6 +61,10 @@ class Learner(ABC):
         device. drawn: the most samples that a learner which chooses may differentiate through.
         Default: all samples, the tail's gradients are zero."""
         return self.backward(model, sampler, batch, loss)
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return what a record should say of the learner. Default: nothing."""
+        return {}
 
     def set_generator(self, generator: torch.Generator) -> None:  # noqa: B027
         """Draw random numbers from `generator` from now on. Default: none are drawn."""

@@ -20,7 +20,7 @@ from effbench.nerf.fields.environment import Environment
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Sampler, nerfacc
 from effbench.nerf.sampling.nerfacc import NerfaccSampler
 from effbench.nerf.sampling.ray_maps import ray_maps
-from effbench.nerf.sampling.rays import Aabb, Rays, TrainingPixels, camera_rays
+from effbench.nerf.sampling.rays import Aabb, OneViewPixels, Rays, TrainingPixels, camera_rays
 from effbench.nerf.sampling.spaces import SpaceOptions, build_space
 from effbench.nerf.sampling.visibility import seen_cells
 from effbench.nerf.training.distributions import distributions, ray_profile
@@ -46,9 +46,9 @@ class RadianceFieldMethod(Method):
         self.backend, self.library = libraries.split(context.backend, self.device)
         self.generator = torch.Generator(self.device).manual_seed(context.seed)
         self.space = build_space(context.scene, self.device, self.build_space_options())
+        self.options = self.build_options()
         self.pixels = self.build_pixels()
         self.scene_background = torch.tensor(context.scene.background, device=self.device)
-        self.options = self.build_options()
         weights = torch.Generator().manual_seed(context.seed)  # on the CPU: same on every device
         self.field = self.build_field(weights).to(self.device)
         self.sampler = self.build_sampler()
@@ -98,8 +98,9 @@ class RadianceFieldMethod(Method):
         """Return the optimiser of `self.field`'s parameters."""
 
     def build_pixels(self) -> TrainingPixels:
-        """Return what draws the pixels of a step. Default: uniformly."""
-        return TrainingPixels(self.context.scene.train, self.aabb, self.device, self.backend)
+        """Return what draws the pixels of a step. Default: uniformly, of all images or of one."""
+        kind = OneViewPixels if self.options.images == "one" else TrainingPixels
+        return kind(self.context.scene.train, self.aabb, self.device, self.backend)
 
     def build_learner(self) -> Learner:
         """Return what differentiates a step. Default: through every sample."""
@@ -107,9 +108,9 @@ class RadianceFieldMethod(Method):
 
     def occupancy_sampler(self) -> OccupancySampler:
         """Return the sampler that the usual parameters of a config describe: `grid_resolution`,
-        `grid_every`, `grid_everywhere_until`, `march_steps`, `render_steps`, `compaction`,
-        `early_stop_eps`, `alpha_threshold` and `grid_threshold`. Of a capture, cells that no
-        camera sees are culled."""
+        `grid_every`, `grid_everywhere_until`, `grid_schedule`, `grid_unseen`, `march_steps`,
+        `render_steps`, `compaction`, `early_stop_eps`, `alpha_threshold` and `grid_threshold`.
+        Cells that no camera sees are culled where `grid_unseen` says so, by default of captures."""
         c = self.config
         options = OccupancyOptions(
             resolution=c.grid_resolution,
@@ -121,11 +122,12 @@ class RadianceFieldMethod(Method):
             alpha_threshold=c.alpha_threshold,
             every=c.grid_every,
             everywhere_until=c.grid_everywhere_until,
+            schedule=c.grid_schedule,
         )
         kind = NerfaccSampler if self.library == "nerfacc" else OccupancySampler
         sampler = kind(options, self.space, self.device, self.backend)
         scene = self.context.scene
-        if scene.inner is not None:
+        if c.grid_unseen == "culled" or (c.grid_unseen == "auto" and scene.inner is not None):
             sampler.grid.cull(seen_cells(sampler.grid, self.space, scene.train))
         return sampler
 
@@ -250,6 +252,7 @@ class RadianceFieldMethod(Method):
             "precision": self.field.precision,
             "space": self.space.name,
             **self.sampler.facts(),
+            **self.learner.facts(),
             "rendering": "one kernel, fp32" if self.sampler.at_once(self.field) else "by parts",
             "render_rays_per_chunk": self._RENDER_RAYS,
             "rays_last_step": self.ray_count,

@@ -32,6 +32,8 @@ class MLPConfig:
     grid_threshold: float = 0.01  # optical depth of a step from which a cell is occupied
     grid_every: int = 16  # iterations between updates of the grid
     grid_everywhere_until: int = 256  # iterations during which updates visit all cells
+    grid_schedule: Literal["constant", "ramp"] = "constant"  # ramp: updates are frequent at first
+    grid_unseen: Literal["auto", "culled", "kept"] = "auto"  # cells no camera sees; see docs
     compaction: Literal["transmittance", "low-weight", "none"] = "none"  # before training
     early_stop_eps: float = 1e-4  # transmittance at which a ray ends
     alpha_threshold: float = 1e-2  # alpha below which low-weight drops a sample

@@ -11,7 +11,8 @@ class TrainingOptions:
     background: "random" (a colour per ray, where images have alpha or every ray ends on
     something), "scene", or "sphere" (a colour per direction, learnt and rendered); warmup:
     iterations of linear learning-rate growth; decay: "exponential" (to a tenth over the last 70 %
-    of the budget) or "none"; ema: decay of the weight average that is evaluated (0: none);
+    of the budget) or "none"; ema: decay of the weight average that is evaluated (0: none); images:
+    whether the pixels of a step are of "all" training images or of "one", another in every step;
     buffers: of a step, "exact" (as large as its samples) or "fixed" (never read from the device,
     so that steps can be recorded as CUDA graphs), "auto" for fixed ones on CUDA where the sampler
     has them.
@@ -23,4 +24,5 @@ class TrainingOptions:
     warmup: int = 20
     decay: str = "exponential"
     ema: float = 0.0
+    images: str = "all"
     buffers: str = "auto"

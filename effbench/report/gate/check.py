@@ -11,15 +11,26 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from effbench.analysis.identity import CHECKED
-from effbench.report.gate import lines, rows
+from effbench.report.gate import lines, power, rows
 from effbench.report.gate.lines import Line
 from effbench.report.gate.options import VERDICTS, Options
+from effbench.report.gate.power import Power
 from effbench.report.gate.snapshot import Snapshot
 from effbench.report.gate.verdict import judge
 
 COLUMNS = (
     *(*CHECKED, "figure", "verdict", "baseline", "baseline_std", "baseline_n"),
-    *("candidate", "candidate_std", "candidate_n", "change", "tolerance", "p", "reason"),
+    *(
+        "candidate",
+        "candidate_std",
+        "candidate_n",
+        "change",
+        "tolerance",
+        "p",
+        "reason",
+        "moved",
+        "doubt",
+    ),
 )
 
 
@@ -32,6 +43,7 @@ class Report:
     options: Options
     sources: tuple[str, str]  # candidate, baseline
     unreadable: int = 0  # records of the candidate that were left out
+    power: Power | None = None  # None where no PSNR varies
 
     @property
     def counts(self) -> dict[str, int]:
@@ -76,4 +88,5 @@ def check(candidate: Snapshot, baseline: Snapshot, options: Options) -> Report:
     frame = frame.iloc[rank.argsort(kind="stable")].reset_index(drop=True)
     notes += [f"left out: {error}" for error in candidate.unreadable]
     sources = (candidate.source, baseline.source)
-    return Report(frame, notes, options, sources, len(candidate.unreadable))
+    seen = power.foresee(found, options)
+    return Report(frame, notes, options, sources, len(candidate.unreadable), seen)

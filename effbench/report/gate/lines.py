@@ -14,6 +14,7 @@ import pandas as pd
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.identity import CHECKED
 from effbench.analysis.significance import LEAST_SEEDS, Array
+from effbench.report.gate import equal_iterations
 from effbench.report.gate.options import Options, Verdict
 from effbench.report.gate.rows import Key, Row
 from effbench.report.gate.tolerances import CHECKS, DRIFT
@@ -24,7 +25,9 @@ ROUNDING = 1e-8  # a baseline file has ten digits
 @dataclass
 class Line:
     """One line of the table. old, new: the seeds of either side, as they are; copied: whether
-    every seed changed by the same amount, which is no noise but the same training again."""
+    every seed changed by the same amount, which is no noise but the same training again; moved:
+    by how much the change is another than measured, since it is taken at equal iterations; doubt:
+    the standard error of that, dB."""
 
     key: Key
     figure: str
@@ -34,6 +37,8 @@ class Line:
     old: Array | None = None
     new: Array | None = None
     copied: bool = False
+    moved: float = 0.0
+    doubt: float = 0.0
     p: float = math.nan
 
     @property
@@ -61,6 +66,7 @@ class Line:
             sides[f"{name}_n"] = len(found)
         both = min(sides["baseline_n"], sides["candidate_n"]) > 0
         judged = {"verdict": self.verdict, "p": self.p, "reason": self.reason}
+        judged |= {"moved": self.moved, "doubt": self.doubt}
         change = {"change": self.change if both else math.nan, "tolerance": self.tolerance}
         return {**about, "figure": self.figure, **sides, **change, **judged}
 
@@ -115,8 +121,21 @@ def _line(
     if not measured[1]:
         return Line(key, name, "missing", "not measured", tolerance, _array(was))
     line = Line(key, name, tolerance=tolerance, old=_array(was), new=_array(now))
+    if name == "psnr" and not options.as_measured and equal_iterations.is_timed(old.condition[2]):
+        _correct(line, old, new)
     line.copied = list(was.index) == list(now.index) and _is_shifted(line)
     return line
+
+
+def _correct(line: Line, old: Row, new: Row) -> None:
+    """Take a line's PSNR at the baseline's iterations; the test allows for doubt in that."""
+    before = seeds_of(line.old), seeds_of(line.new)
+    was, now = (_array(s.dropna()) for s in equal_iterations.correct(old.done, new.done))
+    if not (len(was) and len(now)):
+        return
+    line.old, line.new = was, now
+    line.moved = equal_iterations.moved(before, (was, now))
+    line.doubt = equal_iterations.DOUBT * abs(line.moved)
 
 
 def _array(values: pd.Series[float]) -> Array:

@@ -16,10 +16,12 @@ ALPHA = 0.01  # false alarms per check
 @dataclass(frozen=True)
 class Options:
     """tolerances: figure to what it may lose, in its unit or as a part (0.1: 10 %). reference: the
-    method, or "method variant", that durations are divided by; "" chooses one."""
+    method, or "method variant", that durations are divided by; "" chooses one. as_measured: compare
+    PSNR under time budgets with the machine's speed in it."""
 
     tolerances: Mapping[str, float]
     reference: str = ""
     test: Test = "moderated"
     alpha: float = ALPHA
     allow_hardware: bool = False
+    as_measured: bool = False

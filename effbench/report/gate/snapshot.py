@@ -13,6 +13,7 @@ A folder of results and a baseline file are both read as a Snapshot.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +24,10 @@ import pandas as pd
 from effbench import files
 from effbench.analysis.figures import FIGURES
 from effbench.errors import ConfigError, RecordError
-from effbench.records import results, tables
+from effbench.records import curves, results, tables
 from effbench.records.record import Record
+from effbench.report.gate import equal_iterations
+from effbench.report.gate.equal_iterations import SLOPE
 
 FORMAT, SCHEMA_VERSION = "effbench baseline", 1
 RESULTS = Path("results")
@@ -45,7 +48,8 @@ _PROVENANCE = (
 class Snapshot:
     """Cells to be compared, from a folder or a baseline file.
 
-    cells: a row per cell, columns ABOUT, "settings" (all parameters, as JSON), CELL, FIGURES.
+    cells: a row per cell, columns ABOUT, "settings" (all parameters, as JSON), CELL, FIGURES, and
+    SLOPE, NaN where no curve tells it.
     provenance: what made them, a list where cells differ. unreadable: records left out. reference:
     the row that the others are compared with, by `results.baseline`; "" where that is not known.
     """
@@ -74,7 +78,7 @@ def of_folder(folder: str | Path) -> Snapshot:
     """
     found = results.load([folder])
     unreadable = found.problems
-    rows = [r for r in found.records if r.role == "row"]
+    rows = {folder: r for folder, r in found.cells.items() if r.role == "row"}
     if not rows and unreadable:
         raise RecordError(
             f"{folder}: none of its {len(unreadable)} records can be read; first: {unreadable[0]}"
@@ -84,7 +88,9 @@ def of_folder(folder: str | Path) -> Snapshot:
             f"{folder}: holds no records: name a run's output folder, one with cells/"
         )
     reference = results.baseline(found) or ""
-    return Snapshot(str(folder), _cells(rows), _provenance(rows), unreadable, reference)
+    cells = _cells(list(rows.values()))
+    cells[SLOPE] = [_slope(place, cell) for place, cell in rows.items()]
+    return Snapshot(str(folder), cells, _provenance(list(rows.values())), unreadable, reference)
 
 
 def read(path: str | Path) -> Snapshot:
@@ -109,7 +115,7 @@ def read(path: str | Path) -> Snapshot:
                 **{name: row[name] for name in ABOUT},
                 "settings": json.dumps(row["params"], sort_keys=True),
                 **{name: cell[name] for name in CELL},
-                **{name: _number(cell.get(name)) for name in FIGURES},
+                **{name: _number(cell.get(name)) for name in (*FIGURES, SLOPE)},
             }
             for row in data["rows"]
             for cell in row["cells"]
@@ -177,6 +183,14 @@ def weaknesses(snapshot: Snapshot) -> list[str]:
     return notes
 
 
+def _slope(folder: Path, cell: Record) -> float:
+    try:
+        curve = curves.read(folder, cell)
+    except RecordError:
+        return math.nan
+    return math.nan if curve is None else equal_iterations.slope(curve)
+
+
 def _cells(records: Sequence[Record]) -> pd.DataFrame:
     frame = tables.cells(records)
     frame["eval_views"] = [r.quality.get("eval_views") for r in records]
@@ -192,8 +206,9 @@ def _cells(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def _frame(cells: Sequence[dict[Any, Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame(list(cells))[[*ABOUT, "settings", *CELL, *FIGURES]]
-    frame[list(FIGURES)] = frame[list(FIGURES)].astype(float)
+    numbers = [*FIGURES, SLOPE]
+    frame = pd.DataFrame(list(cells)).reindex(columns=[*ABOUT, "settings", *CELL, *numbers])
+    frame[numbers] = frame[numbers].astype(float)
     for name in ("threads", "eval_views"):
         frame[name] = frame[name].astype(float).astype("Int64")
     return frame
@@ -214,7 +229,7 @@ def _provenance(records: Sequence[Record]) -> dict[str, Any]:
 
 def _cell_line(cell: dict[Any, Any]) -> dict[str, Any]:
     line = {name: _plain(cell[name]) for name in CELL}
-    figures = {name: cell[name] for name in FIGURES if not pd.isna(cell[name])}
+    figures = {name: cell[name] for name in (*FIGURES, SLOPE) if not pd.isna(cell[name])}
     return line | {name: _short(value) for name, value in figures.items()}
 
 

@@ -15,6 +15,8 @@ from tabulate import tabulate
 from effbench.analysis.identity import spaced
 from effbench.records import tables
 from effbench.report.gate.check import Report
+from effbench.report.gate.equal_iterations import is_timed
+from effbench.report.gate.power import LOSS_DB
 from effbench.report.gate.tolerances import CHECKS, DRIFT
 
 _HEADINGS = (
@@ -59,6 +61,8 @@ def to_json(report: Report) -> str:
         "test": options.test,
         "alpha": options.alpha,
         "tolerances": dict(options.tolerances),
+        "as_measured": options.as_measured,
+        "power": None if report.power is None else vars(report.power) | {"loss_db": LOSS_DB},
         "notes": report.notes,
         "lines": json.loads(tables.to_json(report.table)),
     }
@@ -118,10 +122,28 @@ def about(report: Report) -> str:
         else "no baseline was run under all conditions on both sides: durations are compared as "
         "they are (--reference names a row to divide them by)"
     )
-    return (
-        f"{options.test} test corrected for the number of rows and figures, p ≤ {options.alpha:g}; "
-        f"{reference}."
-    )
+    judged = f"{options.test} test corrected for rows and figures, p ≤ {options.alpha:g}"
+    said = f"{judged}; {reference}; {_quality(report)}."
+    return said if report.power is None else f"{said}\nPower: {report.power}."
+
+
+def _quality(report: Report) -> str:
+    """Say how PSNR under a time budget was compared."""
+    if report.options.as_measured:
+        return "PSNR under time budgets is compared as measured, with the machine's speed in it"
+    moved = report.table.loc[report.table["moved"] != 0, "moved"]
+    if len(moved):
+        return (
+            f"PSNR under time budgets is compared at the baseline's iterations, which moved it by "
+            f"{moved.min():+.2f} to {moved.max():+.2f} dB"
+        )
+    timed = report.table.loc[report.table["figure"] == "psnr", "budget"].map(is_timed)
+    if timed.any():
+        return (
+            "PSNR under time budgets is compared as measured, since no curve says how it grows: "
+            "it moves with the machine"
+        )
+    return "PSNR is compared after equal iterations"
 
 
 def message(line: Mapping[Any, Any]) -> str:

@@ -16,7 +16,7 @@ from effbench.analysis.identity import GROUP, spaced
 from effbench.analysis.measures import MEASURES, SHOWN
 from effbench.analysis.paper import Paper
 from effbench.errors import ConfigError
-from effbench.records import equal_terms, results, tables
+from effbench.records import equal_terms, fronts, results, tables
 from effbench.records.results import Results
 from effbench.report import papers
 from effbench.report.palette import title
@@ -135,6 +135,25 @@ def equal(board: pd.DataFrame) -> list[Extra]:
         if cells:
             title = f"{suite}, {scene}, {budget}, {device}: on equal terms"
             made.append(Extra(title, equal_terms.LEGEND, headings[1:], cells))
+    return made
+
+
+def fronts_of(found: Results) -> list[Extra]:
+    """Return a table per scene of its fronts' hypervolumes, and one of BD-rates where curves of
+    compressed rows have any."""
+    if not found.records:
+        return []
+    made = []
+    known = fronts.of_records(found.records)
+    for key, volumes in known.volume.groupby([*GROUP], sort=False):
+        place = ", ".join(map(str, key))
+        headings, cells = fronts.volume_table(volumes)
+        note = fronts.VOLUME_NOTE
+        made.append(Extra(f"{place}: hypervolume of the fronts", note, headings[1:], cells))
+        of_scene = (known.rates[[*GROUP]] == list(key)).all(axis=1)
+        headings, cells = fronts.rate_table(known.rates[of_scene])
+        if cells:
+            made.append(Extra(f"{place}: BD-rate", fronts.RATE_NOTE, headings[1:], cells))
     return made
 
 

@@ -27,6 +27,10 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def equal(width: int) -> dict[int, int]:
+    return dict.fromkeys(PRUNED_LAYERS, width)
+
+
 def test_scores_by_hand() -> None:
     assert incoming(WEIGHT).tolist() == [2.0, 0.5, 2.0]
     assert outgoing(READER).tolist() == [1.0, 3.0, 0.5]
@@ -77,7 +81,7 @@ def test_coreset_never_draws_impossible_neurons_before_the_possible_ones() -> No
 @pytest.mark.parametrize("selection", SELECTIONS)
 def test_published_sizes(selection: str, width: int, parameters: int) -> None:
     parent = MLPField(MLPShape(), "fp32", generator())
-    child = prune(parent, selection, width, generator(1))
+    child = prune(parent, selection, equal(width), generator(1))
     assert sum(p.numel() for p in child.parameters()) == parameters
     density, geometry = child.density(child.encode(torch.rand(5, 3)))
     assert child.color(geometry, torch.zeros(5, 27)).shape == (5, 3)
@@ -87,7 +91,7 @@ def test_published_sizes(selection: str, width: int, parameters: int) -> None:
 @pytest.mark.parametrize("layers", [PRUNED_LAYERS, tuple(range(DEPTH)), (4,), (7,)])
 def test_pruning_equals_masking_the_removed_neurons(layers: tuple[int, ...]) -> None:
     parent = MLPField(MLPShape(), "fp32", generator())
-    child = prune(parent, "w_out", 100, generator(), layers)
+    child = prune(parent, "w_out", dict.fromkeys(layers, 100), generator())
     masked = MLPField(MLPShape(), "fp32", generator())
     masked.load_state_dict(parent.state_dict())
     for layer in layers:
@@ -113,7 +117,7 @@ def test_pruning_equals_masking_the_removed_neurons(layers: tuple[int, ...]) -> 
 
 def test_keeping_every_neuron_keeps_the_network() -> None:
     parent = MLPField(MLPShape(), "fp32", generator())
-    child = prune(parent, "product", 256, generator())
+    child = prune(parent, "product", equal(256), generator())
     for name, tensor in parent.state_dict().items():
         assert torch.equal(child.state_dict()[name], tensor), name
 
@@ -121,8 +125,8 @@ def test_keeping_every_neuron_keeps_the_network() -> None:
 def test_impossible_requests_are_refused() -> None:
     parent = MLPField(MLPShape(), "fp32", generator())
     with pytest.raises(ConfigError, match="width is 1 to 256"):
-        prune(parent, "w_in", 300, generator())
+        prune(parent, "w_in", equal(300), generator())
     with pytest.raises(ConfigError, match="hidden layers are 0 to 7"):
-        prune(parent, "w_in", 64, generator(), layers=(8,))
+        prune(parent, "w_in", {8: 64}, generator())
     with pytest.raises(ConfigError, match="uniform, w_in"):
-        prune(parent, "magnitude", 64, generator())
+        prune(parent, "magnitude", equal(64), generator())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from effbench.errors import ConfigError
 from effbench.method import Checkpoint, Context, Method
 from effbench.method.budget import Budget
 from effbench.method.config import to_dict
+from effbench.nerf.compression.channel_pruning import Cost
 from effbench.nerf.lightfield.distillation import NeLFMethod
 from effbench.nerf.lightfield.network import D60_SR3, NeLFStage
 from effbench.nerf.lightfield.view_pool import real_images
@@ -26,9 +28,11 @@ from tests.nerf_scene import CAMERA, ball, context, look_at_origin
 SMALL = {
     "bounds": "box",
     "rays": 0,
+    "patch": 0,
+    "jitter": 0.0,
+    "views": 2,
     "real_share": 0.0,
     "points": 3,
-    "feature_levels": 0,
     "frequencies": 1,
     "width": 10,
     "depth": 6,
@@ -82,6 +86,10 @@ def student(**params: Any) -> NeLFMethod:
     return build("nelf-student", {"teacher": teacher()}, **params)
 
 
+def features(**params: Any) -> NeLFMethod:
+    return build("nelf-features", {"teacher": teacher()}, **params)
+
+
 def build(
     name: str, parents: dict[str, Checkpoint], budget: str | None = None, **params: Any
 ) -> NeLFMethod:
@@ -119,8 +127,24 @@ def test_a_student_learns_what_its_teacher_sees() -> None:
     torch.testing.assert_close(rendered(method), torch.full((16, 16, 3), GREY), atol=0.05, rtol=0)
 
 
+def test_on_a_cpu_the_student_has_the_same_shape_but_smaller() -> None:
+    config, _ = resolve(registry().method("nelf-student"), {}, "cpu")
+    shape = config.shape()
+    assert (shape.points, shape.frequencies, shape.table) == (8, 6, None)
+    assert shape.stages
+    assert config.bounds == "scene"
+    # what one thread of a web page computes several times a second
+    assert Cost.of(shape, (25, 25)).macs < 150e6, "of an image of 100×100"
+
+
+def test_of_a_capture_the_box_is_looked_at_and_not_the_way_to_the_horizon() -> None:
+    for name, expected in (("nelf-student", "box"), ("nelf-features", "occupied")):
+        config, _ = resolve(registry().method(name), {}, "cpu", captured=True)
+        assert config.bounds == expected
+
+
 def test_a_table_remembers_what_is_where() -> None:
-    method = student(feature_levels=2, feature_log2_table=8, lr=0.02, warmup=1)
+    method = features(feature_levels=2, feature_log2_table=8, lr=0.02, warmup=1)
     table = method.state()["features.table"].clone()
     first = float(method.step(0.0))
     for index in range(40):
@@ -128,7 +152,7 @@ def test_a_table_remembers_what_is_where() -> None:
     assert last < first / 5
     assert not torch.equal(method.state()["features.table"], table)
     assert method.network.features.backend == method.backend == "cpu"
-    copied = student(feature_levels=2, feature_log2_table=8)
+    copied = features(feature_levels=2, feature_log2_table=8)
     copied.load_state(method.state())
     assert torch.equal(rendered(copied), rendered(method))
 
@@ -136,8 +160,31 @@ def test_a_table_remembers_what_is_where() -> None:
 def test_finetuning_is_on_the_training_images_alone() -> None:
     method = student(finetune=0.5)
     for progress, real in ((0.4, False), (0.6, True)):
-        _, images = method.draw(progress)
+        _, images, _ = method.draw(progress)
         assert bool((images == round(GREY * 255)).all()) is not real
+
+
+@pytest.mark.parametrize("name", ["nelf-student", "iterative-0"])
+def test_without_a_teacher_none_is_asked_for(name: str) -> None:
+    cls = registry().method(name)
+    for params, roles in (
+        ({"real_share": 1.0}, set()),
+        ({"finetune": 1.0}, set()),
+        ({"real_share": 0.5}, {"teacher"}),
+        ({"real_share": 1.0, "bounds": "occupied"}, {"teacher"}),
+    ):
+        config, _ = resolve(cls, SMALL | params, "cpu")
+        assert set(cls.requires(config)) - {"student"} == roles
+        assert cls.prepare(config, context(parents={})) == {}
+
+
+def test_a_student_without_a_teacher_learns_from_the_training_images() -> None:
+    method = build("nelf-student", {}, real_share=1.0, lr=0.02, warmup=1)
+    first = float(method.step(0.0))
+    for index in range(20):
+        last = float(method.step(index / 20))
+    assert last < first / 2
+    assert method.facts()["pseudo_views"] == 0
 
 
 def test_every_view_is_drawn_once_before_any_is_drawn_again() -> None:
@@ -155,7 +202,7 @@ def test_rays_of_all_views_are_drawn_with_their_colours() -> None:
     assert len(pixels.unique()) > 150
     real = (poses[:, None] == method.pool.poses[None, 8:]).all(-1).all(-1).any(1)
     assert 0.4 < real.float().mean() < 0.6
-    rays, targets = method.draw(0.0)
+    rays, targets, _ = method.draw(0.0)
     assert rays.shape == (1, method.config.shape().channels, 1, 50)
     assert targets.shape == (1, 3, 1, 50)
 
@@ -164,7 +211,7 @@ def test_drawn_rays_are_encoded_as_whole_views_are() -> None:
     method = student(sr_widths=(), rays=64)
     poses, pixels, _ = method.pool.pixels(64, 0.0)
     method.pool.pixels = lambda *_: (poses, pixels, torch.zeros(64, 3))  # type: ignore[method-assign]
-    rays, _ = method.draw(0.0)
+    rays, _, _ = method.draw(0.0)
     whole = method.encoder(poses).flatten(2)
     expected = torch.stack([whole[i, :, pixel] for i, pixel in enumerate(pixels)])
     torch.testing.assert_close(rays[0, :, 0].t(), expected)
@@ -181,6 +228,13 @@ def test_real_images_lie_over_the_background() -> None:
 def test_the_number_of_views_follows_the_budget(budget: str, views: int) -> None:
     method = build("nelf-student", {"teacher": teacher()}, budget, pseudo_views=40, views=1)
     assert method.facts()["pseudo_views"] == views
+
+
+def test_patches_see_less_of_each_view() -> None:
+    params = {"pseudo_views": 400, "views": 5, "patch": 4}  # 8×8 of 16×16 pixels
+    method = build("nelf-student", {"teacher": teacher()}, "6it", **params)
+    assert method.facts()["pseudo_views"] == math.ceil(5 * 6 / 4)
+    assert method.facts()["pixels_per_step"] == 5 * 8 * 8
 
 
 def test_views_are_prepared_beside_the_teacher_and_cost_the_same_name(tmp_path: Path) -> None:
@@ -322,6 +376,37 @@ def test_without_finetuning_all_steps_are_taken_at_once() -> None:
     assert method.name == "iterative-pruning"
 
 
+def test_the_network_behind_a_table_is_pruned_under_names_of_its_own() -> None:
+    parent = features(feature_log2_table=8)
+    parent.step(0.0)
+    own = Checkpoint("nelf-features", to_dict(parent.config), parent.state())
+    for name, expected in (("features-0", 10), ("features-50", 5)):
+        parents = {"teacher": teacher(), "student": own}
+        method = build(name, parents, feature_log2_table=8)
+        method.step(0.5)
+        state = method.state()
+        assert state["features.table"].shape == parent.state()["features.table"].shape
+        assert method.network.shape.width == expected
+        child = type(method).requires(method.config)["student"]
+        assert child.method == "nelf-features"
+        wanted, _ = resolve(registry().method("nelf-features"), child.params, "cpu")
+        assert wanted.shape() == parent.config.shape()
+        control = type(method).control(method.config)
+        assert control is not None
+        assert control.method == "features-0"
+    bare = build("features-50", parents, feature_log2_table=8, finetuned=False)
+    assert (bare.trains, bare.network.shape.width) == (False, 5)
+
+
+def test_a_control_takes_the_same_steps_and_removes_nothing() -> None:
+    method = pruning("iterative-0", pruning_steps=2)
+    before = method.network.shape
+    assert torch.isfinite(method.step(0.0))
+    assert torch.isfinite(method.step(0.6))
+    assert (method.pruned_steps, method.network.shape) == (2, before)
+    assert method.facts()["left_of_student"]["bytes"] == 1
+
+
 def test_a_ratio_of_zero_leaves_the_student_as_it_was() -> None:
     method = pruning("iterative-pruning", ratio=0.0, finetuned=False)
     dense = method.start()
@@ -338,6 +423,10 @@ def test_a_ratio_of_zero_leaves_the_student_as_it_was() -> None:
         ({"views": 0}, "must be positive"),
         ({"depth": 7}, "depth=7"),
         ({"rays": 9, "sr_widths": (4,)}, "whole views: write rays=0"),
+        ({"rays": 9, "sr_widths": (), "patch": 2}, "write rays=0 or patch=0"),
+        ({"patch": -1}, "write 0 for none"),
+        ({"patch": 1}, "write at least patch=2"),
+        ({"of": "nelf-features", "feature_levels": 0}, "without a table use nelf-student"),
     ],
 )
 def test_impossible_parameters_are_refused(params: dict[str, Any], message: str) -> None:

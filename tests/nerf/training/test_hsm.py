@@ -133,12 +133,13 @@ def capped(p: list[float], b: float) -> list[float]:
     return [min(1, low * q) for q in p]
 
 
+@pytest.mark.parametrize("evaluate", ["once", "drawn"])
 @pytest.mark.parametrize("replacement", [True, False])
 @pytest.mark.parametrize("reweight", [True, False])
-def test_a_step_is_algorithm_1(replacement: bool, reweight: bool) -> None:
+def test_a_step_is_algorithm_1(replacement: bool, reweight: bool, evaluate: str) -> None:
     model, data = field(), batch()
     for seed in range(5):
-        mined = learner(seed, replacement=replacement, reweight=reweight)
+        mined = learner(seed, replacement=replacement, reweight=reweight, evaluate=evaluate)
         found = gradients(mined, model, data)
         expected = algorithm_1(model, data, seed, replacement, reweight)
         for ours, theirs in zip(found, expected, strict=True):
@@ -251,6 +252,34 @@ def test_colours_loss_and_figures_are_those_of_all_samples() -> None:
     assert 0 < found.figures["distinct"] <= found.figures["drawn"] < 1
     assert found.figures["skewness"] > 0
     assert all(figure.ndim == 0 for figure in found.figures.values())
+
+
+class Counted(HashField):
+    """Counts the samples that it evaluates with a graph."""
+
+    evaluated = 0
+
+    def log_density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        if torch.is_grad_enabled():
+            self.evaluated += len(encoded)
+        return super().log_density(encoded)
+
+
+def test_what_is_drawn_twice_is_evaluated_once_or_as_it_is_drawn() -> None:
+    def step(evaluate: str) -> tuple[int, dict[str, float]]:
+        model = field()
+        model.__class__ = Counted
+        mined = learner(running_mean=False, evaluate=evaluate)
+        outcome = mined.backward(model, StillSampler(), batch(), functional.mse_loss)
+        return model.evaluated, {k: float(v) for k, v in outcome.figures.items()}  # type: ignore[attr-defined]
+
+    (once, figures), (drawn, same) = step("once"), step("drawn")
+    assert figures == same
+    assert once == round(figures["distinct"] * COUNT)
+    assert drawn == pytest.approx(figures["drawn"] * COUNT, abs=1)  # rounded up or down
+    assert once < drawn < COUNT
+    said = [learner(evaluate=choice).facts()["mining_evaluates"] for choice in ("once", "drawn")]
+    assert said == ["each drawn sample once, its gradient times its draws", "every draw"]
 
 
 def test_a_known_encoding_changes_nothing_but_the_work() -> None:

@@ -100,9 +100,18 @@ def build() -> Encoded:
 
 
 @pytest.mark.parametrize("compaction", ["none", "transmittance", "low-weight"])
-@pytest.mark.parametrize("mining", [None, True, False], ids=["all", "mined", "no-replacement"])
+@pytest.mark.parametrize(
+    "mining",
+    [
+        None,
+        MiningConfig(reweight=True),
+        MiningConfig(reweight=True, replacement=False),
+        MiningConfig(reweight=True, evaluate="drawn"),
+    ],
+    ids=["all", "mined", "no-replacement", "as-drawn"],
+)
 def test_nothing_is_asked_of_the_device(
-    compaction: str, mining: bool | None, monkeypatch: pytest.MonkeyPatch
+    compaction: str, mining: MiningConfig | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # tensors without values cannot take numbers from a generator
     draw = torch.rand
@@ -116,9 +125,8 @@ def test_nothing_is_asked_of_the_device(
     with device_without_values():
         learner: Learner = FullLearner("reference")
         if mining is not None:
-            config = MiningConfig(replacement=mining, reweight=True)
             learner = HardSampleLearner.__new__(HardSampleLearner)
-            learner.config, learner.backend = config, "reference"
+            learner.config, learner.backend = mining, "reference"
             learner.generator, learner.rate = None, 0.1  # type: ignore[assignment]
             learner.mean_tau = torch.ones((), device=DEVICE)
         step(compaction, learner, build(), capacity)
