@@ -270,8 +270,7 @@ def doctor(as_json: bool, plugins: tuple[Path, ...], scenes_root: Path | None) -
 
 for command in (
     *(leaderboard.leaderboard, results.plot, results.report, results.paper),
-    *(compare.compare, power.power, pareto.pareto, gate.check, gate.baseline),
-    rerun.rerun,
+    *(compare.compare, power.power, pareto.pareto, rerun.rerun, gate.check, gate.baseline),
     *(results.merge, results.export_results, onnx.export, onnx.profile),
     *(render.render, scenes.scenes),
 ):
