@@ -49,8 +49,8 @@ def latest(records: Sequence[Record]) -> list[Record]:
 
 
 def cells(records: Sequence[Record]) -> pd.DataFrame:
-    """Return a row per record: ASKED (settings are all parameters, as JSON), repetition, seed, FOUND,
-    curve_views, commit, stale, fewer, role, status, reason, what tells of disturbances
+    """Return a row per record: ASKED (settings are all parameters, as JSON), repetition, seed,
+    FOUND, curve_views, commit, stale, fewer, role, status, reason, what tells of disturbances
     (`disturbance.COLUMNS`), and every figure."""
     return _adopt(_table(records)).drop(columns=["started", *_LINKS])
 
@@ -124,7 +124,7 @@ def to_markdown(frame: pd.DataFrame, problems: Sequence[str] = ()) -> str:
 
 
 def _table(records: Iterable[Record]) -> pd.DataFrame:
-    """Return a row per record: what `cells` returns, when it began, and which cells it belongs to."""
+    """Return a row per record: what `cells` returns, when it began, the cells it belongs to."""
     settings, codes = bulk.Settings(), _Codes()
     rows, parents = [], []
     for cell in records:
