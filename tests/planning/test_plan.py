@@ -77,8 +77,8 @@ def test_repetitions_differ_in_their_seed_alone(registry: Registry) -> None:
 
 
 def test_a_seed_depends_on_names_alone() -> None:
-    assert seed("pruning", "nerf", "procedural/blocks", 0) == 1_166_862_994
-    assert seed("pruning", "nerf", "procedural/blocks", 1) != 1_166_862_994
+    first = seed("procedural/blocks", 0)
+    assert first != seed("procedural/blocks", 1)
 
 
 def test_adding_rows_changes_no_other_row(registry: Registry) -> None:
