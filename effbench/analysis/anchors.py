@@ -1,4 +1,4 @@
-"""What others have published of a scene beside a run's rows on it, and what differs between the two.
+"""What others have published of a scene beside a run's rows on it, and how the two differ.
 
 A difference in PSNR is given only where images, views and background are the same; budget and
 hardware never are, and are said. For papers whose table has a row per system and scene.
@@ -33,9 +33,9 @@ COLUMNS = (
 )
 _LEGEND = """\
 Ours first, then what was published of the same scene. Δ is the difference in PSNR from the system \
-of the same kind, given only where image size, evaluated views and background are the same. Budgets \
-and hardware are not, so that it says how far a run is from published quality, not which code is \
-better."""
+of the same kind, given only where image size, evaluated views and background are the same. \
+Budgets and hardware are not, so that it says how far a run is from published quality, not which \
+code is better."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def differing(rows: pd.DataFrame) -> list[str]:
     """Return a paragraph of what differs from each published protocol of one scene's rows."""
     theirs = rows[rows["system"] != ""]
     lines = [
-        f"* {', '.join(own['system'])}: {differs or 'the same images, views and background'}"
+        f"* {', '.join(own['system'])}: {str(differs) or 'the same images, views and background'}"
         for differs, own in theirs.groupby("differs", sort=False)
     ]
     return ["What differs, besides budget and hardware:\n\n" + "\n".join(lines)]

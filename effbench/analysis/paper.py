@@ -3,9 +3,9 @@
 A paper is `papers/<name>.toml` and `papers/<name>.csv`, its own table, of one of three kinds. One
 with claims has a row per scene and training time (columns `scene`, `minutes`, then figures), and
 rows of a run are judged against baselines. One with `figure` entries has a row per method (column
-`method`, then figures), and rows of a run are set beside them. One of `anchors` has a row per system
-and scene with what it reached there (columns: `anchors.PUBLISHED`), and rows of a run on the same
-scenes are set beside those.
+`method`, then figures), and rows of a run are set beside them. One of `anchors` has a row per
+system and scene with what it reached there (columns: `anchors.PUBLISHED`), and rows of a run on
+the same scenes are set beside those.
 """
 
 from __future__ import annotations
@@ -99,9 +99,9 @@ class Note:
 @dataclass(frozen=True)
 class Paper:
     """A paper. rows: its table, figures as numbers, None where a field is empty; family: of the
-    scenes in it; figures: what is set beside a run's rows, which `matches` find, relative to the row
-    `reference`, and how `ours` are measured; anchors: whether its table is of systems and scenes;
-    else comparisons and claims."""
+    scenes in it; figures: what is set beside a run's rows, which `matches` find, relative to the
+    row `reference`, and how `ours` are measured; anchors: whether its table is of systems and
+    scenes; else comparisons and claims."""
 
     name: str
     title: str

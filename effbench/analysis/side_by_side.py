@@ -28,13 +28,19 @@ def concerns(paper: Paper, method: str, params: Mapping[str, Any]) -> bool:
     return method in own or params.get("of") in own
 
 
+def named(paper: Paper, entry: Mapping[Any, Any]) -> bool:
+    """Return `concerns` of a row of a leaderboard."""
+    return concerns(paper, str(entry["method"]), _params(entry))
+
+
 def beside(paper: Paper, board: pd.DataFrame) -> pd.DataFrame:
     """Return a row per row of a leaderboard of what `concerns` the paper.
 
     Columns: suite, scene, budget, device, method, variant, n, psnr (dB), params; then for each
     figure f of the paper: f, what was measured in the paper's unit; f_ratio, that divided by the
     reference row's, or minus that where the figure is compared by differences; f_paper and
-    f_paper_ratio, what the paper reports; row: the name of that in its table, "" for none. Figures are NaN where there is none.
+    f_paper_ratio, what the paper reports; row: the name of that in its table, "" for none. Figures
+    are NaN where there is none.
     """
     rows = [
         _row(paper, entry, group)

@@ -8,42 +8,80 @@ from pathlib import Path
 import pandas as pd
 
 from effbench import files
-from effbench.analysis import side_by_side, verdict_text
+from effbench.analysis import anchors, side_by_side, verdict_text
+from effbench.analysis.anchors import Protocol
 from effbench.analysis.paper import Paper
 from effbench.analysis.verdict import verdict
 from effbench.errors import RecordError
-from effbench.records import record, results, tables
+from effbench.records import committed, record, results, tables
 from effbench.records.record import Record
+
+_BACKGROUNDS = {(1.0, 1.0, 1.0): "white", (0.0, 0.0, 0.0): "black"}
 
 
 def table(
     paper: Paper, folders: Sequence[str | Path], skipped: list[RecordError] | None = None
 ) -> pd.DataFrame:
-    """Return what `verdict` or, for a paper that reports figures of its methods, `beside` makes of
+    """Return what `verdict`, `side_by_side.beside` or `anchors.beside`, by the paper's kind, makes of
     the records below `folders`; what cannot be read is left out, its error appended to `skipped`.
+    Where no records were kept it is made of the tables that are there.
 
     Raises RecordError for a folder that does not exist.
     """
-    if paper.figures:
-        return beside(paper, record.load(folders, errors="skip", skipped=skipped))
-    return verdict(paper, *results.comparable(folders, skipped))
+    if paper.judged:
+        found = results.comparable(folders, skipped)
+        return verdict(paper, *(found if len(found[0]) else committed.comparable(folders)))
+    records = record.load(folders, errors="skip", skipped=skipped)
+    if records:
+        return beside(paper, records)
+    return _beside(paper, committed.leaderboard(folders), {})
 
 
 def beside(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
-    """Return `side_by_side.beside` of the records that concern a paper."""
+    """Return what is set beside the records that concern a paper without claims."""
+    if paper.anchors:
+        about = [r for r in records if anchors.concerns(paper, r.scene["name"])]
+        seen = {record.scene_label(r): protocol(r) for r in about if r.status == "ok"}
+        return _beside(paper, tables.leaderboard(about), seen)
     about = [r for r in records if side_by_side.concerns(paper, r.method, r.params)]
     return side_by_side.beside(paper, tables.leaderboard(about))
 
 
+def protocol(cell: Record) -> Protocol:
+    """Return how a finished cell saw its scene."""
+    scene = cell.scene
+    background = tuple(map(float, scene.get("background") or ()))
+    views = cell.quality.get("eval_views") or scene.get("test_views")
+    return Protocol(
+        size=f"{scene['width']}×{scene['height']}" if "width" in scene else None,
+        views=views,
+        all_views=scene.get("test_views"),
+        background=_BACKGROUNDS.get(background),
+    )
+
+
+def _beside(paper: Paper, board: pd.DataFrame, seen: dict[str, Protocol]) -> pd.DataFrame:
+    """Return what is set beside a leaderboard."""
+    if board.empty:
+        return pd.DataFrame()
+    if paper.anchors:
+        own = board[(board["role"] == "row") & board["psnr"].notna()]
+        return anchors.beside(paper, own, seen)
+    named = [side_by_side.named(paper, entry) for entry in board.to_dict("records")]
+    return side_by_side.beside(paper, board[named])
+
+
 def to_markdown(paper: Paper, frame: pd.DataFrame, problems: Sequence[str] = ()) -> str:
     """Return the page of `table`; `problems` are listed at its end."""
-    write = side_by_side.to_markdown if paper.figures else verdict_text.to_markdown
+    if paper.judged:
+        return verdict_text.to_markdown(paper, frame, problems)
+    write = anchors.to_markdown if paper.anchors else side_by_side.to_markdown
     return write(paper, frame, problems)
 
 
 def own_table(paper: Paper) -> str:
     """Return the paper's own table as a page, without any results."""
-    return side_by_side.own_table(paper) if paper.figures else verdict_text.own_table(paper)
+    return verdict_text.own_table(paper) if paper.judged else side_by_side.own_table(paper)
 
 
 def write(out: Path, paper: Paper) -> tuple[pd.DataFrame, list[Path]]:
@@ -54,7 +92,7 @@ def write(out: Path, paper: Paper) -> tuple[pd.DataFrame, list[Path]]:
     """
     unreadable: list[RecordError] = []
     frame = table(paper, [out], unreadable)
-    stem = "paper" if paper.figures else "verdict"
+    stem = "verdict" if paper.judged else "paper"
     contents = {
         f"{stem}.csv": tables.to_csv(frame),
         f"{stem}.md": to_markdown(paper, frame, [str(error) for error in unreadable]),

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from effbench.analysis import paper, side_by_side, verdict, verdict_text
+from effbench.analysis import anchors, paper, side_by_side, verdict, verdict_text
 from effbench.analysis.comparison import paired
 from effbench.analysis.figures import FIGURES, figure
 from effbench.analysis.identity import GROUP, spaced
@@ -163,7 +163,7 @@ def tested(found: Results) -> list[Tested]:
             chosen = paper.load(name)
         except ConfigError:  # a paper that this version does not know
             continue
-        made += _beside(chosen, found) if chosen.figures else _claims(chosen, found)
+        made += _claims(chosen, found) if chosen.judged else _beside(chosen, found)
     return made
 
 
@@ -181,10 +181,11 @@ def _claims(chosen: Paper, found: Results) -> list[Tested]:
 def _beside(chosen: Paper, found: Results) -> list[Tested]:
     frame = papers.beside(chosen, found.records)
     notes = [("Of the paper’s figures:", [note.text for note in chosen.notes])]
-    return [
-        Tested(chosen.title, title(rows, frame), *side_by_side.table(chosen, rows), notes)
-        for _, rows in frame.groupby([*GROUP], sort=False)
-    ]
+    made = []
+    for _, rows in frame.groupby([*GROUP], sort=False):
+        shown = anchors.table(rows) if chosen.anchors else side_by_side.table(chosen, rows)
+        made.append(Tested(chosen.title, title(rows, frame), *shown, notes))
+    return made
 
 
 def judge(measure: str, low: float, high: float) -> Verdict:
