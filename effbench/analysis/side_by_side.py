@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from effbench.analysis.figures import FIGURES
 from effbench.analysis.identity import GROUP
 from effbench.analysis.paper import Paper, Selector
 
@@ -191,7 +192,8 @@ def _cells(paper: Paper, row: dict[Any, Any]) -> list[str]:
         name = figure.column
         form = _signed if figure.difference else _ratio
         own, theirs = row[name] / figure.per, row[f"{name}_paper"]
-        cells += [_number(own), form(row[f"{name}_ratio"])]
+        cells += [FIGURES[figure.measured].write(own) if figure.difference else _number(own)]
+        cells += [form(row[f"{name}_ratio"])]
         cells += [_published(theirs, figure.per), form(row[f"{name}_paper_ratio"])]
     return cells
 

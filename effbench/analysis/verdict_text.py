@@ -92,7 +92,7 @@ def claim_text(paper: Paper, claim: Claim, scene: str = "") -> str:
     held = published(paper, claim, scene if claim.columns else "").region
     assert held is not None
     low, high = _number(claim.measure, held.low), _value(claim.measure, held.high)
-    where = " of memory of a GPU" if claim.gpu else ""
+    where = ", on a GPU" if claim.gpu else ""
     says = f"The paper: {claim.says} ({figures})"
     return f"**{title[0].upper()}{title[1:]}{where}.** {says}. Claimed: {low} to {high}."
 

@@ -38,8 +38,8 @@ def leaderboard(folders: Iterable[str | Path]) -> pd.DataFrame:
 
 
 def comparable(folders: Iterable[str | Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return cells and curves as `results.comparable` does, of the tables of curves below `folders`:
-    mean iteration times, and what follows from curves. Raises RecordError."""
+    """Return cells and curves as `results.comparable` does, of the tables of curves below
+    `folders`: mean iteration times, and what follows from curves. Raises RecordError."""
     cells, curves = [], []
     for path in _files(folders, _CURVES):
         frame = tables.read_csv(path).assign(variant=lambda f: f["variant"].fillna(""))
@@ -84,7 +84,3 @@ def _files(folders: Iterable[str | Path], start: str) -> list[Path]:
 def _first_line(path: Path) -> str:
     with path.open(encoding="utf-8", errors="replace") as stream:
         return stream.readline()
-
-
-def _read(path: Path) -> pd.DataFrame:
-    return tables.read_csv(path)

@@ -10,31 +10,46 @@ import pandas as pd
 from effbench import files
 from effbench.analysis import anchors, side_by_side, verdict_text
 from effbench.analysis.anchors import Protocol
+from effbench.analysis.identity import ENTRY, GROUP
 from effbench.analysis.paper import Paper
 from effbench.analysis.verdict import verdict
 from effbench.errors import RecordError
 from effbench.records import committed, record, results, tables
 from effbench.records.record import Record
 
-_BACKGROUNDS = {(1.0, 1.0, 1.0): "white", (0.0, 0.0, 0.0): "black"}
+_TABLES = """\
+Made of tables, as no records were kept: what a leaderboard or curves do not hold – final PSNR and \
+memory of each repetition, sizes of images – is unknown here."""
+_BACKGROUNDS: dict[tuple[float, ...], str] = {
+    (1.0, 1.0, 1.0): "white",
+    (0.0, 0.0, 0.0): "black",
+}
 
 
 def table(
     paper: Paper, folders: Sequence[str | Path], skipped: list[RecordError] | None = None
 ) -> pd.DataFrame:
-    """Return what `verdict`, `side_by_side.beside` or `anchors.beside`, by the paper's kind, makes of
-    the records below `folders`; what cannot be read is left out, its error appended to `skipped`.
-    Where no records were kept it is made of the tables that are there.
+    """Return what `verdict`, `side_by_side.beside` or `anchors.beside`, by the paper's kind, makes
+    of the records below `folders`; what cannot be read is left out, its error appended to
+    `skipped`. Where no records were kept it is made of the tables that are there, which
+    `attrs["tables"]` says.
 
     Raises RecordError for a folder that does not exist.
     """
     if paper.judged:
-        found = results.comparable(folders, skipped)
-        return verdict(paper, *(found if len(found[0]) else committed.comparable(folders)))
+        cells, curves = results.comparable(folders, skipped)
+        if len(cells):
+            return verdict(paper, cells, curves)
+        return _of_tables(verdict(paper, *committed.comparable(folders)))
     records = record.load(folders, errors="skip", skipped=skipped)
     if records:
         return beside(paper, records)
-    return _beside(paper, committed.leaderboard(folders), {})
+    return _of_tables(_beside(paper, committed.leaderboard(folders), {}))
+
+
+def _of_tables(frame: pd.DataFrame) -> pd.DataFrame:
+    frame.attrs["tables"] = True
+    return frame
 
 
 def beside(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
@@ -63,20 +78,22 @@ def protocol(cell: Record) -> Protocol:
 def _beside(paper: Paper, board: pd.DataFrame, seen: dict[str, Protocol]) -> pd.DataFrame:
     """Return what is set beside a leaderboard."""
     if board.empty:
-        return pd.DataFrame()
+        board = pd.DataFrame(columns=[*GROUP, *ENTRY, "role", "psnr"])
     if paper.anchors:
         own = board[(board["role"] == "row") & board["psnr"].notna()]
         return anchors.beside(paper, own, seen)
     named = [side_by_side.named(paper, entry) for entry in board.to_dict("records")]
-    return side_by_side.beside(paper, board[named])
+    return side_by_side.beside(paper, board[pd.Series(named, board.index, dtype=bool)])
 
 
 def to_markdown(paper: Paper, frame: pd.DataFrame, problems: Sequence[str] = ()) -> str:
     """Return the page of `table`; `problems` are listed at its end."""
     if paper.judged:
-        return verdict_text.to_markdown(paper, frame, problems)
-    write = anchors.to_markdown if paper.anchors else side_by_side.to_markdown
-    return write(paper, frame, problems)
+        page = verdict_text.to_markdown(paper, frame, problems)
+    else:
+        write = anchors.to_markdown if paper.anchors else side_by_side.to_markdown
+        page = write(paper, frame, problems)
+    return f"{page}\n{_TABLES}\n" if frame.attrs.get("tables") and len(frame) else page
 
 
 def own_table(paper: Paper) -> str:

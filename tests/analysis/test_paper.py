@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from effbench.analysis import claims, paper
-from effbench.analysis.measures import CLAIMED
+from effbench.analysis.measures import CLAIMED, MEASURES
 from effbench.analysis.paper import Selector
 from effbench.errors import ConfigError
 
@@ -13,7 +13,8 @@ NONE = {"compaction": "none"}
 
 
 def test_papers_are_found_by_name() -> None:
-    assert {"hsm", "mobile-nelf"} <= set(paper.names())
+    known = {"hsm", "mobile-nelf", "neuron-pruning", "nerfacc", "published"}
+    assert known <= set(paper.names())
     with pytest.raises(ConfigError, match="unknown paper 'hms': did you mean hsm"):
         paper.load("hms")
 
@@ -31,7 +32,9 @@ def test_a_paper_says_where_its_figures_are_from(name: str) -> None:
     assert found.title
     assert found.authors
     assert "arXiv:" in found.source or "without an arXiv number" in found.source
-    assert found.claims or found.figures
+    assert found.claims or found.figures or found.anchors
+    assert found.judged == bool(found.claims)
+    assert all(claim.margin > (MEASURES[claim.measure].kind == "ratio") for claim in found.claims)
     assert {claim.measure for claim in found.claims} <= set(CLAIMED)
     columns = {column for claim in found.claims for column in claim.columns or ()}
     assert columns | {figure.column for figure in found.figures} <= set(found.rows[0])
