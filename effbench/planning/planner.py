@@ -43,7 +43,7 @@ class Request:
     device: str = "cpu"
     backend: str = "auto"
     eval_views: int | None = None
-    curve_views: int = 2
+    curve_views: int | None = None
     split: str = "test"
 
 
@@ -91,6 +91,8 @@ class _Planner:
         self._device, self._backend = request.device, request.backend
         budget = request.budget or suite.budget_for(self._device.partition(":")[0])
         self._budget = str(Budget.parse(budget))
+        asked = request.curve_views
+        self._curve_views = suite.curve_views if asked is None else asked
         self._path: list[tuple[str, str]] = []  # from a row through its parents' parents
 
     def method(self, name: str) -> type[Method]:
@@ -137,7 +139,7 @@ class _Planner:
             device=self._device,
             backend=self._backend,
             eval_views=self._request.eval_views,
-            curve_views=self._request.curve_views,
+            curve_views=self._curve_views,
             role=role,
             parents=parents,
             preset_of=self.method(method).preset_of,
