@@ -26,11 +26,12 @@ def scene(name: str, width: int, height: int, views: int, **changes: Any) -> dic
 
 
 def cell(method: str, psnr: float, where: dict[str, Any], eval_views: int) -> Record:
-    return Record(
+    about: dict[str, Any] = {
         **{"cell_id": method, "suite": "s", "method": method, "scene": where, "budget": "60s"},
         **{"seed": 1, "device": "CPU", "time": {"train_s": 60.0}},
-        quality={"psnr": psnr, "eval_views": eval_views},
-    )
+        "quality": {"psnr": psnr, "eval_views": eval_views},
+    }
+    return Record(**about)
 
 
 LEGO = scene("nerf_synthetic/lego", 800, 800, 200)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,14 +73,20 @@ def test_methods_of_one_seed_draw_the_same_pixels_whatever_else_they_draw() -> N
     drawn: list[list[torch.Tensor]] = []
     for kind, loss in ((Small, "huber"), (Wasteful, "mse")):
         method = kind(Config(loss=loss), context())
-        sample, seen = method.pixels.sample, []
+        sample = method.pixels.sample
+        seen: list[torch.Tensor] = []
 
-        def noted(count: int, generator: torch.Generator, sample=sample, seen=seen) -> object:  # type: ignore[no-untyped-def]
+        def noted(
+            count: int,
+            generator: torch.Generator,
+            sample: Any = sample,
+            seen: list[torch.Tensor] = seen,
+        ) -> Any:
             rays, pixels = sample(count, generator)
             seen.append(rays.origins)
             return rays, pixels
 
-        method.pixels.sample = noted  # type: ignore[method-assign, assignment]
+        method.pixels.sample = noted  # type: ignore[method-assign]
         for _ in range(4):
             method.step(0.0)
         drawn.append(seen)
