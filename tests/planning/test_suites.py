@@ -45,6 +45,15 @@ def test_what_a_suite_leaves_out_has_defaults(tmp_path: Path) -> None:
     )
 
 
+def test_curves_look_at_more_views_where_claims_are_judged_by_them(tmp_path: Path) -> None:
+    entry = '[[entry]]\nmethod = "nerf"\n'
+    views = {
+        name: suites.load(write(tmp_path, f'name = "a"\npaper = "{name}"\n{entry}')).curve_views
+        for name in ("hsm", "mobile-nelf", "")
+    }
+    assert views == {"hsm": 8, "mobile-nelf": 2, "": 2}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
