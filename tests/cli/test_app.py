@@ -275,8 +275,9 @@ def test_views_are_a_number_or_all(
     make = planner.make_plan
 
     def noted(request: planner.Request, *others: Any) -> Any:
-        asked.append((request.eval_views, request.curve_views))
-        return make(request, *others)
+        made = make(request, *others)
+        asked.append((made.cells[0].eval_views, made.cells[0].curve_views))
+        return made
 
     monkeypatch.setattr(planner, "make_plan", noted)
     result = effbench_("run", "--method", "fake", *TOY, "--dry-run", *words)
