@@ -128,7 +128,7 @@ def differing(rows: pd.DataFrame) -> list[str]:
     """Return a paragraph of what differs from each published protocol of one scene's rows."""
     theirs = rows[rows["system"] != ""]
     lines = [
-        f"* {', '.join(own['system'])}: {str(differs) or 'the same images, views and background'}"
+        f"* {'; '.join(own['system'])}: {str(differs) or 'the same images, views and background'}"
         for differs, own in theirs.groupby("differs", sort=False)
     ]
     return ["What differs, besides budget and hardware:\n\n" + "\n".join(lines)]
