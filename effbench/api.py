@@ -32,7 +32,7 @@ def run_cell(
     device: str = "auto",
     backend: str = "auto",
     eval_views: int | None = None,
-    curve_views: int | None = 2,
+    curve_views: int | None = None,
     out: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
     scenes_root: str | Path | None = None,
