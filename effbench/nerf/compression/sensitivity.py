@@ -1,9 +1,8 @@
 """How many neurons each layer of the vanilla NeRF should keep, by what pruning it alone changes.
 
 As Li et al. 2017 (*Pruning Filters for Efficient ConvNets*) look at layers: each is pruned on its
-own to several widths, and what the network then says differently of space is its sensitivity. A
-number of neurons that all layers share is given out greedily: the next ones are taken from where
-that changes least.
+own to several widths, and what the network then says differently of space is its sensitivity.
+`allocation` makes widths of it.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ import torch
 from torch import Tensor
 
 from effbench.errors import ConfigError
+from effbench.nerf.compression.allocation import allocate, measured
 from effbench.nerf.compression.pruning import PRUNED_LAYERS, prune
 from effbench.nerf.fields import trunc_exp
 from effbench.nerf.fields.mlp import MLPField
 from effbench.nerf.sampling.occupancy import OccupancyGrid
 
 _POINTS = 1024
-_GRAIN = 16  # neurons that are taken at once
 
 
 @dataclass(frozen=True)
@@ -60,17 +59,17 @@ class Seen:
         return torch.cat([opacity[:, None], opacity[:, None] * color], 1)
 
 
-def changes(
-    parent: MLPField, seen: Seen, selection: str, layer: int, generator: torch.Generator
-) -> list[float]:
-    """Return the mean squared change of what is seen when `layer` alone keeps n, n − 16, …, 16 of
-    its n neurons: 0 first, never falling."""
-    whole, found = seen.shown(parent), [0.0]
-    for width in range(parent.shape.hidden[layer] - _GRAIN, 0, -_GRAIN):
-        pruned = prune(parent, selection, {layer: width}, generator)
-        change = float((seen.shown(pruned.to(whole.device)) - whole).square().mean())
-        found.append(max(change, found[-1]))
-    return found
+def change(
+    parent: MLPField,
+    seen: Seen,
+    selection: str,
+    layer: int,
+    width: int,
+    generator: torch.Generator,
+) -> float:
+    """Return the mean squared change of what is seen when `layer` alone is pruned to `width`."""
+    pruned = prune(parent, selection, {layer: width}, generator).to(seen.encoded.device)
+    return float((seen.shown(pruned) - seen.shown(parent)).square().mean())
 
 
 def widths_by_sensitivity(
@@ -81,20 +80,18 @@ def widths_by_sensitivity(
     generator: torch.Generator,
     layers: tuple[int, ...] = PRUNED_LAYERS,
 ) -> dict[int, int]:
-    """Return how many neurons each of `layers` keeps, `width` on average, at least 16 each.
+    """Return how many neurons each of `layers` keeps, `width` on average.
 
-    Raises ConfigError for a width that is no multiple of 16, or more than a layer has.
+    Raises ConfigError for a width below one, or more than a layer has.
     """
-    full = {layer: parent.shape.hidden[layer] for layer in layers}
-    if width % _GRAIN or not _GRAIN <= width <= min(full.values()):
+    full = {str(layer): parent.shape.hidden[layer] for layer in layers}
+    if not 1 <= width <= min(full.values()):
         raise ConfigError(
-            f"allocation=sensitivity with width={width}: write a multiple of {_GRAIN} up to "
-            f"{min(full.values())}"
+            f"allocation=sensitivity with width={width}: write 1 to {min(full.values())}"
         )
-    found = {layer: changes(parent, seen, selection, layer, generator) for layer in layers}
-    taken = dict.fromkeys(layers, 0)
-    for _ in range((sum(full.values()) - width * len(layers)) // _GRAIN):
-        left = [layer for layer in layers if taken[layer] + 1 < len(found[layer])]
-        rise = {i: found[i][taken[i] + 1] - found[i][taken[i]] for i in left}
-        taken[min(left, key=lambda layer: rise[layer])] += 1
-    return {layer: full[layer] - _GRAIN * taken[layer] for layer in layers}
+
+    def error(layer: str, keep: int) -> float:
+        return change(parent, seen, selection, int(layer), keep, generator)
+
+    kept = allocate(measured(full, error, 0.0), width * len(layers))
+    return {int(layer): neurons for layer, neurons in kept.items()}

@@ -13,8 +13,8 @@ from effbench.cell.memory import saved_bytes
 from effbench.errors import ConfigError
 from effbench.method import Checkpoint
 from effbench.method.config import to_dict
-from effbench.nerf.compression.pruning import PRUNED_LAYERS
-from effbench.nerf.compression.sensitivity import Seen, changes, widths_by_sensitivity
+from effbench.nerf.compression.pruning import PRUNED_LAYERS, prune
+from effbench.nerf.compression.sensitivity import Seen, change, widths_by_sensitivity
 from effbench.nerf.fields.mlp import MLPField, MLPShape
 from effbench.nerf.training.mlp_method import MLPMethod
 from effbench.planning import registry as plugins
@@ -62,38 +62,33 @@ def test_a_layer_whose_neurons_are_hardly_read_is_the_one_that_loses_most() -> N
         for name, columns in parent.readers(3):
             weight = parent.linear(name).weight[:, columns]
             weight[:, 64:] = 0  # layer 3 says all that it says by a quarter of its neurons
-    found = changes(parent, seen(parent), "w_out", 3, generator())
-    assert len(found) == 16
-    assert found == sorted(found)
-    assert found[12] < 1e-12 < 1e-9 < found[15]  # 64 are left, or 16
-    widths = widths_by_sensitivity(parent, seen(parent), "w_out", 192, generator())
+    found = [change(parent, seen(parent), "w_out", 3, k, generator()) for k in (256, 64, 16)]
+    assert found[0] < 1e-12
+    assert found[1] < 1e-12 < 1e-9 < found[2]
+    widths = widths_by_sensitivity(parent, seen(parent), "w_out", 190, generator())
     assert widths[3] == min(widths.values()) <= 64
-    assert sum(widths.values()) == 192 * len(PRUNED_LAYERS)
-    assert min(widths.values()) >= 16
+    assert sum(widths.values()) == 190 * len(PRUNED_LAYERS)
 
 
-def test_neurons_are_taken_one_grain_after_the_other_where_that_changes_least() -> None:
-    parent = MLPField(MLPShape(), "fp32", generator(1))
-    layers = (0, 5)
-    found = {i: changes(parent, seen(parent), "w_out", i, generator()) for i in layers}
-    # Σ of the changes is least for these widths among all that add up, which are 17 − 2 · 4
-    ways = [(a, 8 - a) for a in range(9)]
-    rising = all(
-        found[i][k + 2] - found[i][k + 1] >= found[i][k + 1] - found[i][k]
-        for i in layers
-        for k in range(8)
-    )
-    taken = min(ways, key=lambda way: found[0][way[0]] + found[5][way[1]])
-    widths = widths_by_sensitivity(parent, seen(parent), "w_out", 192, generator(), layers)
-    if rising:  # then taking the least next is best
-        assert widths == {0: 256 - 16 * taken[0], 5: 256 - 16 * taken[1]}
-    assert sum(widths.values()) == 384
+def test_a_change_is_that_of_opacity_and_of_colour_times_opacity() -> None:
+    parent = MLPField(MLPShape(), "fp32", generator())
+    pruned = prune(parent, "w_out", {2: 32}, generator())
+    places = seen(parent)
+    shown = []
+    for field in (parent, pruned):
+        density, geometry = field.density(places.encoded)
+        opacity = 1 - torch.exp(-density * 0.05)
+        color = field.color(geometry, places.directions)
+        shown.append(torch.cat([opacity[:, None], opacity[:, None] * color], 1))
+    expected = float((shown[0] - shown[1]).square().mean().detach())
+    found = change(parent, places, "w_out", 2, 32, generator())
+    assert found == pytest.approx(expected, rel=1e-3)
 
 
-@pytest.mark.parametrize("width", [100, 0, 272])
+@pytest.mark.parametrize("width", [0, 257])
 def test_a_width_that_cannot_be_shared_out_is_an_error(width: int) -> None:
     parent = MLPField(MLPShape(), "fp32", generator())
-    with pytest.raises(ConfigError, match="write a multiple of 16 up to 256"):
+    with pytest.raises(ConfigError, match="write 1 to 256"):
         widths_by_sensitivity(parent, seen(parent), "w_out", width, generator())
 
 
