@@ -126,7 +126,8 @@ def _line(
     line = Line(key, name, tolerance=tolerance, old=_array(was), new=_array(now))
     if name == "psnr" and not options.as_measured and equal_iterations.is_timed(old.condition[2]):
         _correct(line, old, new)
-    line.copied = list(was.index) == list(now.index) and _is_shifted(line)
+    # What was corrected is not exact, however alike the seeds.
+    line.copied = not line.moved and list(was.index) == list(now.index) and _is_shifted(line)
     return line
 
 
