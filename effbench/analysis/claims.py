@@ -10,14 +10,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from effbench.analysis.equivalence import LEVEL, Region
+from effbench.analysis.equivalence import LEVEL, MOST_SEEDS, Region
 from effbench.analysis.measures import MEASURES
 from effbench.analysis.paper import Claim, Paper
 from effbench.analysis.significance import holm
 from effbench.analysis.statistics import Summary
 from effbench.analysis.time_to_quality import speedup
 
-LEAST_PAIRS = 3
+LEAST = 3  # seeds of a scene, or scenes
+UNITS = {"paired": "seeds", "unpaired": "seeds", "scenes": "scenes"}  # by the test
 CONFIRMED, CONTRADICTED, OPEN = "confirmed", "contradicted", "open"
 _GPU = re.compile(r"nvidia|geforce|rtx|tesla|radeon|gpu|cuda", re.IGNORECASE)
 
@@ -25,8 +26,8 @@ _GPU = re.compile(r"nvidia|geforce|rtx|tesla|radeon|gpu|cuda", re.IGNORECASE)
 @dataclass(frozen=True)
 class Published:
     """A paper's own figures of one measure: mean and range over its scenes and times, and the
-    means after each time in minutes, where they differ; what counts as the claimed effect, and
-    whether that is about a GPU's memory."""
+    means after each time in minutes, where they differ. region: what counts as the claimed effect;
+    gpu: it is about a GPU's memory; per_time: it is about equal wall-clock time."""
 
     mean: float
     low: float
@@ -35,6 +36,7 @@ class Published:
     by_minutes: tuple[tuple[float, float], ...] = ()
     region: Region | None = None
     gpu: bool = False
+    per_time: bool = False
 
 
 def table(paper: Paper) -> pd.DataFrame:
@@ -47,7 +49,8 @@ def published(paper: Paper, claim: Claim, scene: str = "") -> Published:
     speed-up is interpolated in its table."""
     found = _reported(paper, claim, scene)
     region = Region.around(found.mean, claim.margin, MEASURES[claim.measure].kind)
-    return replace(found, region=region, gpu=claim.gpu)
+    per_time = claim.measure == "psnr_gain"
+    return replace(found, region=region, gpu=claim.gpu, per_time=per_time)
 
 
 def _reported(paper: Paper, claim: Claim, scene: str) -> Published:
@@ -71,7 +74,8 @@ def _reported(paper: Paper, claim: Claim, scene: str) -> Published:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is said of a claim, and why; p: adjusted; needed: seeds that would decide."""
+    """What is said of a claim ("" for nothing), and why; p: adjusted; needed: seeds, or scenes,
+    that would decide."""
 
     verdict: str
     reason: str = ""
@@ -85,50 +89,55 @@ def judge(
     """Return what is said of each claim, by measure. No claim, no verdict.
 
     CONFIRMED: the 95 % interval lies inside the claim's margin; CONTRADICTED: it lies outside;
-    otherwise OPEN. p-values are adjusted by Holm over the claims that can be tested.
+    otherwise OPEN. Both at p-values adjusted by Holm over those of a row's claims that can be
+    tested. With fewer than LEAST there is no verdict.
     """
-    said = {measure: _untestable(measure, found, claim, budget, device)
-            for measure, claim in claims.items()}  # fmt: skip
+    said = {m: _untestable(found[m], claim, budget, device) for m, claim in claims.items()}
     tested = {m: claim.region for m, claim in claims.items() if said[m] is None and claim.region}
-    inside = holm([region.p_inside(found[m]) for m, region in tested.items()])
-    outside = holm([region.p_outside(found[m]) for m, region in tested.items()])
-    for (measure, region), p_in, p_out in zip(tested.items(), inside, outside, strict=True):
-        said[measure] = _told(measure, found[measure], region, float(p_in), float(p_out), len(said))
+    inside = [region.p_inside(found[m]) for m, region in tested.items()]
+    outside = [region.p_outside(found[m]) for m, region in tested.items()]
+    adjusted = zip(inside, outside, holm(inside), holm(outside), strict=True)
+    for (measure, region), p in zip(tested.items(), adjusted, strict=True):
+        said[measure] = _told(measure, found[measure], region, tuple(map(float, p)), len(tested))
     return {measure: judgement for measure, judgement in said.items() if judgement}
 
 
-def _untestable(
-    measure: str, found: Mapping[str, Summary], claim: Published, budget: str, device: str
-) -> Judgement | None:
-    """Return why a claim cannot be tested; None where it can."""
-    own = found[measure]
+def _untestable(own: Summary, claim: Published, budget: str, device: str) -> Judgement | None:
+    """Return what is said of a claim without a test; None where it can be tested."""
+    units = UNITS[own.test]
     if claim.gpu and not _GPU.search(device):
-        return Judgement(OPEN, "a claim about a GPU's memory, measured on a CPU")
-    if measure == "psnr_gain" and budget.endswith("it"):
+        return Judgement(OPEN, "a claim about GPU memory, measured on a CPU")
+    if claim.per_time and budget.endswith("it"):
         return Judgement(OPEN, "budgets are iterations, not time")
-    if own.n < LEAST_PAIRS:
-        return Judgement("", f"no verdict: n = {own.n}, {LEAST_PAIRS} are needed")
+    if own.n < LEAST:
+        return Judgement("", f"no verdict: n = {own.n}, {LEAST} {units} are needed")
     if own.bound == "not reached":
-        if own.unreached < own.n:
-            reason = f"not reached in {own.unreached} of {own.n} repetitions"
-            return Judgement(OPEN, reason)
+        if own.unreached < own.n or (claim.region and claim.region.low < 1):
+            return Judgement(OPEN, f"not reached in {own.unreached} of {own.n} {units}")
         return Judgement(CONTRADICTED, "the baseline's PSNR was never reached")
     return None
 
 
 def _told(
-    measure: str, found: Summary, region: Region, p_in: float, p_out: float, claims: int
+    measure: str, found: Summary, region: Region, p: tuple[float, ...], tests: int
 ) -> Judgement:
-    if p_in <= LEVEL:
-        return Judgement(CONFIRMED, "", p_in)
-    if p_out <= LEVEL:
-        return Judgement(CONTRADICTED, _how(measure, found, region), p_out)
+    """Return what the p-values of a claim say: inside and outside, then the same adjusted."""
+    raw, inside, outside = min(p[:2]), p[2], p[3]
+    if inside <= LEVEL:
+        return Judgement(CONFIRMED, "", inside)
+    if outside <= LEVEL:
+        return Judgement(CONTRADICTED, _how(measure, found, region), outside)
     if found.bound:
-        return Judgement(OPEN, "only a lower bound is known", min(p_in, p_out))
-    needed = region.seeds_needed(found, LEVEL / claims)
-    seeds = "more than 1,000 seeds" if needed is None else f"about {needed} seeds"
-    reason = f"the interval crosses the claim's margin; {seeds} would decide"
-    return Judgement(OPEN, reason, min(p_in, p_out), needed)
+        return Judgement(OPEN, "only a lower bound is known", min(inside, outside))
+    needed = region.seeds_needed(found, LEVEL / tests)
+    count = f"more than {MOST_SEEDS:,}" if needed is None else f"about {needed:,}"
+    where = (
+        f"one of {tests} claims, for which this interval is too wide (Holm)"
+        if raw <= LEVEL
+        else "the interval crosses the margin"
+    )
+    reason = f"{where}; {count} {UNITS[found.test]} would decide"
+    return Judgement(OPEN, reason, min(inside, outside), needed)
 
 
 def _how(measure: str, found: Summary, region: Region) -> str:
@@ -136,7 +145,7 @@ def _how(measure: str, found: Summary, region: Region) -> str:
     about = MEASURES[measure]
     higher = about.better == "higher"
     if (found.mean > region.high) == higher:
-        return "a larger effect than the paper's"
+        return "better than the claim"
     worse = found.high < about.neutral if higher else found.low > about.neutral
     return "worse than the baseline" if worse else "a smaller effect than the paper's"
 

@@ -1,16 +1,15 @@
-"""Comparing rows by paired repetitions: pure functions on tables of cells and of curves.
+"""Comparing rows by repetitions: pure functions on tables of cells and of curves.
 
 cells: one row per cell: `cell` (unique), `repetition`, `seed`, and figures such as psnr (dB),
 iter_ms, saved_mb. curves: one row per point: `cell`, `train_s`, `psnr`. A pair is a repetition that
-two rows both finished. Rule: where every pair has one seed on both sides, differences and ratios
-are taken within pairs, which share initialisation, order of pixels and the machine's mood, and
-averaged; where a pair has two seeds, the rows are independent samples (Welch). Speed-ups are always
-taken within repetitions.
+two rows both finished. The rule: where all pairs have one seed on both sides, initialisation and
+order of pixels are common to them, and differences and ratios are taken within pairs ("paired",
+Student's t); where any pair has two, the rows are independent samples ("unpaired", Welch's t).
+Speed-ups are taken within repetitions in either case: they need two curves.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pandas as pd
@@ -27,6 +26,7 @@ from effbench.analysis.statistics import (
 from effbench.analysis.time_to_quality import speedup, summarise_speedups
 
 _ROW = [*ENTRY, "settings"]  # a row, under conditions
+_FIELDS = ("n", "mean", "std", "low", "high", "test")
 
 
 def pair(cells: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
@@ -38,9 +38,9 @@ def pair(cells: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
 
 
 def ratios(pairs: pd.DataFrame, figure: str) -> pd.Series[float]:
-    """Return figure ÷ the baseline's per pair, without pairs in which either is missing."""
+    """Return figure ÷ the baseline's per pair, without pairs in which either is missing or 0."""
     own, other = _both(pairs, figure)
-    return (own / other).replace([math.inf, -math.inf], math.nan).dropna()
+    return (own / other)[(own > 0) & (other > 0)]
 
 
 def differences(pairs: pd.DataFrame, figure: str) -> pd.Series[float]:
@@ -54,32 +54,42 @@ def compare(
 ) -> dict[str, Summary]:
     """Return the summary of every measure of CLAIMED for a row's finished cells against a
     baseline's."""
-    pairs = pair(cells, baseline)
-    shared = have_seeds_in_common(pairs)
     by_cell = dict(tuple(curves.groupby("cell")))
     none = curves.iloc[:0]
+    pairs = pair(cells, baseline)
     speedups = [
         speedup(by_cell.get(own, none), by_cell.get(other, none))
         for own, other in zip(pairs["cell"], pairs["cell_baseline"], strict=True)
     ]
     return {
-        name: (
-            (measured(pairs, name) if shared else _independent(cells, baseline, name))
-            if MEASURES[name].figure
-            else summarise_speedups(speedups)
-        )
+        name: against(cells, baseline, name)
+        if MEASURES[name].figure
+        else summarise_speedups(speedups)
         for name in CLAIMED
     }
 
 
-def have_seeds_in_common(pairs: pd.DataFrame) -> bool:
-    """Whether every pair has one seed on both sides; records without seeds count as such."""
-    if "seed" not in pairs or "seed_baseline" not in pairs:
-        return True
+def against(cells: pd.DataFrame, baseline: pd.DataFrame, measure: str) -> Summary:
+    """Return the summary of a measure of a figure for a row's finished cells against a baseline's,
+    paired or not by the rule above."""
+    pairs = pair(cells, baseline)
+    return measured(pairs, measure) if share_seeds(pairs) else _apart(cells, baseline, measure)
+
+
+def share_seeds(pairs: pd.DataFrame) -> bool:
+    """Return whether every pair has one seed on both sides."""
     return bool((pairs["seed"] == pairs["seed_baseline"]).all())
 
 
-def _independent(cells: pd.DataFrame, baseline: pd.DataFrame, measure: str) -> Summary:
+def measured(pairs: pd.DataFrame, measure: str) -> Summary:
+    """Return the summary of a measure of a figure over pairs."""
+    about = MEASURES[measure]
+    if about.kind == "ratio":
+        return summarise_ratios(list(ratios(pairs, about.figure)))
+    return summarise(list(differences(pairs, about.figure)))
+
+
+def _apart(cells: pd.DataFrame, baseline: pd.DataFrame, measure: str) -> Summary:
     """Return the summary of a measure of two rows whose repetitions have nothing in common."""
     about = MEASURES[measure]
     ratio = about.kind == "ratio"
@@ -89,23 +99,14 @@ def _independent(cells: pd.DataFrame, baseline: pd.DataFrame, measure: str) -> S
     return summarise_unpaired(list(own), list(other), ratio=ratio)
 
 
-def measured(pairs: pd.DataFrame, measure: str) -> Summary:
-    """Return the summary of a measure of a figure over pairs."""
-    about = MEASURES[measure]
-    if about.kind == "ratio":
-        found = ratios(pairs, about.figure)
-        return summarise_ratios(list(found[found > 0]))
-    return summarise(list(differences(pairs, about.figure)))
-
-
 def paired(cells: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Return how every row compares with the named baseline, under equal CONDITIONS.
 
-    Columns: CONDITIONS, method, variant, settings, measure (of PAIRED), n, mean, std, low, high.
-    n: repetitions that both finished; low, high: 95 % interval of the mean, of the geometric mean
-    for ratios, paired or by Welch as the module says. The baseline
-    itself is left out; a row without any pair has n = 0. Raises ConfigError if no cell is the
-    baseline's, or if it is several rows under equal conditions.
+    Columns: CONDITIONS, method, variant, settings, measure (of PAIRED), n, mean, std, low, high,
+    test. n: repetitions that both finished; low, high: 95 % interval of the mean, of the geometric
+    mean for ratios; test: "paired" or "unpaired", as the module says. The baseline itself is left
+    out; a row without any pair has n = 0. Raises ConfigError if no cell is the baseline's, or if it
+    is several rows under equal conditions.
     """
     cells = cells.reset_index(drop=True)  # masks are looked up by it
     chosen = is_baseline(cells, baseline)
@@ -121,16 +122,13 @@ def paired(cells: pd.DataFrame, baseline: str) -> pd.DataFrame:
         for key, cells_of_row in own.groupby(_ROW, sort=False):
             row = {**common, **dict(zip(_ROW, key, strict=True))}
             mine, theirs = cells_of_row[done[cells_of_row.index]], other[done[other.index]]
-            pairs = pair(mine, theirs)
-            shared = have_seeds_in_common(pairs)
             for name in PAIRED:
-                found = measured(pairs, name) if shared else _independent(mine, theirs, name)
-                rows.append({**row, "measure": name, **_fields(found)})
-    return pd.DataFrame(rows, columns=[*columns, "n", "mean", "std", "low", "high"])
+                rows.append({**row, "measure": name, **_fields(against(mine, theirs, name))})
+    return pd.DataFrame(rows, columns=[*columns, *_FIELDS])
 
 
-def _fields(found: Summary) -> dict[str, float]:
-    return {name: getattr(found, name) for name in ("n", "mean", "std", "low", "high")}
+def _fields(found: Summary) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in _FIELDS}
 
 
 def _both(pairs: pd.DataFrame, figure: str) -> tuple[pd.Series[float], pd.Series[float]]:

@@ -12,12 +12,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from scipy import stats
 
 from effbench.analysis.statistics import CONFIDENCE, Summary
 
 LEVEL = 1 - CONFIDENCE
-_MOST_SEEDS = 1000
+POWER = 0.8  # of the seeds that are said to decide
+MOST_SEEDS = 1000
 
 Kind = Literal["difference", "ratio"]
 
@@ -37,39 +39,40 @@ class Region:
             return cls(value / margin, value * margin, kind)
         return cls(value - margin, value + margin, kind)
 
+    def p_inside(self, found: Summary) -> float:
+        """Return the p-value of the claim that the effect is inside: at most 5 % exactly where the
+        95 % interval is."""
+        if found.bound:
+            return 1.0
+        low, mean, high = self._scaled(found)
+        return min(1.0, 2 * max(_p(mean - low, found), _p(high - mean, found)))
+
+    def p_outside(self, found: Summary) -> float:
+        """Return the p-value of the claim that the effect is outside: at most 5 % exactly where the
+        95 % interval is. A lower bound can be above, never below."""
+        low, mean, high = self._scaled(found)
+        below = 1.0 if found.bound else _p(low - mean, found)
+        return min(1.0, 2 * min(below, _p(mean - high, found)))
+
+    def seeds_needed(self, found: Summary, level: float) -> int | None:
+        """Return how many seeds decide with a power of 80 % at a level, if the effect and the
+        spread are those found; None for more than 1,000."""
+        low, mean, high = self._scaled(found)
+        std = found.se * math.sqrt(found.n)
+        both = (mean - low, high - mean)
+        distances = both if min(both) >= 0 else (-min(both),)  # it lies beyond one side
+        n = np.arange(found.n + 1, MOST_SEEDS + 1)
+        critical = stats.t.ppf(1 - level / 2, n - 1)
+        missed = [stats.nct.cdf(critical, n - 1, d / std * np.sqrt(n)) for d in distances]
+        enough = n[np.sum(missed, axis=0) <= 1 - POWER]
+        return int(enough[0]) if len(enough) else None
+
     def _scaled(self, found: Summary) -> tuple[float, float, float]:
         """Return low, mean and high on the scale that is tested."""
         values = (self.low, found.mean, self.high)
         if self.kind == "ratio":
             return math.log(values[0]), math.log(values[1]), math.log(values[2])
         return values
-
-    def p_inside(self, found: Summary) -> float:
-        """Return the two-sided p-value that the effect is not inside: at most 5 % where the 95 %
-        interval is."""
-        low, mean, high = self._scaled(found)
-        if found.bound:
-            return 1.0
-        return min(1.0, 2 * max(_p(mean - low, found), _p(high - mean, found)))
-
-    def p_outside(self, found: Summary) -> float:
-        """Return the two-sided p-value that the effect is inside after all: at most 5 % where the
-        95 % interval lies outside."""
-        low, mean, high = self._scaled(found)
-        below = 1.0 if found.bound else _p(low - mean, found)
-        return min(1.0, 2 * min(below, _p(mean - high, found)))
-
-    def seeds_needed(self, found: Summary, level: float) -> int | None:
-        """Return how many seeds decide, if the mean and the spread stay what they are, at a level;
-        None for more than 1,000."""
-        low, mean, high = self._scaled(found)
-        distance = min(abs(mean - low), abs(mean - high))
-        std = found.se * math.sqrt(found.n)
-        for n in range(3, _MOST_SEEDS + 1):
-            half = float(stats.t.ppf(1 - level / 2, n - 1)) * std / math.sqrt(n)
-            if half < distance:
-                return n
-        return None
 
 
 def _p(distance: float, found: Summary) -> float:

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from effbench.analysis.figures import FIGURES
+
 
 @dataclass(frozen=True)
 class Measure:
     """A way to compare. title, short: in words, for tables and for axes; unit: of the value; kind:
-    what is taken within a pair; figure: of what, "" for what only curves tell; better: which way
-    is good."""
+    what is taken within a pair; figure: of what, of the leaderboard or of `results.comparable`,
+    "" for what only curves tell; better: which way is good."""
 
     title: str
     short: str
@@ -36,10 +38,14 @@ MEASURES: Mapping[str, Measure] = {
     "saved_ratio": Measure(
         "memory saved for backward", "saved memory (×)", "ratio", "lower", "saved_mb"
     ),
+    "steady_ratio": Measure(
+        "memory of steady training", "steady memory (×)", "ratio", "lower", "steady_mem_mb"
+    ),
     "size_ratio": Measure("model size", "model size (×)", "ratio", "lower", "model_mb"),
     "render_ratio": Measure("rendering time", "rendering time (×)", "ratio", "lower", "render_ms"),
     "speedup": Measure("speed-up to the baseline's PSNR", "speed-up (×)", "ratio", "higher"),
 }
-CLAIMED = ("iter_ratio", "saved_ratio", "psnr_gain", "speedup")  # what papers claim, as shown
+# What papers claim, as shown, with what a device other than theirs can tell of it.
+CLAIMED = ("iter_ratio", "steady_ratio", "saved_ratio", "psnr_gain", "speedup")
 SHOWN = ("psnr_gain", "iter_ratio", "memory_ratio", "size_ratio", "render_ratio")
-PAIRED = tuple(name for name, measure in MEASURES.items() if measure.figure)
+PAIRED = tuple(name for name, measure in MEASURES.items() if measure.figure in FIGURES)

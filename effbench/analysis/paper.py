@@ -1,9 +1,11 @@
 """Papers whose claims are tested: what they report, and which rows of a run to compare.
 
-A paper is `papers/<name>.toml` and `papers/<name>.csv`, its own table. One with claims has a row
-per scene and training time (columns `scene`, `minutes`, then figures), and rows of a run are judged
-against baselines. One with `figure` entries has a row per method (column `method`, then figures),
-and rows of a run are set beside them.
+A paper is `papers/<name>.toml` and `papers/<name>.csv`, its own table, of one of three kinds. One
+with claims has a row per scene and training time (columns `scene`, `minutes`, then figures), and
+rows of a run are judged against baselines. One with `figure` entries has a row per method (column
+`method`, then figures), and rows of a run are set beside them. One of `anchors` has a row per
+system and scene with what it reached there (columns: `anchors.PUBLISHED`), and rows of a run on
+the same scenes are set beside those.
 """
 
 from __future__ import annotations
@@ -67,12 +69,23 @@ class Claim:
 @dataclass(frozen=True)
 class Figure:
     """One figure that a paper reports per method: its column in the paper's table and the column
-    of the leaderboard that measures the same; `per`: paper's units in one of the leaderboard's."""
+    of the leaderboard that measures the same; `per`: paper's units in one of the leaderboard's;
+    difference: it is compared by differences, not by ratios."""
 
     column: str
     title: str
     measured: str
     per: float = 1
+    difference: bool = False
+
+
+@dataclass(frozen=True)
+class Match:
+    """Rows of a run that are a row of the paper's table, by its `method` there. Papers without any
+    name their methods as effbench does."""
+
+    row: str
+    selector: Selector
 
 
 @dataclass(frozen=True)
@@ -86,8 +99,9 @@ class Note:
 @dataclass(frozen=True)
 class Paper:
     """A paper. rows: its table, figures as numbers, None where a field is empty; family: of the
-    scenes in it; figures: what is set beside a run's rows, relative to the method `reference`; else
-    comparisons and claims."""
+    scenes in it; figures: what is set beside a run's rows, which `matches` find, relative to the
+    row `reference`, and how `ours` are measured; anchors: whether its table is of systems and
+    scenes; else comparisons and claims."""
 
     name: str
     title: str
@@ -101,6 +115,14 @@ class Paper:
     reference: str = ""
     notes: tuple[Note, ...] = ()
     family: str = ""
+    matches: tuple[Match, ...] = ()
+    anchors: bool = False
+    ours: str = ""
+
+    @property
+    def judged(self) -> bool:
+        """Whether it makes claims, on which there is a verdict."""
+        return bool(self.claims)
 
     def scene(self, label: str) -> str:
         """Return what the paper's table calls the scene of a run ("mipnerf360/room (box=2)"), empty
@@ -143,6 +165,9 @@ def load(name: str) -> Paper:
         reference=data.get("reference", ""),
         notes=tuple(Note(**entry) for entry in data.get("note", ())),
         family=data.get("family", ""),
+        matches=tuple(_match(entry) for entry in data.get("match", ())),
+        anchors=data.get("anchors", False),
+        ours=data.get("ours", ""),
     )
 
 
@@ -150,6 +175,10 @@ def _comparison(entry: Mapping[str, Any]) -> Comparison:
     return Comparison(
         **{key: tuple(Selector(**one) for one in selectors) for key, selectors in entry.items()}
     )
+
+
+def _match(entry: Mapping[str, Any]) -> Match:
+    return Match(entry["row"], Selector(entry["method"], entry.get("params", {})))
 
 
 def _tupled(entry: Mapping[str, Any]) -> dict[str, Any]:

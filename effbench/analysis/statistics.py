@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 Bound = Literal["", ">", "not reached"]
-
-Test = Literal["paired", "Welch"]
+Test = Literal["paired", "unpaired", "scenes"]
 
 CONFIDENCE = 0.95
+_EXACT = 1e-12  # deviations below this part of the values are rounding: a size does not vary
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Summary:
     interval of the mean (Student's t; NaN for n = 1). bound: "" for exact, ">" for a mean that is
     a lower bound, "not reached" (mean NaN) if that holds for `unreached` ≥ 1 of the pairs. se, df:
     standard error of the mean, of its logarithm for ratios, and degrees of freedom. test: "paired"
-    (of differences or ratios within pairs), or "Welch" (of two independent samples)."""
+    (of differences or ratios within pairs), "unpaired" (of two independent samples, by Welch) or
+    "scenes" (of one mean per scene)."""
 
     n: int
     mean: float
@@ -49,7 +51,7 @@ def summarise(values: Sequence[float]) -> Summary:
     mean = float(found.mean())
     if n == 1:
         return Summary(1, mean, math.nan, math.nan, math.nan)
-    std = float(found.std(ddof=1))
+    std = _spread(found)
     se = std / math.sqrt(n)
     half = _factor(n - 1) * se
     return Summary(n, mean, std, mean - half, mean + half, se=se, df=n - 1)
@@ -68,14 +70,14 @@ def summarise_unpaired(own: Sequence[float], other: Sequence[float], *, ratio: b
     n = min(len(a), len(b))
     if n < 2:
         single = summarise([float(a.mean() - b.mean())] if n else [])
-        return replace(_exponential(single) if ratio else single, test="Welch")
-    parts = [float(x.var(ddof=1)) / len(x) for x in (a, b)]
+        return replace(_exponential(single) if ratio else single, test="unpaired")
+    parts = [_spread(x) ** 2 / len(x) for x in (a, b)]
     mean, se = float(a.mean() - b.mean()), math.sqrt(sum(parts))
     squares = sum(p**2 / (len(x) - 1) for p, x in zip(parts, (a, b), strict=True))
     df = sum(parts) ** 2 / squares if squares else float(len(a) + len(b) - 2)
     half = _factor(df) * se
     std = se * math.sqrt(n)
-    found = Summary(n, mean, std, mean - half, mean + half, se=se, df=df, test="Welch")
+    found = Summary(n, mean, std, mean - half, mean + half, se=se, df=df, test="unpaired")
     return _exponential(found) if ratio else found
 
 
@@ -83,6 +85,12 @@ def _exponential(found: Summary) -> Summary:
     """Return the summary of ratios whose logarithms have one."""
     mean, low, high = (math.exp(x) for x in (found.mean, found.low, found.high))
     return replace(found, mean=mean, std=found.std * mean, low=low, high=high)
+
+
+def _spread(values: npt.NDArray[np.float64]) -> float:
+    """Return the sample standard deviation; 0 for what varies by rounding alone."""
+    std = float(values.std(ddof=1))
+    return 0.0 if std <= _EXACT * float(np.abs(values).max()) else std
 
 
 def _factor(df: float) -> float:

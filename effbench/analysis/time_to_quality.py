@@ -52,8 +52,8 @@ def speedup(curve: pd.DataFrame, baseline: pd.DataFrame) -> tuple[float, Bound]:
 
 
 def summarise_speedups(found: Sequence[tuple[float, Bound]]) -> Summary:
-    """Return the summary of speed-ups. A mean of lower bounds is a lower bound; where a pair never
-    reached the target there is no mean."""
+    """Return the summary of speed-ups, by their logarithms. A mean of lower bounds is one itself;
+    where a pair never reached the target there is no mean."""
     known = [(value, bound) for value, bound in found if bound or not math.isnan(value)]
     unreached = sum(bound == "not reached" for _, bound in known)
     if unreached:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from effbench.analysis import comparison
-from effbench.analysis.claims import OPEN, Judgement, Published, judge, published
-from effbench.analysis.equivalence import Region
+from effbench.analysis.claims import Judgement, Published, published
 from effbench.analysis.identity import CONDITIONS, label
-from effbench.analysis.measures import CLAIMED, MEASURES
+from effbench.analysis.measures import CLAIMED
 from effbench.analysis.paper import Paper, Selector
-from effbench.analysis.statistics import Summary, summarise, summarise_ratios
+from effbench.analysis.pooling import judged_rows, pooled, reported
 
 COLUMNS = (
     *("suite", "scene", "budget", "device", "method", "variant", "baseline", "measure"),
@@ -46,34 +44,6 @@ def verdict(paper: Paper, cells: pd.DataFrame, curves: pd.DataFrame) -> pd.DataF
             rows += [{**common, **row} for row in compared]
     rows += pooled(paper, rows)
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"needed": "Int64"})
-
-
-def pooled(paper: Paper, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of claims that the paper makes on the mean over its scenes, judged on the
-    mean over the scenes of the run."""
-    claims = {c.measure: published(paper, c) for c in paper.claims if c.columns}
-    made = []
-    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
-    names = ("suite", "budget", "device", "method", "variant", "baseline")
-    for row in rows:
-        if row["verdict"] or row["reason"]:
-            groups.setdefault(tuple(str(row[name]) for name in names), []).append(row)
-    for key, own in groups.items():
-        common = dict(zip(names, key, strict=True))
-        found, missing = {}, []
-        for measure in claims:
-            known = [r for r in own if r["measure"] == measure and not r.get("bound")]
-            means = [float(r["mean"]) for r in known if r["n"] and not math.isnan(r["mean"])]
-            ratio = MEASURES[measure].kind == "ratio"
-            found[measure] = (summarise_ratios if ratio else summarise)(means)
-            missing += [str(r["missing"]) for r in known if r["missing"]]
-        scenes = {r["scene"] for r in own}
-        if len(scenes) > 1:
-            about = {**common, "scene": f"mean of {len(scenes)} scenes"}
-            missing = list(dict.fromkeys(missing))
-            judged = _judged(found, claims, common["budget"], common["device"])
-            made += [{**about, **row, "missing": "; ".join(missing)} for row in judged]
-    return made
 
 
 class _Entry:
@@ -138,22 +108,8 @@ def _rows(
     found = comparison.compare(subject.done, baseline.done, curves)
     missing = "; ".join(_missing(subject, baseline))
     about = {"method": subject.method, "variant": subject.variant, "baseline": str(baseline)}
-    judged = _judged(found, claims, subject.budget, subject.device)
+    judged = judged_rows(found, claims, subject.budget, subject.device)
     return [{**about, **row, "missing": missing} for row in judged]
-
-
-def _judged(
-    found: Mapping[str, Summary], claims: Mapping[str, Published], budget: str, device: str
-) -> list[dict[str, Any]]:
-    """Return a row per measure: its summary, the claim on it, and what is said of that."""
-    said = judge(found, claims, budget, device)
-    rows = []
-    for measure, summary in found.items():
-        figures = ("n", "mean", "std", "low", "high", "bound", "test")
-        own = {key: getattr(summary, key) for key in figures}
-        rows.append({"measure": measure, **own, **_claimed(claims.get(measure)),
-                     **vars(said.get(measure, Judgement("")))})  # fmt: skip
-    return rows
 
 
 def _unpaired(
@@ -167,20 +123,11 @@ def _unpaired(
             **about,
             "measure": measure,
             **nothing,
-            **_claimed(claims.get(measure)),
-            **vars(Judgement(OPEN, reason) if measure in claims else Judgement("")),
+            **reported(claims.get(measure)),
+            **vars(Judgement("", f"no verdict: {reason}" if measure in claims else "")),
         }
         for measure in CLAIMED
     ]
-
-
-def _claimed(claim: Published | None) -> dict[str, float]:
-    """Return the columns of what the paper reports."""
-    nan = math.nan
-    claim = claim or Published(nan, nan, nan)
-    region = claim.region or Region(nan, nan, "difference")
-    paper = {"paper_mean": claim.mean, "paper_low": claim.low, "paper_high": claim.high}
-    return {**paper, "claim_low": region.low, "claim_high": region.high}
 
 
 def _missing(subject: _Entry, baseline: _Entry) -> list[str]:

@@ -15,18 +15,18 @@ from effbench.analysis.measures import CLAIMED, MEASURES
 from effbench.analysis.paper import Claim, Paper
 
 _LEGEND = """\
-A figure is the mean ± sample standard deviation over pairs: repetitions that both rows finished. \
-Ratios are the row's figure divided by its baseline's, averaged and tested by their logarithms; \
-PSNR at equal time is the difference after equal budgets. Speed-up: how much sooner the row's \
-curve first reaches the baseline's last PSNR than the baseline did; > where it had at its first \
-point. Pairs have their seed in common, and are tested as pairs; where they have not, the rows are \
-independent samples (Welch). A claim is the paper's mean, of the scene where its table has it, \
-else of all its scenes, within a stated margin. Confirmed: the 95 % interval of the mean lies \
-inside the margin. Contradicted: it lies outside. Open: neither, which says nothing against the \
-claim; seeds that would decide are those it takes if mean and spread stay what they are. Tests are \
-corrected by Holm for the claims on a row. No verdict with fewer than 3 pairs, and none against a \
-baseline that the paper did not use. The paper's figures are of other hardware, and of longer \
-training."""
+A figure is the mean ± sample standard deviation. Ratios are the row's figure divided by its \
+baseline's; their means are geometric, their intervals of the logarithm. PSNR at equal time is the \
+difference after equal budgets. Speed-up: how much sooner the row's curve first reaches the \
+baseline's last PSNR than the baseline did; > where it had at its first point. Paired: repetitions \
+of both rows have the same seeds and differences are taken within them (Student's t); unpaired: \
+they have not (Welch's t). A claim is the paper's mean – of the scene, where its table has it, \
+else of all its scenes – within a stated margin. **Confirmed**: the 95 % interval lies inside the \
+margin. **Contradicted**: it lies outside. **Open**: neither, which says nothing against the \
+claim; the seeds that would decide do so with a power of 80 %, if effect and spread are those \
+found. Holm's correction is over the claims on a row. No verdict on fewer than 3 seeds, nor \
+against a baseline that the paper did not use. A mean of scenes has one value per scene, so that \
+its interval is of scenes. The paper's figures are of other hardware, and of longer training."""
 
 
 def to_markdown(paper: Paper, found: pd.DataFrame, problems: Sequence[str] = ()) -> str:
@@ -51,13 +51,13 @@ def to_markdown(paper: Paper, found: pd.DataFrame, problems: Sequence[str] = ())
 
 def table(paper: Paper, rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Return headings and cells of one scene's rows, the paper's own figures last."""
-    headings = ["method", "variant", "against", "pairs", *(MEASURES[m].title for m in CLAIMED)]
+    headings = ["method", "variant", "against", "test", *(MEASURES[m].title for m in CLAIMED)]
     cells = []
     for (method, variant, baseline), own in _entries(rows):
         by_measure = {row["measure"]: row for row in own.to_dict("records")}
-        figures = [figure(by_measure[measure]) for measure in CLAIMED]
-        n = max(int(row["n"]) for row in by_measure.values())
-        cells.append([method, _spaced(variant), _spaced(baseline), str(n), *figures])
+        figures = [figure(by_measure[m]) if m in by_measure else "" for m in CLAIMED]
+        most = max(by_measure.values(), key=lambda row: int(row["n"]))
+        cells.append([method, _spaced(variant), _spaced(baseline), tested(most), *figures])
     for scene in dict.fromkeys((scene_of(paper, rows), "")):
         own = {claim.measure: published(paper, claim, scene) for claim in paper.claims}
         figures = [averaged(m, own[m]) if m in own else "" for m in CLAIMED]
@@ -92,7 +92,7 @@ def claim_text(paper: Paper, claim: Claim, scene: str = "") -> str:
     held = published(paper, claim, scene if claim.columns else "").region
     assert held is not None
     low, high = _number(claim.measure, held.low), _value(claim.measure, held.high)
-    where = " of memory of a GPU" if claim.gpu else ""
+    where = ", on a GPU" if claim.gpu else ""
     says = f"The paper: {claim.says} ({figures})"
     return f"**{title[0].upper()}{title[1:]}{where}.** {says}. Claimed: {low} to {high}."
 
@@ -125,6 +125,11 @@ def figure(row: dict[Any, Any]) -> str:
     return f"{bound}{_number(measure, row['mean'])}{deviation}{MEASURES[measure].unit}"
 
 
+def tested(row: dict[Any, Any]) -> str:
+    """Return by which test a row was compared, and on how many: "paired, n=3"."""
+    return f"{row['test']}, n={row['n']}" if row["n"] else "n=0"
+
+
 def _line(row: dict[Any, Any]) -> str:
     entry = spaced(row["method"], row["variant"])
     against = f"{entry} against {_spaced(row['baseline'])}"
@@ -132,8 +137,7 @@ def _line(row: dict[Any, Any]) -> str:
     measure = str(row["measure"])
     if row["n"] > 1 and not pd.isna(row["low"]):
         high = _value(measure, row["high"]) if math.isfinite(row["high"]) else "∞"
-        how = f"{row['test']}, n={row['n']}"
-        found += f" (95 %: {_number(measure, row['low'])} to {high}; {how})"
+        found += f" (95 %: {_number(measure, row['low'])} to {high}; {tested(row)})"
     said = f"**{row['verdict']}**" if row["verdict"] else ""
     told = ": ".join(part for part in (said, row["reason"]) if part)
     return f"{against}: {found} – {told}."

@@ -28,7 +28,7 @@ class UserPath(click.Path):
 
 
 class ViewCount(click.IntRange):
-    """How many views: a number, or "all", which becomes None."""
+    """How many views: a number, or "all"."""
 
     name = "number or all"
     all = -1  # stands for "all" until `unlimited`: an option's None means that it was not given

@@ -107,11 +107,13 @@ def report(
 @click.argument("results", nargs=-1, type=FOLDER)
 @format_option
 def paper(name: str | None, results: tuple[Path, ...], form: str) -> None:
-    """List papers, print the table of paper NAME, or hold RESULTS against its claims.
+    """List papers, print the table of paper NAME, or hold RESULTS against it.
 
-    A row is compared with its baselines over the repetitions that both finished; what has no pair
-    is listed. A paper that reports figures of its methods has them set beside the run's. A record
-    that cannot be read is named on standard error, and the exit status is 3.
+    Claims are judged: confirmed where the 95 % interval lies inside a claim's margin, contradicted
+    where it lies outside, else open, with the seeds that would decide. A row is compared over the
+    repetitions that both finished; what has no pair is listed. Of a paper without claims, figures
+    are set beside the run's. Where no records were kept, tables are read. A record that cannot be
+    read is named on standard error, and the exit status is 3.
 
     \b
     Examples:
@@ -119,12 +121,14 @@ def paper(name: str | None, results: tuple[Path, ...], form: str) -> None:
       effbench paper hsm
       effbench paper hsm results/runs/hsm-20260101-120000 --format csv
       effbench paper mobile-nelf results/runs/distill-20260101-120000
+      effbench paper neuron-pruning results/amd-epyc-2-cores/pruning-lego
+      effbench paper nerfacc results
     """
     from effbench.analysis import paper as papers
 
     if name is None:
         for each in map(papers.load, papers.names()):
-            click.echo(f"{each.name:<12} {each.title}\n{'':<12} {each.authors}. {each.source}")
+            click.echo(f"{each.name:<14} {each.title}\n{'':<14} {each.authors.removesuffix('.')}. {each.source}")
         return
     chosen = papers.load(name)
     from effbench.analysis import claims

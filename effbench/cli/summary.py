@@ -34,7 +34,7 @@ def print_result(result: Result, console: Console) -> None:
     places = {
         "leaderboard": result.out / "leaderboard.md",
         **({"verdict": result.out / "verdict.md"} if result.verdict is not None else {}),
-        **({"paper": result.out / "paper.md"} if result.paper and result.paper.figures else {}),
+        **({"paper": result.out / "paper.md"} if result.paper and not result.paper.judged else {}),
         "pictures": result.out / "plots",
         "records": result.out / "cells",
     }

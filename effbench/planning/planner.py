@@ -30,7 +30,7 @@ class Request:
 
     None and empty mean the suite's own, or the default; settings replace what the suite says of
     the same parameter, and never touch a cell that is there only as a parent. device, backend:
-    what this machine has, as `machine.placement` names it.
+    what this machine has, as `machine.placement` names it. curve_views: -1 for all of them.
     """
 
     suite: str | None = None
@@ -43,7 +43,7 @@ class Request:
     device: str = "cpu"
     backend: str = "auto"
     eval_views: int | None = None
-    curve_views: int | None = 2
+    curve_views: int | None = None
     split: str = "test"
 
 
@@ -92,6 +92,8 @@ class _Planner:
         self.device_type = self._device.partition(":")[0]
         budget = request.budget or suite.budget_for(self.device_type)
         self._budget = str(Budget.parse(budget))
+        asked = suite.curve_views if request.curve_views is None else request.curve_views
+        self._curve_views = None if asked < 0 else asked
         self._path: list[tuple[str, str]] = []  # from a row through its parents' parents
 
     def method(self, name: str) -> type[Method]:
@@ -138,7 +140,7 @@ class _Planner:
             device=self._device,
             backend=self._backend,
             eval_views=self._request.eval_views,
-            curve_views=self._request.curve_views,
+            curve_views=self._curve_views,
             role=role,
             parents=parents,
             preset_of=self.method(method).preset_of,

@@ -46,7 +46,8 @@ def load(folders: Iterable[str | Path]) -> Results:
 def comparable(
     folders: Iterable[str | Path], skipped: list[RecordError] | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the cells and curves below `folders` as `effbench.analysis.comparison` takes them.
+    """Return the cells and curves below `folders` as `effbench.analysis.comparison` takes them:
+    those of `tables.cells`, with `cell` (the folder) and `steady_mem_mb` beside.
 
     A record or curve that cannot be read is left out, its error appended to `skipped`. Raises
     RecordError for a missing folder.
@@ -60,7 +61,13 @@ def comparable(
         skipped += found.problems
     if not found.cells:
         return pd.DataFrame(), curves
-    return tables.cells(found.records).assign(cell=[str(folder) for folder in found.cells]), curves
+    names, steady = list(map(str, found.cells)), list(map(_steady, found.records))
+    return tables.cells(found.records).assign(cell=names, steady_mem_mb=steady), curves
+
+
+def _steady(cell: Record) -> float:
+    """Return the peak memory of steady training in MB, NaN where it was not measured."""
+    return float((cell.memory.get("phases") or {}).get("steady") or "nan")
 
 
 def leaderboard(

@@ -135,7 +135,7 @@ def to_markdown(
 
 
 def _table(records: Iterable[Record]) -> pd.DataFrame:
-    """Return a row per record: what `cells` returns, when it started, and _LINKS."""
+    """Return a row per record: what `cells` returns, when it began, the cells it belongs to."""
     settings, codes = bulk.Settings(), _Codes()
     rows, parents = [], []
     for cell in records:

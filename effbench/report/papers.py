@@ -8,42 +8,97 @@ from pathlib import Path
 import pandas as pd
 
 from effbench import files
-from effbench.analysis import side_by_side, verdict_text
+from effbench.analysis import anchors, side_by_side, verdict_text
+from effbench.analysis.anchors import Protocol
+from effbench.analysis.identity import ENTRY, GROUP
 from effbench.analysis.paper import Paper
 from effbench.analysis.verdict import verdict
 from effbench.errors import RecordError
-from effbench.records import record, results, tables
+from effbench.records import committed, record, results, tables
 from effbench.records.record import Record
+
+_TABLES = """\
+Made of tables, as no records were kept: what a leaderboard or curves do not hold – final PSNR and \
+memory of each repetition, sizes of images – is unknown here."""
+_BACKGROUNDS: dict[tuple[float, ...], str] = {
+    (1.0, 1.0, 1.0): "white",
+    (0.0, 0.0, 0.0): "black",
+}
 
 
 def table(
     paper: Paper, folders: Sequence[str | Path], skipped: list[RecordError] | None = None
 ) -> pd.DataFrame:
-    """Return what `verdict` or, for a paper that reports figures of its methods, `beside` makes of
-    the records below `folders`; what cannot be read is left out, its error appended to `skipped`.
+    """Return what `verdict`, `side_by_side.beside` or `anchors.beside`, by the paper's kind, makes
+    of the records below `folders`; what cannot be read is left out, its error appended to
+    `skipped`. Where no records were kept it is made of the tables that are there, which
+    `attrs["tables"]` says.
 
     Raises RecordError for a folder that does not exist.
     """
-    if paper.figures:
-        return beside(paper, record.load(folders, errors="skip", skipped=skipped))
-    return verdict(paper, *results.comparable(folders, skipped))
+    if paper.judged:
+        cells, curves = results.comparable(folders, skipped)
+        if len(cells):
+            return verdict(paper, cells, curves)
+        return _of_tables(verdict(paper, *committed.comparable(folders)))
+    records = record.load(folders, errors="skip", skipped=skipped)
+    if records:
+        return beside(paper, records)
+    return _of_tables(_beside(paper, committed.leaderboard(folders), {}))
+
+
+def _of_tables(frame: pd.DataFrame) -> pd.DataFrame:
+    frame.attrs["tables"] = True
+    return frame
 
 
 def beside(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
-    """Return `side_by_side.beside` of the records that concern a paper."""
+    """Return what is set beside the records that concern a paper without claims."""
+    if paper.anchors:
+        about = [r for r in records if anchors.concerns(paper, r.scene["name"])]
+        seen = {record.scene_label(r): protocol(r) for r in about if r.status == "ok"}
+        return _beside(paper, tables.leaderboard(about), seen)
     about = [r for r in records if side_by_side.concerns(paper, r.method, r.params)]
     return side_by_side.beside(paper, tables.leaderboard(about))
 
 
+def protocol(cell: Record) -> Protocol:
+    """Return how a finished cell saw its scene."""
+    scene = cell.scene
+    background = tuple(map(float, scene.get("background") or ()))
+    views = cell.quality.get("eval_views") or scene.get("test_views")
+    return Protocol(
+        size=f"{scene['width']}×{scene['height']}" if "width" in scene else None,
+        views=views,
+        all_views=scene.get("test_views"),
+        background=_BACKGROUNDS.get(background),
+    )
+
+
+def _beside(paper: Paper, board: pd.DataFrame, seen: dict[str, Protocol]) -> pd.DataFrame:
+    """Return what is set beside a leaderboard."""
+    if board.empty:
+        board = pd.DataFrame(columns=[*GROUP, *ENTRY, "role", "psnr"])
+    if paper.anchors:
+        own = board[(board["role"] == "row") & board["psnr"].notna()]
+        return anchors.beside(paper, own, seen)
+    named = [side_by_side.named(paper, entry) for entry in board.to_dict("records")]
+    return side_by_side.beside(paper, board[pd.Series(named, board.index, dtype=bool)])
+
+
 def to_markdown(paper: Paper, frame: pd.DataFrame, problems: Sequence[str] = ()) -> str:
     """Return the page of `table`; `problems` are listed at its end."""
-    write = side_by_side.to_markdown if paper.figures else verdict_text.to_markdown
-    return write(paper, frame, problems)
+    if paper.judged:
+        page = verdict_text.to_markdown(paper, frame, problems)
+    else:
+        write = anchors.to_markdown if paper.anchors else side_by_side.to_markdown
+        page = write(paper, frame, problems)
+    return f"{page}\n{_TABLES}\n" if frame.attrs.get("tables") and len(frame) else page
 
 
 def own_table(paper: Paper) -> str:
     """Return the paper's own table as a page, without any results."""
-    return side_by_side.own_table(paper) if paper.figures else verdict_text.own_table(paper)
+    return verdict_text.own_table(paper) if paper.judged else side_by_side.own_table(paper)
 
 
 def write(out: Path, paper: Paper) -> tuple[pd.DataFrame, list[Path]]:
@@ -54,7 +109,7 @@ def write(out: Path, paper: Paper) -> tuple[pd.DataFrame, list[Path]]:
     """
     unreadable: list[RecordError] = []
     frame = table(paper, [out], unreadable)
-    stem = "paper" if paper.figures else "verdict"
+    stem = "verdict" if paper.judged else "paper"
     contents = {
         f"{stem}.csv": tables.to_csv(frame),
         f"{stem}.md": to_markdown(paper, frame, [str(error) for error in unreadable]),

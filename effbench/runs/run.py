@@ -156,7 +156,7 @@ def summarise(planned: Plan, out: Path, records: list[Record]) -> Result:
         return Result(out, records, written, drawn)
     tested = paper.load(planned.paper)
     frame, pages = papers.write(out, tested)
-    verdict = None if tested.figures else frame
+    verdict = frame if tested.judged else None
     return Result(out, records, written + pages, drawn, tested, verdict)
 
 

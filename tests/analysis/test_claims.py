@@ -11,7 +11,7 @@ from effbench.analysis import claims
 from effbench.analysis.claims import Published
 from effbench.analysis.equivalence import Region
 from effbench.analysis.measures import MEASURES
-from effbench.analysis.statistics import Summary, summarise, summarise_ratios
+from effbench.analysis.statistics import summarise, summarise_ratios
 
 
 def claim(value: float, margin: float, measure: str) -> Published:
@@ -23,9 +23,9 @@ TIME = claim(0.55, 1.2, "iter_ratio")  # 0.458 to 0.66
 GAIN = claim(0.6, 0.3, "psnr_gain")  # 0.3 to 0.9 dB
 
 
-def judged(measure: str, values: list[float], about: Published, budget: str = "60s") -> str:
+def judged(measure: str, values: list[float], about: Published) -> str:
     summary = summarise_ratios if MEASURES[measure].kind == "ratio" else summarise
-    found = claims.judge({measure: summary(values)}, {measure: about}, budget, "a CPU")[measure]
+    found = claims.judge({measure: summary(values)}, {measure: about}, "60s", "a CPU")[measure]
     return f"{found.verdict}: {found.reason}".rstrip(": ")
 
 
@@ -34,7 +34,7 @@ def judged(measure: str, values: list[float], about: Published, budget: str = "6
     [
         ("iter_ratio", [0.55, 0.56, 0.57], TIME, "confirmed"),
         ("iter_ratio", [0.50, 0.50, 0.50], TIME, "confirmed"),
-        ("iter_ratio", [0.30, 0.31, 0.32], TIME, "contradicted: a larger effect than the paper's"),
+        ("iter_ratio", [0.30, 0.31, 0.32], TIME, "contradicted: better than the claim"),
         ("iter_ratio", [0.80, 0.81, 0.82], TIME, "contradicted: a smaller effect than the paper's"),
         ("iter_ratio", [1.20, 1.21, 1.22], TIME, "contradicted: worse than the baseline"),
         ("psnr_gain", [0.50, 0.55, 0.60], GAIN, "confirmed"),
@@ -45,8 +45,8 @@ def judged(measure: str, values: list[float], about: Published, budget: str = "6
             GAIN,
             "contradicted: a smaller effect than the paper's",
         ),
-        ("psnr_gain", [0.5, 0.5], GAIN, ": no verdict: n = 2, 3 are needed"),
-        ("psnr_gain", [], GAIN, ": no verdict: n = 0, 3 are needed"),
+        ("psnr_gain", [0.5, 0.5], GAIN, ": no verdict: n = 2, 3 seeds are needed"),
+        ("psnr_gain", [], GAIN, ": no verdict: n = 0, 3 seeds are needed"),
     ],
 )
 def test_by_the_interval_and_the_margin(
@@ -57,37 +57,8 @@ def test_by_the_interval_and_the_margin(
 
 def test_a_wide_interval_confirms_nothing_whatever_its_middle() -> None:
     told = judged("psnr_gain", [0.0, 0.6, 1.2], GAIN)
-    assert told.startswith("open: the interval crosses the claim's margin; about ")
+    assert told.startswith("open: the interval crosses the margin; about ")
     assert judged("iter_ratio", [0.30, 0.55, 1.0], TIME).startswith("open")
-
-
-def test_the_seeds_that_would_decide_do() -> None:
-    found = summarise([0.3, 0.6, 0.9])  # deviation 0.3, 0.3 dB from the margin's ends
-    needed = GAIN.region.seeds_needed(found, 0.05) if GAIN.region else None
-    # n = 7: t(0.975, 6) · 0.3 / √7 = 2.447 · 0.1134 = 0.277 < 0.3; n = 6: 2.571 · 0.1225 = 0.315
-    assert needed == 7
-    centre = summarise([0.9 - 1e-9, 0.9, 0.9 + 1e-9])
-    assert GAIN.region is not None
-    assert GAIN.region.seeds_needed(replace(centre, se=1.0), 0.05) is None
-
-
-def test_claims_on_a_row_are_corrected_for_their_number() -> None:
-    values = summarise([0.50, 0.58, 0.66])  # alone inside: 0.58 ± 0.199 in 0.3 to 0.9
-    alone = claims.judge({"psnr_gain": values}, {"psnr_gain": GAIN}, "60s", "a CPU")
-    assert alone["psnr_gain"].verdict == "confirmed"
-    hopeless = summarise_ratios([0.2, 0.55, 1.5])
-    both = claims.judge(
-        {"psnr_gain": values, "iter_ratio": hopeless},
-        {"psnr_gain": GAIN, "iter_ratio": TIME},
-        "60s",
-        "a CPU",
-    )
-    assert both["psnr_gain"].p == pytest.approx(2 * alone["psnr_gain"].p)
-
-
-def test_budgets_of_iterations_say_nothing_of_equal_time() -> None:
-    told = judged("psnr_gain", [0.5, 0.5, 0.5], GAIN, "100it")
-    assert told == "open: budgets are iterations, not time"
 
 
 def test_a_claim_about_a_gpus_memory_needs_one() -> None:
@@ -98,21 +69,9 @@ def test_a_claim_about_a_gpus_memory_needs_one() -> None:
     assert on_gpu.verdict == "confirmed"
 
 
-@pytest.mark.parametrize(("unreached", "expected"), [(3, "contradicted"), (1, "open")])
-def test_a_psnr_that_is_never_reached(unreached: int, expected: str) -> None:
-    nan = math.nan
-    found = Summary(3, nan, nan, nan, nan, "not reached", unreached)
-    about = {"speedup": claim(2.0, 1.33, "speedup")}
-    assert claims.judge({"speedup": found}, about, "60s", "a CPU")["speedup"].verdict == expected
-
-
 def test_a_lower_bound_can_only_be_too_large() -> None:
     about = {"speedup": claim(2.0, 1.33, "speedup")}
     for values, expected in (([2.0, 2.0, 2.0], "open"), ([4.0, 4.1, 4.2], "contradicted")):
         bound = replace(summarise_ratios(values), high=math.inf, bound=">")
         found = claims.judge({"speedup": bound}, about, "60s", "a CPU")["speedup"]
         assert found.verdict == expected
-
-
-def test_without_a_claim_there_is_no_verdict() -> None:
-    assert claims.judge({"psnr_gain": summarise([1.0] * 3)}, {}, "60s", "a CPU") == {}

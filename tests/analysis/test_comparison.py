@@ -19,9 +19,11 @@ def cells(name: str, psnr: list[float], iter_ms_mean: list[float]) -> pd.DataFra
         {
             "cell": [f"{name}{i}" for i in range(len(psnr))],
             "repetition": range(len(psnr)),
+            "seed": range(len(psnr)),
             "psnr": psnr,
             "iter_ms_mean": iter_ms_mean,
             "saved_mb": [10.0] * len(psnr),
+            "steady_mem_mb": [20.0] * len(psnr),
         }
     )
 
@@ -64,7 +66,10 @@ def test_all_measures_of_a_row_against_a_baseline() -> None:
     found = comparison.compare(own, other, curves)
     assert list(found) == list(CLAIMED)
     assert {name: summary.mean for name, summary in found.items()} == pytest.approx(
-        {"iter_ratio": 0.3**0.5, "saved_ratio": 1.0, "psnr_gain": 2.0, "speedup": 2.0}
+        {
+            **{"iter_ratio": 0.3**0.5, "steady_ratio": 1.0, "saved_ratio": 1.0},
+            **{"psnr_gain": 2.0, "speedup": 2.0},
+        }
     )
     assert {summary.n for summary in found.values()} == {2}
 
@@ -74,6 +79,7 @@ def test_without_curves_there_is_no_speedup_but_everything_else() -> None:
     found = comparison.compare(own, other, pd.DataFrame(columns=["cell", "train_s", "psnr"]))
     assert {name: summary.n for name, summary in found.items()} == {
         "iter_ratio": 1,
+        "steady_ratio": 1,
         "saved_ratio": 1,
         "psnr_gain": 1,
         "speedup": 0,

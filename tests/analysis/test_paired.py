@@ -27,14 +27,18 @@ FIGURES = dict.fromkeys(["render_ms", "peak_mem_mb", "saved_mb", "model_mb"], 8.
 
 
 def cells(
-    method: str, psnr: Sequence[float], iter_ms: Sequence[float] | None = None, **changes: str
+    method: str,
+    psnr: Sequence[float],
+    iter_ms: Sequence[float] | None = None,
+    seeds: Sequence[int] | None = None,
+    **changes: str,
 ) -> pd.DataFrame:
-    """Return a row's cells, repetitions from 0; NaN: a figure that was not measured."""
+    """Return a row's cells, repetitions and seeds from 0; NaN: a figure that was not measured."""
     about: dict[str, Any] = {**COMMON, "method": method, **changes, **FIGURES}
     times = iter_ms or [10.0] * len(psnr)
     return pd.DataFrame(
         {"repetition": range(len(psnr)), "psnr": psnr, "iter_ms_mean": times}
-    ).assign(**about)
+    ).assign(seed=seeds or list(range(len(psnr))), **about)
 
 
 def rows_of(found: pd.DataFrame) -> dict[tuple[str, str], Any]:
@@ -55,8 +59,24 @@ class TestPaired:
         found = rows_of(comparison.paired(self.TABLE, "ngp"))
         gain, ratio = found["", "psnr_gain"], found["", "iter_ratio"]
         assert (gain["n"], gain["mean"], gain["std"]) == (2, 1.5, pytest.approx(0.5**0.5))
-        assert (ratio["n"], ratio["mean"]) == (2, pytest.approx(0.125**0.5))
-        assert found["", "size_ratio"]["mean"] == 1.0
+        # ½ and ¼: √(½ · ¼)
+        assert (ratio["n"], ratio["mean"]) == (2, pytest.approx(8**-0.5))
+        assert {gain["test"], ratio["test"]} == {"paired"}
+        size = found["", "size_ratio"]
+        assert (size["low"], size["mean"], size["high"]) == (1.0, 1.0, 1.0), "it does not vary"
+
+    def test_rows_of_other_seeds_are_not_paired(self) -> None:
+        table = pd.concat([cells("ngp", [1.0, 2.0, 3.0]), cells("hsm", [3.0, 4.0, 5.0])])
+        gain = rows_of(comparison.paired(table, "ngp"))["", "psnr_gain"]
+        assert (gain["test"], gain["low"], gain["high"]) == ("paired", 2.0, 2.0)
+        table = pd.concat(
+            [cells("ngp", [1.0, 2.0, 3.0]), cells("hsm", [3.0, 4.0, 5.0], seeds=[0, 1, 7])]
+        )
+        gain = rows_of(comparison.paired(table, "ngp"))["", "psnr_gain"]
+        # variances of 1: √(1/3 + 1/3) and 4 degrees of freedom, t = 2.77645
+        half = 2.77645 * (2 / 3) ** 0.5
+        assert (gain["test"], gain["mean"]) == ("unpaired", 2.0)
+        assert (gain["low"], gain["high"]) == pytest.approx((2 - half, 2 + half), abs=1e-4)
 
     def test_a_row_without_its_baseline_has_no_pair(self) -> None:
         found = rows_of(comparison.paired(self.TABLE, "ngp"))

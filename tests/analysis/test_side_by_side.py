@@ -79,7 +79,7 @@ def test_the_page_shows_both_and_the_notes(tmp_path: Path) -> None:
         *("iterative-30", "", "n=1", "25.00", ""),
         *("1", "0.50", "9", "0.69", "15", "1.50", "22", "1.10", "60", "0.75", "0.68", "0.97"),
     ]
-    assert "| mobilenerf" in text, "what only the paper has is shown, too"
+    assert "| the paper's mobilenerf" in text, "what only the paper has is shown, too"
     assert "Figures that its network, as published, cannot have" in text
     assert table.read_text().startswith("suite,scene,budget,device,method,variant,n,psnr,params,")
 
@@ -90,6 +90,62 @@ def test_without_results_the_paper_speaks_alone() -> None:
     assert "700" in text
     empty = side_by_side.to_markdown(MOBILE, papers.beside(MOBILE, [OTHER]))
     assert "These records have no row of `mobilenerf`, `nelf-student`" in empty
+
+
+PRUNING = paper.load("neuron-pruning")
+
+
+def pruned(psnr: float, iter_ms: float, **params: Any) -> Record:
+    variant = ",".join(f"{key}={value}" for key, value in params.items())
+    about = {"variant": variant, "params": params, "cell_id": f"nerf-pruned {variant}"}
+    return nerf("nerf-pruned", psnr, iter_ms, **about)
+
+
+def nerf(method: str, psnr: float, iter_ms: float, **changes: Any) -> Record:
+    time = {"iter_ms": iter_ms, "iter_ms_mean": iter_ms}
+    own = {"quality": {"psnr": psnr}, "time": time, "export": {}, "suite": "pruning"}
+    return cell(method, 0, 0, 0, **{**own, **changes})
+
+
+class TestPruning:
+    RUN = (
+        nerf("nerf", 25.0, 40.0),
+        pruned(24.5, 30.0, selection="coreset", width=128, init="inherit"),
+        pruned(24.0, 30.0, selection="w_out", width=64),
+        pruned(23.0, 25.0, selection="uniform", width=128),
+    )
+
+    def test_rows_are_the_paper_s_by_their_parameters(self) -> None:
+        frame = papers.beside(PRUNING, self.RUN)
+        assert dict(zip(frame["variant"], frame["row"], strict=True)) == {
+            "": "dense",
+            "selection=coreset,width=128,init=inherit": "coreset",
+            "selection=w_out,width=64": "importance_w_out",
+            "selection=uniform,width=128": "",
+        }
+
+    def test_psnr_is_compared_by_differences_time_by_ratios(self) -> None:
+        frame = papers.beside(PRUNING, self.RUN).set_index("row")
+        coreset = frame.loc["coreset"]
+        assert coreset["psnr_ratio"] == pytest.approx(-0.5)
+        assert coreset["psnr_paper_ratio"] == pytest.approx(21.3 - 21.5)
+        # 30 ms are 50 minutes per 100,000 iterations
+        assert coreset["minutes_100k"] == pytest.approx(50)
+        assert coreset["minutes_100k_ratio"] == pytest.approx(0.75)
+        assert coreset["minutes_100k_paper_ratio"] == pytest.approx(51.25 / 78.75)
+
+    def test_the_page_shows_both(self) -> None:
+        text = papers.to_markdown(PRUNING, papers.beside(PRUNING, self.RUN))
+        (line,) = (x for x in text.splitlines() if "coreset" in x and x.startswith("| nerf-pruned"))
+        cells = [part.strip() for part in line.strip("|").split("|")]
+        assert cells[-8:] == ["30", "0.75", "30.75", "0.65", "24.50", "-0.50", "21.3", "-0.20"]
+        assert "| the paper's uniform" in text, "of width 64, which was not run"
+
+    def test_its_table_is_the_published_one(self) -> None:
+        rows = {row["method"]: row for row in PRUNING.rows}
+        assert rows["dense"]["params"] == 595844
+        assert (rows["coreset"]["params"], rows["coreset"]["minutes_100k"]) == (288000, 51.25)
+        assert [row["psnr"] for row in PRUNING.rows] == [21.5, 21.3, 20.0, 16.5]
 
 
 def test_the_notes_figures_follow_from_the_network() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from scipy import stats
 
 from effbench.analysis import statistics
 
@@ -28,26 +29,39 @@ class TestSummary:
         assert math.isnan(found.mean)
 
 
-def test_ratios_are_averaged_by_their_logarithms() -> None:
-    found = statistics.summarise_ratios([0.5, 2.0])
-    assert found.mean == pytest.approx(1.0)
-    # logarithms ± 0.6931: deviation 0.9803; t(0.975, 1) = 12.7062
-    assert found.high == pytest.approx(math.exp(12.7062 * 0.98026 / math.sqrt(2)), rel=1e-3)
-    assert found.low == pytest.approx(1 / found.high)
-    same = statistics.summarise_ratios([0.6, 0.6, 0.6])
-    assert (same.low, same.high) == pytest.approx((0.6, 0.6))
+class TestRatios:
+    def test_twice_and_half_cancel_and_the_interval_is_of_the_logarithm(self) -> None:
+        found = statistics.summarise_ratios([0.5, 1.0, 2.0])
+        assert found.n == 3
+        assert found.mean == pytest.approx(1.0)
+        # logarithms −0.6931, 0 and 0.6931: deviation 0.6931, t = 4.30265
+        half = 4.30265 * math.log(2) / 3**0.5
+        assert found.high == pytest.approx(math.exp(half), rel=1e-4)
+        assert found.low * found.high == pytest.approx(1.0)
+
+    def test_what_does_not_vary_has_an_interval_of_no_width(self) -> None:
+        found = statistics.summarise_ratios([0.1 + 0.2, 0.3, 0.3])  # equal but for rounding
+        assert found.low == found.mean == found.high == pytest.approx(0.3)
+        assert found.se == 0
 
 
-def test_independent_samples_are_compared_by_welch() -> None:
-    """Hand-computed: means 2 and 5, variances 1 and 4, three and four values."""
-    own, other = [1.0, 2.0, 3.0], [3.0, 4.0, 6.0, 7.0]
-    found = statistics.summarise_unpaired(own, other, ratio=False)
-    assert found.mean == pytest.approx(-3.0)
-    variance = 10 / 3
-    se = math.sqrt(1 / 3 + variance / 4)
-    assert found.se == pytest.approx(se)
-    df = (1 / 3 + variance / 4) ** 2 / ((1 / 3) ** 2 / 2 + (variance / 4) ** 2 / 3)
-    assert found.df == pytest.approx(df)
-    assert (found.n, found.test) == (3, "Welch")
-    ratio = statistics.summarise_unpaired([2.0, 2.0], [4.0, 4.0], ratio=True)
-    assert (ratio.mean, ratio.low, ratio.high) == pytest.approx((0.5, 0.5, 0.5))
+class TestUnpaired:
+    def test_by_welch_as_scipy_has_it(self) -> None:
+        own, other = [4.0, 6.0, 11.0, 3.0], [1.0, 2.0, 2.5]
+        found = statistics.summarise_unpaired(own, other, ratio=False)
+        test = stats.ttest_ind(own, other, equal_var=False)
+        expected = test.confidence_interval(0.95)
+        assert found.mean == pytest.approx(6 - 5.5 / 3)
+        assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+        assert (found.n, found.test) == (3, "unpaired")
+
+    def test_a_ratio_is_of_geometric_means(self) -> None:
+        found = statistics.summarise_unpaired([2.0, 8.0], [1.0, 1.0], ratio=True)
+        assert found.mean == pytest.approx(4.0)
+        # log 2 and log 8: standard error log 2, one degree of freedom, t = 12.7062
+        assert found.high == pytest.approx(4 * 2**12.7062, rel=1e-4)
+
+    def test_one_value_on_a_side_has_no_interval(self) -> None:
+        found = statistics.summarise_unpaired([2.0], [1.0, 3.0], ratio=False)
+        assert (found.n, found.mean) == (1, 0.0)
+        assert math.isnan(found.low)

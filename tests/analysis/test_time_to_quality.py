@@ -84,11 +84,8 @@ class TestSpeedup:
 class TestSummary:
     def test_a_mean_of_lower_bounds_is_a_lower_bound(self) -> None:
         found = time_to_quality.summarise_speedups([(2.0, ">"), (3.0, ""), (4.0, "")])
-        assert (found.mean, found.bound, found.high) == (
-            pytest.approx(24 ** (1 / 3)),
-            ">",
-            math.inf,
-        )
+        assert found.mean == pytest.approx(24 ** (1 / 3))
+        assert (found.bound, found.high) == (">", math.inf)
 
     def test_one_that_never_arrived_leaves_no_mean(self) -> None:
         found = time_to_quality.summarise_speedups([(2.0, ""), (NAN, "not reached"), (NAN, "")])

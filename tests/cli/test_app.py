@@ -72,7 +72,7 @@ COMMANDS = [
     *([], ["list"], ["run"], ["leaderboard"], ["paper"], ["doctor"], ["export"], ["profile"]),
     *(["plot"], ["report"], ["check"], ["baseline"], ["merge"], ["export-results"]),
     *(["scenes"], ["scenes", "get"], ["scenes", "import"], ["scenes", "show"]),
-    *(["scenes", "verify"], ["pareto"], ["power"]),
+    *(["scenes", "verify"], ["pareto"], ["power"], ["compare"], ["rerun"]),
 ]
 
 
@@ -191,8 +191,10 @@ def test_a_record_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -
 
 
 def test_papers_are_listed_and_shown() -> None:
-    assert effbench_("paper").output.startswith("hsm          Efficient NeRF Optimization")
+    assert effbench_("paper").output.startswith("hsm            Efficient NeRF Optimization")
     assert "| bonsai" in effbench_("paper", "hsm").output
+    assert "| coreset" in effbench_("paper", "neuron-pruning").output
+    assert "NerfAcc, occupancy grid" in effbench_("paper", "nerfacc").output
     table = effbench_("paper", "hsm", "--format", "csv").output
     assert table.startswith("scene,minutes,psnr_hsm")
     mistyped = effbench_("paper", "hms")
@@ -275,8 +277,9 @@ def test_views_are_a_number_or_all(
     make = planner.make_plan
 
     def noted(request: planner.Request, *others: Any) -> Any:
-        asked.append((request.eval_views, request.curve_views))
-        return make(request, *others)
+        made = make(request, *others)
+        asked.append((made.cells[0].eval_views, made.cells[0].curve_views))
+        return made
 
     monkeypatch.setattr(planner, "make_plan", noted)
     result = effbench_("run", "--method", "fake", *TOY, "--dry-run", *words)

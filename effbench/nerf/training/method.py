@@ -141,11 +141,18 @@ class RadianceFieldMethod(Method):
     def step(self, progress: float) -> Tensor:
         self._set_rate(progress)
         self.sampler.update(self.field, self.iteration, self.generator)
+        if not self.fixed:  # a recorded step owns its generator
+            self.generator.manual_seed(self._step_seed())
         loss = self._step_in_fixed(self.fixed) if self.fixed else self._step_exactly()
         if self.averaged:
             self.averaged.update(self.field)
         self.iteration += 1
         return loss
+
+    def _step_seed(self) -> int:
+        """Return what a step draws from: of its seed and number alone, so that methods of one seed
+        draw the same pixels in the same step, whatever else they drew before."""
+        return self.context.seed + 1_000_003 * (self.iteration + 1)
 
     def _step_exactly(self) -> Tensor:
         """Do a step with tensors as large as its samples, a number the host has to wait for."""

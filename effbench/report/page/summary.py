@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from effbench.analysis import paper, side_by_side, verdict, verdict_text
+from effbench.analysis import anchors, paper, side_by_side, verdict, verdict_text
 from effbench.analysis.comparison import paired
 from effbench.analysis.figures import FIGURES, figure
 from effbench.analysis.identity import GROUP, spaced
@@ -29,7 +29,7 @@ SAID: dict[Verdict, tuple[str, str]] = {  # sign and words
     "better": ("▲", "better than the baseline beyond the 95 % interval"),
     "worse": ("▼", "worse than the baseline beyond the 95 % interval"),
     "same": ("≈", "no difference shown: the 95 % interval holds “equal”"),
-    "unknown": ("?", "cannot tell: fewer than two pairs of seeds"),
+    "unknown": ("?", "cannot tell: fewer than two seeds"),
 }
 
 
@@ -63,11 +63,12 @@ class Against:
 
 @dataclass(frozen=True)
 class Table:
-    """headings: of the measures; rows: name, pairs, a cell per heading; more: rows left out."""
+    """headings: of the measures; rows: name, test ("paired, n=3"), a cell per heading; more: rows
+    left out."""
 
     title: str
     headings: list[str]
-    rows: list[tuple[str, int, list[Against]]]
+    rows: list[tuple[str, str, list[Against]]]
     more: int = 0
 
 
@@ -120,7 +121,8 @@ def against(found: Results, baseline: str | None) -> list[Table]:
             by_measure = {row["measure"]: row for row in own.to_dict("records")}
             shown = [_against(name, by_measure.get(name)) for name in measures]
             gain = by_measure.get("psnr_gain", {}).get("mean", float("-inf"))
-            rows.append((gain, spaced(method, variant), int(own["n"].max()), shown))
+            test = verdict_text.tested(own.sort_values("n").iloc[-1].to_dict())
+            rows.append((gain, spaced(method, variant), test, shown))
         rows.sort(key=lambda row: -row[0])
         kept = [row[1:] for row in rows[:MOST_ROWS]]
         made.append(Table(title(group, compared), headings, kept, len(rows) - len(kept)))
@@ -182,7 +184,7 @@ def tested(found: Results) -> list[Tested]:
             chosen = paper.load(name)
         except ConfigError:  # a paper that this version does not know
             continue
-        made += _beside(chosen, found) if chosen.figures else _claims(chosen, found)
+        made += _claims(chosen, found) if chosen.judged else _beside(chosen, found)
     return made
 
 
@@ -200,10 +202,11 @@ def _claims(chosen: Paper, found: Results) -> list[Tested]:
 def _beside(chosen: Paper, found: Results) -> list[Tested]:
     frame = papers.beside(chosen, found.records)
     notes = [("Of the paper’s figures:", [note.text for note in chosen.notes])]
-    return [
-        Tested(chosen.title, title(rows, frame), *side_by_side.table(chosen, rows), notes)
-        for _, rows in frame.groupby([*GROUP], sort=False)
-    ]
+    made = []
+    for _, rows in frame.groupby([*GROUP], sort=False):
+        shown = anchors.table(rows) if chosen.anchors else side_by_side.table(chosen, rows)
+        made.append(Tested(chosen.title, title(rows, frame), *shown, notes))
+    return made
 
 
 def judge(measure: str, low: float, high: float) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,6 +62,38 @@ def test_it_learns_an_unseen_view(loss: str) -> None:
     for _ in range(150):
         method.step(0.0)
     assert error(method) < 0.01 < untrained
+
+
+def test_methods_of_one_seed_draw_the_same_pixels_whatever_else_they_draw() -> None:
+    class Wasteful(Small):
+        def step(self, progress: float) -> torch.Tensor:
+            torch.rand(7, generator=self.generator)
+            return super().step(progress)
+
+    drawn: list[list[torch.Tensor]] = []
+    for kind, loss in ((Small, "huber"), (Wasteful, "mse")):
+        method = kind(Config(loss=loss), context())
+        sample = method.pixels.sample
+        seen: list[torch.Tensor] = []
+
+        def noted(
+            count: int,
+            generator: torch.Generator,
+            sample: Any = sample,
+            seen: list[torch.Tensor] = seen,
+        ) -> Any:
+            rays, pixels = sample(count, generator)
+            seen.append(rays.origins)
+            return rays, pixels
+
+        method.pixels.sample = noted  # type: ignore[method-assign]
+        for _ in range(4):
+            method.step(0.0)
+        drawn.append(seen)
+    for own, other in zip(*drawn, strict=True):
+        both = min(len(own), len(other))
+        assert torch.equal(own[:both], other[:both])
+    assert not torch.equal(drawn[0][0][:16], drawn[0][1][:16]), "steps differ"
 
 
 def test_maps_show_the_ball_where_it_is() -> None:

@@ -51,8 +51,8 @@ def test_rows_are_compared_with_the_baseline(found: Results) -> None:
     table, _ = summary.against(found, "nerf")
     assert table.headings[:2] == ["ΔPSNR (dB)", "iteration time (×)"]
     assert len(table.rows) == len(PRUNING) - 1
-    name, pairs, cells = table.rows[0]
-    assert (name, pairs) == ("instant-ngp", 3)
+    name, test, cells = table.rows[0]
+    assert (name, test) == ("instant-ngp", "paired, n=3")
     assert cells[0].value.startswith("+6.")
     assert cells[0].verdict == "better"
     assert cells[1].value == "0.42×"
