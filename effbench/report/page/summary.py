@@ -121,7 +121,8 @@ def against(found: Results, baseline: str | None) -> list[Table]:
             by_measure = {row["measure"]: row for row in own.to_dict("records")}
             shown = [_against(name, by_measure.get(name)) for name in measures]
             gain = by_measure.get("psnr_gain", {}).get("mean", float("-inf"))
-            test = verdict_text.tested(own.loc[own["n"].idxmax()].to_dict())
+            most = max(by_measure.values(), key=lambda row: int(row["n"]))
+            test = verdict_text.tested(most)
             rows.append((gain, spaced(method, variant), test, shown))
         rows.sort(key=lambda row: -row[0])
         kept = [row[1:] for row in rows[:MOST_ROWS]]
