@@ -41,8 +41,9 @@ def run_cell(
 
     method: a name, or a class of one's own; scene: family/name; budget: "30s", "5m", "500it";
     params, scene_params: what differs from the defaults; repetition: which seed, from 0;
-    eval_views: how many test views to evaluate (None: all); out: where renders, curve, model and
-    records go (None: nowhere). A cell that fails is a record with a status and a reason.
+    eval_views: how many test views to evaluate, curve_views: at each point of the curve (None:
+    all); out: where renders, curve, model and records go (None: nowhere). A cell that fails is a
+    record with a status and a reason.
     Raises EffbenchError for names and parameters that do not exist.
     """
     registry = plugin_folders.discover(plugins)

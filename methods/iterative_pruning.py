@@ -26,6 +26,10 @@ from effbench.nerf.lightfield.network import NeLFNetwork, network_of
 
 _STEP = "pruning.step"  # in a snapshot, beside the network's tensors
 _ITERATION = "pruning.iteration"
+_HOW = (  # what says how channels go: a control, of which none goes, has the defaults
+    *("criterion", "groups", "sparse", "sparse_until", "sparse_weight"),
+    *("allocation", "tuned", "statistics"),
+)
 _STATISTICS_BATCHES = 32  # that statistics of batch normalisation are re-estimated on
 _SENSITIVITY_BATCHES = 4  # that the loss is measured on while one group is pruned
 
@@ -109,9 +113,7 @@ class IterativePruning(NeLFMethod):
     def control(cls, config: Any) -> Requirement | None:
         if not config.finetuned:  # nothing is trained on: the student itself is what it is held to
             return None
-        how = ("criterion", "groups", "sparse", "sparse_until", "sparse_weight")
-        how += ("allocation", "tuned", "statistics")
-        alike = {"ratio": 0.0, **{name: getattr(PruningConfig, name) for name in how}}
+        alike = {"ratio": 0.0, **{name: getattr(PruningConfig, name) for name in _HOW}}
         name = "features-0" if config.of == "nelf-features" else "iterative-0"
         return Requirement(name, {**asdict(config), **alike})
 

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import effbench
-from effbench.cli import compare, gate, leaderboard, onnx, pareto, power, render, results, scenes
+from effbench.cli import (
+    compare,
+    gate,
+    leaderboard,
+    onnx,
+    pareto,
+    power,
+    render,
+    rerun,
+    results,
+    scenes,
+)
 from effbench.cli.options import (
     FOLDER,
     INTERRUPTED,
@@ -257,7 +268,7 @@ def doctor(as_json: bool, plugins: tuple[Path, ...], scenes_root: Path | None) -
 
 for command in (
     *(leaderboard.leaderboard, results.plot, results.report, results.paper),
-    *(compare.compare, power.power, pareto.pareto, gate.check, gate.baseline),
+    *(compare.compare, power.power, pareto.pareto, rerun.rerun, gate.check, gate.baseline),
     *(results.merge, results.export_results, onnx.export, onnx.profile),
     *(render.render, scenes.scenes),
 ):

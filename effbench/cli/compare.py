@@ -24,6 +24,7 @@ from effbench.cli.options import FOLDER, name_unreadable, scenes_filter_option, 
 )
 @scenes_filter_option
 @table_format_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: as --format json.")
 def compare(
     a: str,
     b: str,
@@ -31,6 +32,7 @@ def compare(
     figures: tuple[str, ...],
     scenes: tuple[str, ...],
     form: str,
+    as_json: bool,
 ) -> None:
     """Compare rows A and B of RESULTS folders: A − B or A ÷ B, interval, test, p after Holm.
 
@@ -61,6 +63,7 @@ def compare(
         "md": lambda: compared.to_markdown(made, a, b),
         "latex": lambda: compared.to_latex(made, a, b),
     }
+    form = "json" if as_json else form
     click.echo(write[form](), nl=False)
     if form in ("csv", "json"):
         for text in made.alone:

@@ -70,8 +70,10 @@ def check(
     """Tell whether CANDIDATE, a results folder or baseline file, is worse than a baseline.
 
     A regression is a loss beyond noise over seeds and beyond the tolerance. PSNR under a time
-    budget is compared at equal iterations, durations as ratios to a reference of the same run:
-    a machine that is slower today is none. The last lines say how surely a loss of 0.3 dB would
+    budget is corrected to the baseline's number of iterations, by the training curves, with an
+    error that the test allows for; budgets of iterations (--budget 3000it) need no correction and
+    see more. Durations are ratios to a reference of the same run: a machine that is slower today
+    is no regression. The last lines say which of these was done, how surely a loss of 0.3 dB would
     have been found, and how many seeds it takes where that is not enough. Exit status: 0 if there
     is none, 1 for a regression, 2 for rows that are missing and for a wrong command, 4 if there is
     no baseline or candidate that can be read, 5 if they were made on other hardware. In GitHub

@@ -49,9 +49,11 @@ def sparse_adam(
     if resolve(backend, values.device) == "cpu":
         from effbench.kernels.cpu import sparse_adam as cpu
 
-        tensors = (values, grad.contiguous(), mean, square, steps)
-        flat = (tensor.detach().view(-1).numpy() for tensor in tensors)
-        cpu.step(*flat, factors.numpy(), float(lr), *betas, eps)
+        x, g, m, v, t = (
+            tensor.detach().view(-1).numpy()
+            for tensor in (values, grad.contiguous(), mean, square, steps)
+        )
+        cpu.step(x, g, m, v, t, factors.numpy(), (float(lr), *betas, eps))
         return
     touched = grad != 0
     mean.copy_(torch.where(touched, torch.lerp(mean, grad, 1 - betas[0]), mean))

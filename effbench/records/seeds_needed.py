@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from effbench.analysis import seeds_needed
 from effbench.analysis.figures import FIGURES
-from effbench.analysis.identity import GROUP, spaced
+from effbench.analysis.identity import CONDITIONS, GROUP, spaced
 from effbench.analysis.reference import is_baseline
 from effbench.analysis.seeds_needed import MOST
 from effbench.records import tables
@@ -46,7 +46,7 @@ def _hours(
 ) -> float:
     """Return the mean hours over repetitions of a row's cells with the baseline's; NaN for none."""
     same = pd.Series(True, cells.index)
-    for name in seeds_needed.CONDITIONS:
+    for name in CONDITIONS:
         same &= cells[name] == row[name]
     own = same & (cells["method"] == row["method"]) & (cells["variant"] == row["variant"])
     done = (own | (same & is_base)) & (cells["status"] == "ok")

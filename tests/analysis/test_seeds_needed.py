@@ -55,7 +55,8 @@ class TestSpread:
         own, other = row("a", [20.0, 21.0, 22.0]), row("b", [10.0, 12.0, 14.0], first_seed=7)
         found = spread_of(pd.DataFrame(own), pd.DataFrame(other), "psnr")
         assert found is not None
-        assert (found.test, found.std) == ("welch", pytest.approx(math.sqrt(1 + 4)))
+        assert found.test == "welch"
+        assert found.std == pytest.approx(math.sqrt(1 + 4))
         # Welch–Satterthwaite: (1/3 + 4/3)² / ((1/3)²/2 + (4/3)²/2)
         assert found.df == pytest.approx((5 / 3) ** 2 / ((1 / 9 + 16 / 9) / 2))
         assert found.ratio * 2 == pytest.approx(found.df)

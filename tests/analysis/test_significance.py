@@ -30,6 +30,31 @@ def test_welch_takes_unequal_numbers_of_seeds() -> None:
     assert p == pytest.approx(reference.pvalue)
 
 
+@pytest.mark.parametrize("test", ["welch", "moderated", "permutation"])
+def test_a_doubt_that_seeds_do_not_show_makes_a_loss_less_sure(test: Test) -> None:
+    plain = significance.p_values(OLD, NEW, test, np.zeros(4))
+    doubted = significance.p_values(OLD, NEW, test, np.array([0.5, 0.0, 0.0, 0.0]))
+    assert plain == pytest.approx(significance.p_values(OLD, NEW, test))
+    assert doubted[0] > 2 * plain[0]
+    assert doubted[1:] == pytest.approx(plain[1:])
+
+
+def test_a_doubt_adds_to_the_standard_error_in_squares() -> None:
+    # variance 0.01 on both sides, three seeds: √(0.02 / 3 + 0.1²), Welch's 4 degrees of freedom
+    (p,) = significance.p_values([OLD[0]], [NEW[0]], "welch", np.array([0.1]))
+    assert p == pytest.approx(stats.t.cdf(-0.5 / math.sqrt(0.02 / 3 + 0.01), 4))
+
+
+def test_checks_at_once_are_each_as_alone() -> None:
+    rng = np.random.default_rng(5)
+    seeds = rng.normal(30, 0.1, (2, 20, 5, 3)) * np.linspace(0.99, 1.01, 5)[:, None]
+    sides = [Samples(np.full(5, 3.0), s.mean(-1), s.var(-1, ddof=1)) for s in seeds]
+    together = significance.holm(significance.moderated(*sides, np.zeros(5)))
+    for old, new, found in zip(*seeds, together, strict=True):
+        alone = significance.holm(significance.p_values(list(old), list(new), "moderated"))
+        assert found == pytest.approx(alone)
+
+
 def test_three_against_three_permuted_cannot_go_below_a_twentieth() -> None:
     # all of the candidate's seeds are below all of the baseline's: 1 of 6!/(3! 3!) = 20
     assert significance.p_values(OLD[:1], NEW[:1], "permutation").tolist() == [0.05]

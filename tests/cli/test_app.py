@@ -72,7 +72,7 @@ COMMANDS = [
     *([], ["list"], ["run"], ["leaderboard"], ["paper"], ["doctor"], ["export"], ["profile"]),
     *(["plot"], ["report"], ["check"], ["baseline"], ["merge"], ["export-results"]),
     *(["scenes"], ["scenes", "get"], ["scenes", "import"], ["scenes", "show"]),
-    *(["scenes", "verify"], ["pareto"], ["power"]),
+    *(["scenes", "verify"], ["pareto"], ["power"], ["compare"], ["rerun"]),
 ]
 
 

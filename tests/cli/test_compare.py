@@ -23,7 +23,7 @@ def psnr(method: str) -> list[float]:
 
 
 def test_json_has_what_the_records_say() -> None:
-    found = json.loads(run(*ROWS, MINING, "--figure", "psnr,train_s", "--format", "json").output)
+    found = json.loads(run(*ROWS, MINING, "--figure", "psnr,train_s", "--json").output)
     assert [row["figure"] for row in found] == ["psnr", "train_s"]
     own, other = psnr("error-map"), psnr("low-weight")
     assert len(own) == len(other) == 3

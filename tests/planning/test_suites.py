@@ -137,6 +137,23 @@ def test_every_row_of_the_pruning_suite_that_inherits_has_its_control() -> None:
     assert alone == {"nerf", "nerf-continued", "instant-ngp", "nelf-student", "iterative-0"}
 
 
+def test_the_ablation_of_pruning_repeats_and_shares_its_parents() -> None:
+    plan = make_plan(Request(suite="pruning-ablation", device="cpu"), plugins.discover())
+    cells = [cell for cell in plan.cells if cell.repetition == 0]
+    assert len(plan.cells) == 3 * len(cells)
+    # what is quantised, or taught, is a row of its own where it can be: only the teacher is not
+    assert [cell.method for cell in cells if cell.role == "parent"] == ["instant-ngp"]
+    by_id = {cell.cell_id: cell for cell in cells}
+    widths = {
+        by_id[cell.parents["parent"]].params["width"]
+        for cell in cells
+        if cell.method == "quantized" and cell.params["of"] == "nerf-pruned"
+    }
+    assert widths == {128, 64}
+    held = {by_id[cell.control].method for cell in cells if cell.control}
+    assert held == {"nerf-continued", "iterative-0"}
+
+
 @pytest.mark.parametrize("name", ["distill", "distill-ablation", "pruning"])
 def test_one_teacher_and_one_student_are_shared_by_all_rows(name: str) -> None:
     cells = make_plan(Request(suite=name, seeds=1, device="cpu"), plugins.discover()).cells

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit, prange
+from numpy.typing import NDArray
 
 from effbench.kernels.cpu import PARALLEL, SERIAL_WITH_NAN
 
@@ -15,10 +16,18 @@ _PARALLEL: dict[str, Any] = {**PARALLEL, "fastmath": SERIAL_WITH_NAN["fastmath"]
 _f32 = np.float32
 
 
-def step(values, grad, mean, square, steps, factors, lr, beta1, beta2, eps) -> None:  # type: ignore[no-untyped-def]
-    """Do one step of `effbench.kernels.sparse_adam` on arrays [N], in place."""
-    numbers = (_f32(lr), _f32(beta1), _f32(beta2), _f32(eps))
-    _step(values, grad, mean, square, steps, factors, *numbers)
+def step(
+    values: NDArray[np.float32],
+    grad: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    square: NDArray[np.float32],
+    steps: NDArray[np.int32],
+    factors: NDArray[np.float32],
+    numbers: tuple[float, float, float, float],
+) -> None:
+    """Do one step of `effbench.kernels.sparse_adam` on arrays [N], in place. numbers: lr, β₁, β₂,
+    ε."""
+    _step(values, grad, mean, square, steps, factors, *map(_f32, numbers))
 
 
 @njit(**_PARALLEL)

@@ -82,6 +82,7 @@ def check(candidate: Snapshot, baseline: Snapshot, options: Options) -> Report:
     for key in dict.fromkeys([*old, *new]):
         found += lines.compare(key, old.get(key), new.get(key), options)
         notes += lines.changed_params(old.get(key), new.get(key))
+    lines.allow_for_doubt(found)
     judge(found, options)
     frame = pd.DataFrame([line.cells(row) for line in found], columns=list(COLUMNS))
     rank = frame["verdict"].map(VERDICTS.index)

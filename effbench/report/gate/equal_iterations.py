@@ -21,9 +21,10 @@ from effbench.method.budget import Budget
 
 SLOPE = "psnr_slope"  # of a cell: dB by which PSNR grows while iterations grow e-fold
 # The standard error of a correction, as a part of it: a curve's slope near its end is not quite
-# that between trainings of other lengths, whose learning rates fall at other times. Committed
-# curves and pairs of lengths differ by a quarter (docs/regression.md).
-DOUBT = 0.3
+# that between trainings of other lengths, whose learning rates fall at other times. A guess,
+# somewhat above what little is known: the simulation errs by 0.3 and then needs this much to stay
+# below 1 % of false alarms (docs/regression.md).
+DOUBT = 0.35
 _FROM = 0.5  # the part of the iterations from which on a curve's slope is taken
 
 
@@ -58,6 +59,20 @@ def growth_of(*sides: pd.DataFrame) -> float:
     slopes = pd.concat([side[SLOPE] for side in sides]).dropna()
     known = all((side["iterations"] > 0).all() and len(side) for side in sides)
     return max(0.0, float(slopes.median())) if known and len(slopes) else math.nan
+
+
+def doubt(growth: Array, less: Array) -> Array:
+    """Return the standard error of rows' corrections, dB, [..., rows].
+
+    growth: by how much PSNR grows while iterations grow e-fold, dB; less: the logarithm of the
+    candidate's iterations over the baseline's; both [..., rows]. A row that hardly grows by its
+    curves is doubted as much as the middle of all rows: where a curve tells too little, a part of
+    what it tells is too little, too.
+    """
+    if not growth.size:
+        return np.zeros(growth.shape)
+    middle = np.median(growth, axis=-1, keepdims=True)
+    return np.asarray(DOUBT * np.maximum(growth, middle) * np.abs(less), float)
 
 
 def is_timed(budget: str) -> bool:

@@ -27,7 +27,8 @@ class Line:
     """One line of the table. old, new: the seeds of either side, as they are; copied: whether
     every seed changed by the same amount, which is no noise but the same training again; moved:
     by how much the change is another than measured, since it is taken at equal iterations; doubt:
-    the standard error of that, dB."""
+    the standard error of that, dB; growth, less: what it was moved by, dB per e-fold iterations and
+    the logarithm of the candidate's iterations over the baseline's."""
 
     key: Key
     figure: str
@@ -39,6 +40,8 @@ class Line:
     copied: bool = False
     moved: float = 0.0
     doubt: float = 0.0
+    growth: float = math.nan
+    less: float = 0.0
     p: float = math.nan
 
     @property
@@ -128,14 +131,28 @@ def _line(
 
 
 def _correct(line: Line, old: Row, new: Row) -> None:
-    """Take a line's PSNR at the baseline's iterations; the test allows for doubt in that."""
+    """Take a line's PSNR at the baseline's iterations; `allow_for_doubt` comes when all are."""
     before = seeds_of(line.old), seeds_of(line.new)
     was, now = (_array(s.dropna()) for s in equal_iterations.correct(old.done, new.done))
     if not (len(was) and len(now)):
         return
     line.old, line.new = was, now
     line.moved = equal_iterations.moved(before, (was, now))
-    line.doubt = equal_iterations.DOUBT * abs(line.moved)
+    line.growth = equal_iterations.growth_of(old.done, new.done)
+    if not math.isnan(line.growth):
+        was_done, now_done = (np.log(side.done["iterations"]).mean() for side in (old, new))
+        line.less = float(now_done - was_done)
+
+
+def allow_for_doubt(lines: Sequence[Line]) -> None:
+    """Set the doubt in every line that is taken at equal iterations: rows' curves are doubted by
+    what all of them say."""
+    moved = [line for line in lines if not math.isnan(line.growth)]
+    found = equal_iterations.doubt(
+        np.array([line.growth for line in moved]), np.array([line.less for line in moved])
+    )
+    for line, doubt in zip(moved, found, strict=True):
+        line.doubt = float(doubt)
 
 
 def _array(values: pd.Series[float]) -> Array:

@@ -15,7 +15,7 @@ from tabulate import tabulate
 from effbench.analysis.identity import spaced
 from effbench.records import tables
 from effbench.report.gate.check import Report
-from effbench.report.gate.equal_iterations import is_timed
+from effbench.report.gate.equal_iterations import DOUBT, is_timed
 from effbench.report.gate.power import LOSS_DB
 from effbench.report.gate.tolerances import CHECKS, DRIFT
 
@@ -131,18 +131,26 @@ def _quality(report: Report) -> str:
     """Say how PSNR under a time budget was compared."""
     if report.options.as_measured:
         return "PSNR under time budgets is compared as measured, with the machine's speed in it"
-    moved = report.table.loc[report.table["moved"] != 0, "moved"]
+    psnr = report.table[(report.table["figure"] == "psnr") & report.table["change"].notna()]
+    timed = psnr[psnr["budget"].map(is_timed)]
+    moved, as_is = (
+        timed.loc[which, "moved"] for which in (timed["moved"] != 0, timed["moved"] == 0)
+    )
+    said = []
     if len(moved):
-        return (
+        said.append(
             f"PSNR under time budgets is compared at the baseline's iterations, which moved it by "
-            f"{moved.min():+.2f} to {moved.max():+.2f} dB"
+            f"{moved.min():+.2f} to {moved.max():+.2f} dB (the test allows for an error of that of "
+            f"{100 * DOUBT:.0f} %; budgets of iterations need no correction)"
         )
-    timed = report.table.loc[report.table["figure"] == "psnr", "budget"].map(is_timed)
-    if timed.any():
-        return (
-            "PSNR under time budgets is compared as measured, since no curve says how it grows: "
-            "it moves with the machine"
+    if len(as_is):
+        said.append(
+            f"PSNR of {len(as_is)} rows under time budgets is compared as measured and moves with "
+            "the machine, since no curve or no number of iterations tells how it grows (run with "
+            "--curve-views, write an old baseline file again, or use budgets of iterations)"
         )
+    if said:
+        return "; ".join(said)
     return "PSNR is compared after equal iterations"
 
 

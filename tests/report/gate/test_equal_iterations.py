@@ -48,6 +48,13 @@ def test_one_sides_slopes_do_for_both_and_none_changes_nothing() -> None:
     assert same[0] == 29.8
 
 
+def test_a_flat_curve_is_doubted_as_much_as_the_middle_of_all() -> None:
+    growth, less = np.array([0.2, 2.0, 3.0]), np.array([-0.1, 0.1, 0.1])
+    found = equal_iterations.doubt(growth, less)
+    assert found == pytest.approx(equal_iterations.DOUBT * 0.1 * np.array([2.0, 2.0, 3.0]))
+    assert equal_iterations.doubt(np.zeros(0), np.zeros(0)).size == 0
+
+
 def test_a_falling_curve_corrects_nothing() -> None:
     _, now = equal_iterations.correct(side([1000], [30.0], -4.0), side([900], [29.8], -4.0))
     assert now[0] == 29.8

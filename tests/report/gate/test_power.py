@@ -40,9 +40,23 @@ def test_what_is_too_weak_names_the_seeds_that_would_do() -> None:
     enough = power.foresee(lines(3, found.needed, 0.12), OPTIONS)
     assert enough is not None
     assert enough.suffices
-    assert f"about {found.needed} seeds on either side are needed" in str(found)
+    assert f"About {found.needed} seeds on either side are needed" in str(found)
     hopeless = power.foresee(lines(3, 3, 3.0), OPTIONS)
-    assert "more than 100 seeds" in str(hopeless)
+    assert "More than 100 seeds" in str(hopeless)
+
+
+def test_doubt_that_no_seeds_remove_is_named_with_the_remedy() -> None:
+    doubted = lines(3, 5, 0.1)
+    plain = power.foresee(doubted, OPTIONS)
+    for line in doubted:
+        line.doubt = 0.15
+    found = power.foresee(doubted, OPTIONS)
+    assert plain is not None
+    assert found is not None
+    assert found.in_one < plain.in_one - 0.2
+    assert found.needed is None
+    assert "3 rows, 5 seeds, ± 0.10 dB over seeds, ± 0.15 dB by the correction" in str(found)
+    assert "budgets of iterations" in str(found)
 
 
 def test_without_noise_there_is_nothing_to_foresee() -> None:
