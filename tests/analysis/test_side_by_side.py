@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,13 @@ class TestPruning:
             "selection=w_out,width=64": "importance_w_out",
             "selection=uniform,width=128": "",
         }
+
+    def test_the_control_of_rows_that_inherit_stands_beside_them(self) -> None:
+        control = nerf("nerf-continued", 26.0, 40.0)
+        frame = papers.beside(PRUNING, [*self.RUN, control]).set_index("method")
+        found = frame.loc["nerf-continued"]
+        assert (found["row"], found["psnr_ratio"]) == ("", pytest.approx(1.0))
+        assert math.isnan(found["psnr_paper"]), "the paper has no such row"
 
     def test_psnr_is_compared_by_differences_time_by_ratios(self) -> None:
         frame = papers.beside(PRUNING, self.RUN).set_index("row")
