@@ -176,13 +176,13 @@ def judge(setting: Setting, sides: tuple[Side, Side], told: Array) -> dict[str, 
     if setting.quality == "as measured":  # all of it as it was: figures shared the level equally
         part = dict.fromkeys(FIGURES, 1 / len(FIGURES))
     was, now, doubt = _quality(setting.quality, sides, told)
+    old, new = sides
+    memory = old.peak_mem_mb, new.peak_mem_mb
     drift, rest = allowed[tolerances.DRIFT], [allowed["iter_ms"]] * (setting.rows - 1)
     return {
-        "psnr": _worse("psnr", was, now, [allowed["psnr"]], part, doubt),
-        "iter_ms": _worse("iter_ms", *map(_relative, sides), [drift, *rest], part),
-        "peak_mem_mb": _worse(
-            "peak_mem_mb", *(s.peak_mem_mb for s in sides), [allowed["peak_mem_mb"]], part
-        ),
+        "psnr": _worse("psnr", (was, now), [allowed["psnr"]], part, doubt),
+        "iter_ms": _worse("iter_ms", (_relative(old), _relative(new)), [drift, *rest], part),
+        "peak_mem_mb": _worse("peak_mem_mb", memory, [allowed["peak_mem_mb"]], part),
     }
 
 
@@ -230,14 +230,13 @@ def _regressed(sides: tuple[Side, Side]) -> tuple[Array, Array]:
 
 def _worse(
     figure: str,
-    was: Array,
-    now: Array,
+    sides: tuple[Array, Array],
     allowed: Sequence[float],
     part: dict[str, float],
     doubt: Array | float = 0.0,
 ) -> np.ndarray:
     """Return which rows are worse beyond noise and tolerance, [checks, rows]."""
-    old, new = (_samples(tested(figure, side, 1)) for side in (was, now))
+    old, new = (_samples(tested(figure, side, 1)) for side in sides)
     p = significance.holm(significance.moderated(old, new, np.asarray(doubt, float)))
     limit = np.asarray(allowed, float)
     loss = old.mean - new.mean

@@ -94,10 +94,10 @@ def foresee(lines: Sequence[Line], options: Options) -> Power | None:
         one += bool(_found(old, worse, allowed, level, options, doubt)[row])
         lost = [x - LOSS_DB for x in new]
         every += bool(_found(old, lost, allowed, level, options, doubt).any())
-    typical = [float(np.sqrt(np.mean(x**2))) for x in (std, doubt)]
-    needed = _needed(len(noisy), *typical, float(np.median(allowed)), level)
+    spread, error = (float(np.sqrt(np.mean(x**2))) for x in (std, doubt))
+    needed = _needed(len(noisy), spread, error, float(np.median(allowed)), level)
     fewest = min(min(pair) for pair in counts)
-    return Power(len(noisy), fewest, *typical, one / _DRAWS, every / _DRAWS, needed)
+    return Power(len(noisy), fewest, spread, error, one / _DRAWS, every / _DRAWS, needed)
 
 
 def of_baseline(snapshot: Snapshot, options: Options) -> Power | None:
