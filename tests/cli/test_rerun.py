@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from effbench.cli.app import main
 from effbench.records import record
+from effbench.report.plots import pictures
 
 pytestmark = pytest.mark.slow
 FAKES = Path(__file__).parents[1] / "fakes"
@@ -17,6 +19,14 @@ FAKES = Path(__file__).parents[1] / "fakes"
 
 def run(*words: str) -> Result:
     return CliRunner().invoke(main, list(words))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_pictures() -> Iterator[None]:
+    """Pictures take longer than all else here, and nothing of them is tested."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pictures, "write_plots", lambda *_, **__: [])
+        yield
 
 
 @pytest.fixture(scope="module")
