@@ -128,7 +128,8 @@ def paper(name: str | None, results: tuple[Path, ...], form: str) -> None:
 
     if name is None:
         for each in map(papers.load, papers.names()):
-            click.echo(f"{each.name:<14} {each.title}\n{'':<14} {each.authors.removesuffix('.')}. {each.source}")
+            about = f"{each.authors.removesuffix('.')}. {each.source}"
+            click.echo(f"{each.name:<14} {each.title}\n{'':<14} {about}")
         return
     chosen = papers.load(name)
     from effbench.analysis import claims
