@@ -12,30 +12,6 @@ from effbench.errors import RecordError
 
 
 @click.command()
-@click.argument("results", nargs=-1, required=True, type=FOLDER)
-@format_option
-def leaderboard(results: tuple[Path, ...], form: str) -> None:
-    """Print the leaderboard of the records below one or more RESULTS folders.
-
-    A record that cannot be read is named on standard error, and the exit status is 3.
-
-    \b
-    Examples:
-      effbench leaderboard results/runs/pruning-20260101-120000
-      effbench leaderboard results/runs/* --format csv > all.csv
-    """
-    from effbench.records import record, tables
-    from effbench.records import results as loading
-
-    unreadable: list[RecordError] = []
-    found = record.stream(results, errors="skip", skipped=unreadable)
-    frame = loading.leaderboard(results, found, problems=unreadable)
-    write = {"csv": tables.to_csv, "md": tables.to_markdown, "json": tables.to_json}[form]
-    click.echo(write(frame), nl=False)
-    name_unreadable(unreadable)
-
-
-@click.command()
 @click.argument("results", type=FOLDER)
 @click.option("--out", type=FOLDER, metavar="DIR", help="Where to.  [default: RESULTS/plots]")
 @click.option(
@@ -152,8 +128,8 @@ def paper(name: str | None, results: tuple[Path, ...], form: str) -> None:
 
     if name is None:
         for each in map(papers.load, papers.names()):
-            authors = each.authors.removesuffix(".")
-            click.echo(f"{each.name:<14} {each.title}\n{'':<14} {authors}. {each.source}")
+            about = f"{each.authors.removesuffix('.')}. {each.source}"
+            click.echo(f"{each.name:<14} {each.title}\n{'':<14} {about}")
         return
     chosen = papers.load(name)
     from effbench.analysis import claims

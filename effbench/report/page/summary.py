@@ -16,7 +16,7 @@ from effbench.analysis.identity import GROUP, spaced
 from effbench.analysis.measures import MEASURES, SHOWN
 from effbench.analysis.paper import Paper
 from effbench.errors import ConfigError
-from effbench.records import equal_terms, results, tables
+from effbench.records import equal_terms, fronts, results, tables
 from effbench.records.results import Results
 from effbench.report import papers
 from effbench.report.palette import title
@@ -121,8 +121,7 @@ def against(found: Results, baseline: str | None) -> list[Table]:
             by_measure = {row["measure"]: row for row in own.to_dict("records")}
             shown = [_against(name, by_measure.get(name)) for name in measures]
             gain = by_measure.get("psnr_gain", {}).get("mean", float("-inf"))
-            most = max(by_measure.values(), key=lambda row: int(row["n"]))
-            test = verdict_text.tested(most)
+            test = verdict_text.tested(own.sort_values("n").iloc[-1].to_dict())
             rows.append((gain, spaced(method, variant), test, shown))
         rows.sort(key=lambda row: -row[0])
         kept = [row[1:] for row in rows[:MOST_ROWS]]
@@ -138,6 +137,25 @@ def equal(board: pd.DataFrame) -> list[Extra]:
         if cells:
             title = f"{suite}, {scene}, {budget}, {device}: on equal terms"
             made.append(Extra(title, equal_terms.LEGEND, headings[1:], cells))
+    return made
+
+
+def fronts_of(found: Results) -> list[Extra]:
+    """Return a table per scene of its fronts' hypervolumes, and one of BD-rates where curves of
+    compressed rows have any."""
+    if not found.records:
+        return []
+    made = []
+    known = fronts.of_records(found.records)
+    for key, volumes in known.volume.groupby([*GROUP], sort=False):
+        place = ", ".join(map(str, key))
+        headings, cells = fronts.volume_table(volumes)
+        note = fronts.VOLUME_NOTE
+        made.append(Extra(f"{place}: hypervolume of the fronts", note, headings[1:], cells))
+        of_scene = (known.rates[[*GROUP]] == list(key)).all(axis=1)
+        headings, cells = fronts.rate_table(known.rates[of_scene])
+        if cells:
+            made.append(Extra(f"{place}: BD-rate", fronts.RATE_NOTE, headings[1:], cells))
     return made
 
 
