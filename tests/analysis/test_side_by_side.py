@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from effbench.analysis import paper, side_by_side
@@ -130,7 +130,7 @@ class TestPruning:
         frame = papers.beside(PRUNING, [*self.RUN, control]).set_index("method")
         found = frame.loc["nerf-continued"]
         assert (found["row"], found["psnr_ratio"]) == ("", pytest.approx(1.0))
-        assert math.isnan(found["psnr_paper"]), "the paper has no such row"
+        assert pd.isna(found["psnr_paper"]), "the paper has no such row"
 
     def test_psnr_is_compared_by_differences_time_by_ratios(self) -> None:
         frame = papers.beside(PRUNING, self.RUN).set_index("row")

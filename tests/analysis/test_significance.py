@@ -48,8 +48,8 @@ def test_a_doubt_adds_to_the_standard_error_in_squares() -> None:
 def test_checks_at_once_are_each_as_alone() -> None:
     rng = np.random.default_rng(5)
     seeds = rng.normal(30, 0.1, (2, 20, 5, 3)) * np.linspace(0.99, 1.01, 5)[:, None]
-    sides = [Samples(np.full(5, 3.0), s.mean(-1), s.var(-1, ddof=1)) for s in seeds]
-    together = significance.holm(significance.moderated(*sides, np.zeros(5)))
+    was, now = (Samples(np.full(5, 3.0), s.mean(-1), s.var(-1, ddof=1)) for s in seeds)
+    together = significance.holm(significance.moderated(was, now, np.zeros(5)))
     for old, new, found in zip(*seeds, together, strict=True):
         alone = significance.holm(significance.p_values(list(old), list(new), "moderated"))
         assert found == pytest.approx(alone)

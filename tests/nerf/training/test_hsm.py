@@ -271,7 +271,8 @@ def test_what_is_drawn_twice_is_evaluated_once_or_as_it_is_drawn() -> None:
         model.__class__ = Counted
         mined = learner(running_mean=False, evaluate=evaluate)
         outcome = mined.backward(model, StillSampler(), batch(), functional.mse_loss)
-        return model.evaluated, {k: float(v) for k, v in outcome.figures.items()}  # type: ignore[attr-defined]
+        assert isinstance(model, Counted)
+        return model.evaluated, {k: float(v) for k, v in outcome.figures.items()}
 
     (once, figures), (drawn, same) = step("once"), step("drawn")
     assert figures == same

@@ -35,7 +35,7 @@ def kept(
     assert isinstance(method, RadianceFieldMethod)
     if state is None:
         with torch.no_grad():  # a field that differs from place to place
-            method.field.table.uniform_(-4, 4, generator=method.generator)  # type: ignore[operator, union-attr]
+            method.field.table.uniform_(-4, 4, generator=method.generator)  # type: ignore[operator]
     else:
         method.load_state(state)
         method.sampler.grid.optical_depth.fill_(mean)  # type: ignore[attr-defined]
