@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="encoding: turns per contender")
     parser.add_argument("--iterations", type=int, default=150, help="iteration: timed steps")
     parser.add_argument("--checks", type=int, default=10_000, help="gate: simulated checks")
+    parser.add_argument("--suites", type=int, default=1000, help="suites: simulated suites")
     parser.add_argument("--records", type=int, default=100_000, help="records: how many")
     arguments = parser.parse_args()
     restart_with_allocator()
@@ -142,6 +143,25 @@ def measure_gate(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"checks": arguments.checks, "gate": rows, "intervals": covered}
 
 
+def measure_suites(arguments: argparse.Namespace) -> list[dict[str, float]]:
+    from bench import suites
+
+    print(f"\n{arguments.suites:,} synthetic suites per line: one method under two names is called")
+    print("different, and 0.5 dB are found (shares of suites)")
+    print(
+        f"{'seeds':>6}{'marked':>9}{'compared':>10}{'found, marked':>15}{'alone':>8}{'stated':>8}"
+    )
+    rows = []
+    for seeds in (3, 5, 10):
+        found = suites.measure(seeds, arguments.suites)
+        rows.append(vars(found))
+        print(
+            f"{seeds:6}{found.twin_marked:9.1%}{found.twin_compared:10.1%}"
+            f"{found.better_marked:15.0%}{found.better_alone:8.0%}{found.expected:8.0%}"
+        )
+    return rows
+
+
 def measure_records(arguments: argparse.Namespace) -> dict[str, float]:
     from bench import records
 
@@ -163,6 +183,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "iteration": measure_iteration,
     "rendering": measure_rendering,
     "gate": measure_gate,
+    "suites": measure_suites,
     "records": measure_records,
 }
 
