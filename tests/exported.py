@@ -29,7 +29,7 @@ SMALL = HashConfig(
     render_steps=64,
     grid_resolution=16,
     early_stop_eps=1e-3,
-    lr=0.05,
+    lr=0.03,
     precision="fp32",
 )
 

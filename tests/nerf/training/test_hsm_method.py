@@ -61,7 +61,7 @@ def error(method: RadianceFieldMethod) -> float:
 @pytest.mark.parametrize("replacement", [True, False])
 @pytest.mark.parametrize("reweight", [True, False])
 def test_it_learns_an_unseen_view(replacement: bool, reweight: bool) -> None:
-    method = build(replacement=replacement, reweight=reweight)
+    method = build(replacement=replacement, reweight=reweight, lr=0.02)
     untrained = error(method)
     for _ in range(120):
         method.step(0.0)

@@ -119,9 +119,9 @@ class TestLeaderboard:
     ) -> None:
         page = open_page()
         for name, digits in (("psnr", 2), ("ssim", 4), ("model_mb", 3)):
-            texts = [text.split(" ± ")[0] for text in column(page, name)]
+            texts = [text.rstrip(" ▲▼").split(" ± ")[0] for text in column(page, name)]
             assert texts == [f"{float(r[name]):.{digits}f}" if r[name] else "" for r in board]
-        deviations = [text.partition(" ± ")[2] for text in column(page, "psnr")]
+        deviations = [text.rstrip(" ▲▼").partition(" ± ")[2] for text in column(page, "psnr")]
         assert deviations == [f"{float(r['psnr_std']):.2f}" if r["psnr_std"] else "" for r in board]
         assert column(page, "n") == [row["n"] for row in board]
         assert column(page, "method") == [row["method"] for row in board]
