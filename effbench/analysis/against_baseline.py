@@ -16,6 +16,7 @@ from effbench.analysis.rows_compared import effects, kind, partners
 
 COLUMNS = ("baseline", "psnr_p", "better", "worse")
 LEVEL = 0.05
+LEAST_SEEDS = 3  # of either row: two pairs that happen to be alike would be marked
 TESTED = tuple(name for name, about in FIGURES.items() if about.check and about.better)
 
 
@@ -41,7 +42,8 @@ def against(cells: pd.DataFrame, row: pd.Series[int], baseline: str | None) -> p
         if not cells[name].notna().any():
             continue
         effect = effects(cells, row, others, same, name)
-        p = _adjusted(effect["p"], table)
+        few = effect[["n_a", "n_b"]].min(axis=1) < LEAST_SEEDS
+        p = _adjusted(effect["p"].mask(few), table)
         if name == "psnr":
             found["psnr_p"] = p.reindex(found.index)
         higher = effect["effect"] > (1.0 if kind(name) == "ratio" else 0.0)

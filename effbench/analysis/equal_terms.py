@@ -52,7 +52,8 @@ def compare(
 
     cells: columns of GROUP, `label` (the row's name) and `status`, indexed like `row`, which has
     the number of each cell's row; curves: by the same index. at_total_s: the longest total time of
-    a row of the group; at_iterations: the iterations of the baseline; psnr_at_*: mean over the
+    a row of the group, at_iterations: the iterations of the baseline, each of the repetition that
+    had least of it; psnr_at_*: mean over the
     repetitions; to_baseline_s: mean total time at which the last PSNR of the baseline, mean over
     its repetitions, is first reached. *_bound: "" for exact, ">=" or "<=" where a curve ends before
     or begins behind what is asked for, ">" where the quality is never reached: the mean is then a
@@ -80,14 +81,15 @@ def compare(
 def _compared(
     rows: Mapping[int, list[Curve]], reference: list[Curve]
 ) -> dict[int, dict[str, float | str]]:
-    total = max(float(np.median([c.total_s[-1] for c in own])) for own in rows.values())
+    # the least of a row's repetitions, so that all of them have got there
+    total = max(min(float(c.total_s[-1]) for c in own) for own in rows.values())
     found: dict[int, dict[str, float | str]] = {}
     for number, own in rows.items():
         values: dict[str, float | str] = {"at_total_s": total}
         at = [_at(c.total_s, c.psnr, total) for c in own]
         values["psnr_at_total"], values["psnr_at_total_bound"] = _mean(at)
         if reference:
-            iterations = float(np.median([c.iteration[-1] for c in reference]))
+            iterations = min(float(c.iteration[-1]) for c in reference)
             at = [_at(c.iteration, c.psnr, iterations) for c in own]
             values["at_iterations"] = iterations
             values["psnr_at_iterations"], values["psnr_at_iterations_bound"] = _mean(at)

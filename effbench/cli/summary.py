@@ -10,14 +10,17 @@ from rich.console import Console
 from rich.table import Table
 
 from effbench.analysis import identity, verdict_text
+from effbench.analysis.controls import KINDS
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.paper import Paper
 from effbench.records import tables
+from effbench.records.board import gain
 from effbench.runs.run import Result
 
 # What a person looks at first; leaderboard.csv has all columns.
 _SHOWN = (
-    *("method", "variant", "scene", "n", "status", "psnr", "ssim", "flip", "prepare_s", "train_s"),
+    *("method", "variant", "scene", "n", "status", "psnr", *(f"Δ {kind}" for kind in KINDS)),
+    *("ssim", "flip", "prepare_s", "train_s"),
     *("iter_ms", "peak_mem_mb", "model_mb", "render_ms"),
 )
 
@@ -56,10 +59,13 @@ def print_verdict(paper: Paper, verdict: pd.DataFrame, console: Console) -> None
 
 def _leaderboard(result: Result) -> Table:
     frame = tables.leaderboard(result.records)
+    for kind in KINDS:  # differences to the parent and to the control, where there are any
+        frame[f"Δ {kind}"] = [gain(row, kind) for row in frame.to_dict("records")]
     # What all rows have in common is said once, above the table.
     common = [name for name in ("scene", "budget", "device") if frame[name].nunique() == 1]
     title = ", ".join(str(frame[name].iloc[0]) for name in common)
-    shown = [name for name in _SHOWN if name not in common]
+    empty = [f"Δ {kind}" for kind in KINDS if not frame[f"Δ {kind}"].any()]
+    shown = [name for name in _SHOWN if name not in (*common, *empty)]
     frame["variant"] = frame["variant"].str.replace(",", " ")  # where lines may break
     rows = [[_written(name, row[name]) for name in shown] for row in frame.to_dict("records")]
     left = sum(name in ("method", "variant", "scene") for name in shown)

@@ -26,6 +26,9 @@ _APART = {
 }
 
 
+_SPEED, _SLOW = "of its usual speed", "slower machine than usual"
+
+
 def of_rows(cells: pd.DataFrame, row: pd.Series[int]) -> pd.Series[str]:
     """Return the marks of each row, joined by "; ", given a table of cells and their rows."""
     told: dict[int, list[str]] = {number: [] for number in sorted(row.unique())}
@@ -70,6 +73,8 @@ def _disturbed(cells: pd.DataFrame, row: pd.Series[int]) -> list[tuple[int, str]
 
 def _kind(text: str) -> str:
     """Return a mark without its number, so that several cells' can be named together."""
+    if _SPEED in text:
+        return _SLOW
     words = text.split()
     return " ".join(word for word in words if not any(c.isdigit() for c in word))
 
