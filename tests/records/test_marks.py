@@ -78,3 +78,10 @@ def test_disturbed_cells_are_counted() -> None:
     assert row["marks"] == "disturbed 2/3: another cell ran beside it"
     (row,) = rows(cell(0, provenance=beside))
     assert row["marks"] == "another cell ran beside it"
+
+
+def test_several_cells_on_slow_machines_are_named_together() -> None:
+    slow = [cell(i, machine={"speed": speed}) for i, speed in enumerate((100.0, 100.0, 50.0, 60.0))]
+    more = [cell(i, machine={"speed": 100.0}, method="other") for i in range(3)]
+    found = {row["method"]: row["marks"] for row in rows(*slow, *more)}
+    assert "disturbed 2/4: slower machine than usual" in found.values()
