@@ -60,9 +60,10 @@ def measure(seeds: int, suites: int) -> Found:
     for _ in range(suites):
         cells = suite(rng, seeds)
         row = cells.groupby("method", sort=False).ngroup()
-        found = against(cells, row, "base").set_axis(list(_GAINS))
-        marked += bool(found.loc["twin", "psnr_p"] < 0.05)
-        better += bool(found.loc["better", "psnr_p"] < 0.05)
+        found = against(cells, row, "base")["psnr_p"].astype(float)
+        p = dict(zip(_GAINS, found, strict=True))
+        marked += p["twin"] < 0.05
+        better += p["better"] < 0.05
         twin = compare(cells, "twin", "base", ["psnr", *SPREADS]).rows
         compared += bool((twin["p_holm"] < 0.05).any())
         alone += bool((compare(cells, "better", "base", ["psnr"]).rows["p"] < 0.05).all())
