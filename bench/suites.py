@@ -70,8 +70,9 @@ def measure(seeds: int, suites: int) -> Found:
     std = PSNR_STD * (2 * (1 - SHARED)) ** 0.5
     spread = seeds_needed.Spread("paired", std, seeds - 1, 1.0)
     expected = seeds_needed.power_of(spread, GAIN_DB, seeds)
-    shares = (count / suites for count in (marked, compared, better, alone))
-    return Found(seeds, *shares, expected)
+    return Found(
+        seeds, marked / suites, compared / suites, better / suites, alone / suites, expected
+    )
 
 
 def suite(rng: np.random.Generator, seeds: int) -> pd.DataFrame:
