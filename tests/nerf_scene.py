@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,16 @@ import torch
 from effbench.method import Context
 from effbench.scene import Intrinsics, Scene, Views
 
+SMALL: dict[str, Any] = {  # a hash field of the size of a test
+    "levels": 4,
+    "log2_table": 10,
+    "finest_resolution": 64,
+    "hidden": 16,
+    "samples": 2048,
+    "march_steps": 64,
+    "render_steps": 64,
+    "grid_resolution": 16,
+}
 CAMERA = Intrinsics(width=16, height=16, fx=22.0, fy=22.0, cx=8.0, cy=8.0)
 RADIUS, DISTANCE = 0.8, 4.0
 

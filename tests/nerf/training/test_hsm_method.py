@@ -22,18 +22,7 @@ from effbench.nerf.training import RadianceFieldMethod
 from effbench.planning import registry as plugins
 from effbench.planning.planner import resolve
 from effbench.planning.registry import Registry
-from tests.nerf_scene import CAMERA, context, look_at_origin
-
-SMALL = {
-    "levels": 4,
-    "log2_table": 10,
-    "finest_resolution": 64,
-    "hidden": 16,
-    "samples": 2048,
-    "march_steps": 64,
-    "render_steps": 64,
-    "grid_resolution": 16,
-}
+from tests.nerf_scene import CAMERA, SMALL, context, look_at_origin
 
 
 @cache

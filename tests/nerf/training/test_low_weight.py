@@ -9,19 +9,9 @@ import torch
 from effbench.nerf.training import RadianceFieldMethod
 from effbench.planning import registry as plugins
 from effbench.planning.planner import resolve
-from tests.nerf_scene import context
+from tests.nerf_scene import SMALL, context
 
-SMALL = {
-    "levels": 4,
-    "log2_table": 10,
-    "finest_resolution": 64,
-    "hidden": 16,
-    "samples": 2048,
-    "march_steps": 64,
-    "render_steps": 64,
-    "grid_resolution": 16,
-    "grid_every": 8,
-}
+RATHER_SMALL = SMALL | {"grid_every": 8}
 
 
 def kept(
@@ -30,7 +20,7 @@ def kept(
     """Return an untrained method, or one that loaded `state` and whose grid has a mean optical
     depth, and what it keeps of the same rays."""
     cls = plugins.discover().method(name)
-    config, _ = resolve(cls, SMALL | params, "cpu")
+    config, _ = resolve(cls, RATHER_SMALL | params, "cpu")
     method = cls(config, context(backend="reference"))
     assert isinstance(method, RadianceFieldMethod)
     if state is None:

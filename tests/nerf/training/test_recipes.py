@@ -18,19 +18,9 @@ from effbench.nerf.training.sparse_adam import SparseAdam
 from effbench.planning import registry as plugins
 from effbench.planning.planner import resolve
 from effbench.scene import Intrinsics
-from tests.nerf_scene import ball, context, mixed_ball
+from tests.nerf_scene import SMALL, ball, context, mixed_ball
 
 REGISTRY = plugins.discover([])
-SMALL = {
-    "levels": 4,
-    "log2_table": 10,
-    "finest_resolution": 64,
-    "hidden": 16,
-    "samples": 2048,
-    "march_steps": 64,
-    "render_steps": 64,
-    "grid_resolution": 16,
-}
 
 
 def resolved(method: str, device: str = "cpu", captured: bool = False, **params: Any) -> Any:
