@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling.capacity import Capacity
 from effbench.nerf.sampling.occupancy import OccupancyGrid
 from effbench.nerf.sampling.rays import Rays
-from effbench.nerf.sampling.spaces import Box, Contracted, Space
+from effbench.nerf.sampling.spaces import Box, Cascades, Contracted, Space
 
 _RAMP = 16  # iterations in which the spacing of the grid's updates grows by one
 _NOWHERE = 1e9  # behind everything: where an inactive ray would begin
@@ -167,8 +167,9 @@ class OccupancySampler(Sampler):
     def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
         device = rays.origins.device
         jitter = torch.rand(len(rays), generator=generator, device=device)
-        if self.compacts and (plain := self.at_once(field)):
-            return self._visible(rays, jitter, plain)
+        if self.compacts and not isinstance(self.space, Cascades):
+            if plain := self.at_once(field):
+                return self._visible(rays, jitter, plain)
         near = torch.full((len(rays),), self.space.aabb.near, device=device)
         samples = self._march(rays, near, jitter, self.options.steps, self.step)
         if not self.compacts or not len(samples):
@@ -274,8 +275,8 @@ class OccupancySampler(Sampler):
         return color + behind
 
     def at_once(self, field: RadianceField) -> HashNetworks | None:
-        known = isinstance(self.space, Box | Contracted) and self.backend == "cpu"
-        return field.plain() if known else None
+        known = isinstance(self.space, Box | Contracted | Cascades)
+        return field.plain() if known and self.backend == "cpu" else None
 
     def _render_at_once(self, rays: Rays, field: HashNetworks, background: Tensor) -> Tensor:
         return render_rays(
@@ -288,8 +289,13 @@ class OccupancySampler(Sampler):
         """Return how the kernels that work on whole rays go through the grid."""
         grid, aabb = self.grid, self.space.aabb
         norm = self.space.norm if isinstance(self.space, Contracted) else None
-        where = (grid.bits, grid.resolution, step, aabb.near, aabb.far)
-        return Marching(*where, grid.distances(), norm)
+        where = Marching(
+            grid.bits, grid.resolution, step, aabb.near, aabb.far, grid.distances(), norm
+        )
+        if not isinstance(self.space, Cascades):
+            return where
+        longest = self.space.longest(step, grid.resolution)
+        return replace(where, cascades=self.space.count, cone=self.space.cone, longest=longest)
 
     def _shade(
         self, samples: Samples, directions: Tensor, left: Tensor, field: RadianceField
