@@ -75,7 +75,8 @@ def render_rays(
 ) -> Tensor:
     """Return colours float32 [R, 3] over `background`, [3] or [R, 3], on the CPU.
 
-    origins, directions: float32 [R, 3] in the unit cube (the innermost cascade). Computed in float32.
+    origins, directions: float32 [R, 3] in the unit cube (the innermost cascade). Computed in
+    float32.
     """
     from effbench.kernels.cpu import ray_rendering as cpu
     from effbench.kernels.cpu.layers import padded

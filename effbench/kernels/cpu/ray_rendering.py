@@ -142,9 +142,9 @@ def _color(  # type: ignore[no-untyped-def]
 @njit(**SERIAL)
 def _render_group(  # type: ignore[no-untyped-def]
     origins, directions, near, far, distances, resolution, step, space, growth, table, scales,
-    strides, dense, offsets, w, stop_at, least, background, colors, first, rays, px, py, pz, ts, lengths,
-    encoded, h1, out, index, weights, runs, kept_outputs, kept_weights, kept_rays, by_ray, h2, h3,
-    logits, harmonics, ks, begins, left, saved, alive, ended, passes,
+    strides, dense, offsets, w, stop_at, least, background, colors, first, rays, px, py, pz, ts,
+    lengths, encoded, h1, out, index, weights, runs, kept_outputs, kept_weights, kept_rays, by_ray,
+    h2, h3, logits, harmonics, ks, begins, left, saved, alive, ended, passes,
 ):  # fmt: skip
     w1, w2, w_harmonics = w[0], w[1], w[2]
     width, outputs, hidden = w1.shape[0], w2.shape[1], w_harmonics.shape[1]

@@ -81,6 +81,11 @@ class Sampler(ABC):
         rendered by its parts."""
         return None
 
+    def even_count(self, rays: Rays) -> int | None:
+        """Return how many samples rays had if nothing was known of where the field is empty.
+        Default: None, samples are not left out for that."""
+        return None
+
     def facts(self) -> dict[str, float]:
         """Return what a record should say of where samples lie. Default: nothing."""
         return {}
@@ -167,9 +172,9 @@ class OccupancySampler(Sampler):
     def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
         device = rays.origins.device
         jitter = torch.rand(len(rays), generator=generator, device=device)
-        if self.compacts and not isinstance(self.space, Cascades):
-            if plain := self.at_once(field):
-                return self._visible(rays, jitter, plain)
+        at_once = self.compacts and not isinstance(self.space, Cascades)
+        if at_once and (plain := self.at_once(field)):
+            return self._visible(rays, jitter, plain)
         near = torch.full((len(rays),), self.space.aabb.near, device=device)
         samples = self._march(rays, near, jitter, self.options.steps, self.step)
         if not self.compacts or not len(samples):
@@ -326,6 +331,12 @@ class OccupancySampler(Sampler):
     def _ahead(self, rays: Rays, t: Tensor) -> Tensor:
         """Return how far behind samples at t [R] the next ones would be in rendering."""
         return self.space.ahead(rays, t, self.render_step, self.grid.resolution)
+
+    def even_count(self, rays: Rays) -> int:
+        near = torch.full((len(rays),), self.space.aabb.near, device=rays.origins.device)
+        everywhere = torch.full_like(self.grid.bits, 255)
+        where = (near, everywhere, self.grid.resolution, self.step, torch.full_like(near, 0.5))
+        return len(self.space.march(rays, *where, self.options.steps, self.backend))
 
     def facts(self) -> dict[str, float]:
         occupied = float(self.grid.occupied().float().mean())
