@@ -53,15 +53,19 @@ def averaged(values: Sequence[float], per: int) -> list[float]:
 
 @contextmanager
 def looked_at(gpu: Gpu | None = None, every_s: float = EVERY_S) -> Iterator[Utilisation]:
-    """Look at the machine every `every_s` seconds while this lasts, and once at its end."""
+    """Look at the machine every `every_s` seconds while this lasts, and at its end, unless a look
+    was just before: of a moment the system's clocks tell nothing."""
     found = Utilisation()
     look = _looker(found, gpu)
     over = threading.Event()
 
     def watch() -> None:
+        looked = time.perf_counter()
         while not over.wait(every_s):
             look()
-        look()
+            looked = time.perf_counter()
+        if not found.t_s or time.perf_counter() - looked > every_s / 2:
+            look()
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from effbench.machine import breakdown
@@ -20,7 +22,7 @@ def test_time_inside_a_part_belongs_to_the_inner_one_alone() -> None:
 
 def test_the_hosts_clock_counts_each_moment_once(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = iter([0.0, 1.0, 3.0, 3.5, 4.0, 10.0])
-    monkeypatch.setattr(breakdown.time, "perf_counter", lambda: next(moments))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(moments))
     parts = breakdown.Breakdown()
     with parts.part("step"):
         with parts.part("place"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import namedtuple
 from typing import cast
 
+import psutil
 import pytest
 
 from effbench.machine import utilisation
@@ -40,10 +42,10 @@ def test_neighbours_are_averaged() -> None:
 def test_each_look_is_of_the_time_since_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     counted = iter([Times(0, 0, 0, 0, 0), Times(0.5, 0, 0.5, 0, 0), Times(2, 0, 1, 0, 0)])
     monkeypatch.setattr(utilisation, "_usable", lambda: [1])
-    monkeypatch.setattr(utilisation.psutil, "cpu_times", lambda **_: [None, next(counted)])
+    monkeypatch.setattr(psutil, "cpu_times", lambda **_: [None, next(counted)])
     clock, used = iter([0.0, 1.0, 3.0]), iter([0.0, 1.5, 2.5])
-    monkeypatch.setattr(utilisation.time, "perf_counter", lambda: next(clock))
-    monkeypatch.setattr(utilisation.time, "process_time", lambda: next(used))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(time, "process_time", lambda: next(used))
     found = Utilisation()
     look = utilisation._looker(found, cast(Gpu, _FakeGpu()))
     look()
