@@ -15,7 +15,13 @@ from effbench.method.budget import Budget
 from effbench.records import results
 from effbench.records.results import Results
 from effbench.report.palette import Palette
-from effbench.report.plots import comparison_plots, cost_plots, diagnostic_plots, renders
+from effbench.report.plots import (
+    comparison_plots,
+    cost_plots,
+    diagnostic_plots,
+    profile_plots,
+    renders,
+)
 from effbench.report.plots.labels import Label
 from effbench.report.plots.style import STYLE, panels, save
 
@@ -81,6 +87,7 @@ def figures(
         **comparison_plots.figures(found, board, palette, baseline),
         **cost_plots.figures(found, palette, bench),
         **diagnostic_plots.figures(found, palette),
+        **profile_plots.figures(found),
         "renders": renders.renders(found),
     }
     yield from ((name, figure) for name, figure in drawn.items() if figure is not None)
