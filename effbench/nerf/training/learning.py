@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from effbench.kernels.volume_rendering import composite
+from effbench.method.spans import BACKWARD, COLOUR, DENSITY, ENCODING, RENDERING, span
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling import EncodedSamples, Sampler
 from effbench.nerf.sampling.rays import Rays
-from effbench.spans import BACKWARD, COLOUR, DENSITY, ENCODING, RENDERING, span
 
 Composite = Callable[[Tensor, Tensor, Tensor, Tensor, str], tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]  # colours and targets, both [R, 3], to a mean (0-d)

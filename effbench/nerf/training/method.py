@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from effbench.machine import libraries
 from effbench.method import Context, Maps, Method
+from effbench.method.spans import OPTIMISER, PLACING, RAYS, span
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.fields.averaging import WeightAverage
 from effbench.nerf.fields.environment import Environment
@@ -29,7 +30,6 @@ from effbench.nerf.training.learning import Batch, FullLearner, Learner
 from effbench.nerf.training.options import TrainingOptions
 from effbench.nerf.training.step_log import StepLog
 from effbench.scene import Intrinsics
-from effbench.spans import OPTIMISER, PLACING, RAYS, span
 
 _ENVIRONMENT = "environment.texels"  # of a state
 
