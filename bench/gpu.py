@@ -53,7 +53,7 @@ def alternate(
 
 
 class EventBreakdown(breakdown.EventBreakdown):
-    """Parts of a step, some of which have no name of their own in `effbench.spans`."""
+    """Parts of a step, some of which have no name of their own in `effbench.method.spans`."""
 
     def __init__(self) -> None:
         super().__init__()

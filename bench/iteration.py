@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 
-from effbench import spans
 from effbench.machine.breakdown import Breakdown
+from effbench.method import spans
 from effbench.nerf.training import RadianceFieldMethod
 
 
 def measure(method: RadianceFieldMethod, warmup: int, iterations: int) -> dict[str, float]:
-    """Return milliseconds per iteration and part of `effbench.spans`, "other" and "total" included.
+    """Return milliseconds per iteration and part, "other" and "total" included; parts are those
+    of `effbench.method.spans`.
 
     The timers are Python calls: they read right on a CPU only, where nothing is asynchronous.
     """

@@ -1,8 +1,8 @@
 """What the steps of a trained method are made of: `effbench run --profile`.
 
 Further steps are measured, as late training does them, when all figures of the cell are final: by
-part (`effbench.spans`), by torch's profiler, and from outside, by how busy the machine is. Parts
-and trace are of eager steps: a step recorded as a CUDA graph has no parts that could be told.
+part (`effbench.method.spans`), by torch's profiler, and from outside, by how busy the machine is.
+Parts and trace are of eager steps: one recorded as a CUDA graph has no parts that could be told.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import Any
 
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from effbench import files, spans
+from effbench import files
 from effbench.cell.task import Task
 from effbench.machine import devices, nvml
 from effbench.machine.breakdown import breakdown_on
 from effbench.machine.utilisation import looked_at
-from effbench.method import Method
+from effbench.method import Method, spans
 from effbench.records.layout import PROFILE, TRACE
 
 STRETCH_S = 5.0  # of training, with somebody looking at the machine

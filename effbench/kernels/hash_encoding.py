@@ -15,7 +15,7 @@ from torch import Tensor
 
 from effbench.kernels.backends import resolve
 from effbench.kernels.hash_layout import HashLayout
-from effbench.spans import ENCODING_BACKWARD, span
+from effbench.method.spans import ENCODING_BACKWARD, span
 
 PRIMES = (1, 2654435761, 805459861)
 

@@ -12,8 +12,8 @@ import pandas as pd
 import seaborn as sns
 
 from effbench.analysis.identity import GROUP
+from effbench.method.spans import STEP_PARTS
 from effbench.records.profiles import REST
-from effbench.spans import STEP_PARTS
 
 _MARKERS = "os^DvPX<>phd*"
 Entry = tuple[str, str]  # method and variant
@@ -65,7 +65,7 @@ def title(group: pd.DataFrame, frame: pd.DataFrame) -> str:
 
 def part_colours(names: Iterable[str]) -> dict[str, str]:
     """Return a colour for each part of a step, "#rrggbb": always the same for those that have a
-    name in `effbench.spans`, grey for the rest."""
+    name in `effbench.method.spans`, grey for the rest."""
     others = sorted(set(names) - {*STEP_PARTS, REST})
     palette = sns.color_palette("tab20", len(STEP_PARTS) + len(others)).as_hex()
     return {**dict(zip([*STEP_PARTS, *others], palette, strict=True)), REST: "#d9d9d9"}

@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from effbench import spans
 from effbench.api import run_cell
 from effbench.cell import profiling
+from effbench.method import spans
 from effbench.records import record
 from effbench.records.record import Record
 

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from effbench.kernels.backends import resolve
 from effbench.method import Context, Exportable, Method, Requirement
+from effbench.method.spans import BACKWARD, NETWORK, OPTIMISER, RAYS, span
 from effbench.nerf.fields import resolve_precision
 from effbench.nerf.lightfield import export
 from effbench.nerf.lightfield.config import DistillConfig
@@ -35,7 +36,6 @@ from effbench.nerf.lightfield.view_pool import ViewPool
 from effbench.nerf.sampling.occupancy import unpack
 from effbench.scene import Intrinsics
 from effbench.scene.cameras import most_common
-from effbench.spans import BACKWARD, NETWORK, OPTIMISER, RAYS, span
 
 _TIMED_STEPS = 256
 _KEPT_ENCODERS = 8  # a camera's rays take 12 bytes per pixel, and views may each have their own

@@ -7,12 +7,12 @@ from torch import Tensor
 
 from effbench.kernels.inverse_cdf import sample_pdf
 from effbench.kernels.samples import Samples
+from effbench.method.spans import DENSITY, ENCODING, span
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling.histograms import Chords, edges_between, rendering_weights, shade
 from effbench.nerf.sampling.rays import Rays
 from effbench.nerf.sampling.sampler import EncodedSamples, Sampler
 from effbench.nerf.sampling.spaces import Space
-from effbench.spans import DENSITY, ENCODING, span
 
 
 class HierarchicalSampler(Sampler):

@@ -16,12 +16,13 @@ from effbench.kernels.samples import Samples
 from effbench.kernels.visible_marching import march_visible
 from effbench.kernels.volume_rendering import composite, visible_counts
 from effbench.machine.phases import memory_phase
+from effbench.method.spans import DENSITY, ENCODING, GRID, span
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling.capacity import Capacity
 from effbench.nerf.sampling.occupancy import OccupancyGrid
 from effbench.nerf.sampling.rays import Rays
 from effbench.nerf.sampling.spaces import Box, Cascades, Contracted, Space
-from effbench.spans import DENSITY, ENCODING, GRID, span
+from effbench.method.spans import DENSITY, ENCODING, GRID, span
 
 _RAMP = 16  # iterations in which the spacing of the grid's updates grows by one
 _NOWHERE = 1e9  # behind everything: where an inactive ray would begin

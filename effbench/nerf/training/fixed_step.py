@@ -15,6 +15,7 @@ from torch import Tensor
 
 from effbench.errors import ConfigError
 from effbench.method import Context
+from effbench.method.spans import OPTIMISER, PLACING, RAYS, span
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling import OccupancySampler, Sampler
 from effbench.nerf.sampling.capacity import Capacity, Need, choose, most_marched
@@ -24,7 +25,6 @@ from effbench.nerf.training.controller import Echo, RayController
 from effbench.nerf.training.graphs import CudaRecorder, Recorder, StepGraphs
 from effbench.nerf.training.learning import Batch, Learner, Outcome
 from effbench.nerf.training.options import TrainingOptions
-from effbench.spans import OPTIMISER, PLACING, RAYS, span
 
 _MARCHED_FILL = 0.9  # of the largest buffer for samples before compaction, at which n stops growing
 

@@ -24,10 +24,10 @@ from effbench.kernels.resampling import (
     systematic_draws,
 )
 from effbench.kernels.volume_rendering import composite
+from effbench.method.spans import BACKWARD, COLOUR, DENSITY, ENCODING, MINING, RENDERING, span
 from effbench.nerf.fields import NetworkField, RadianceField, trunc_exp
 from effbench.nerf.sampling import Sampler
 from effbench.nerf.training.learning import Batch, Learner, Loss, Outcome, encode, nothing_met
-from effbench.spans import BACKWARD, COLOUR, DENSITY, ENCODING, MINING, RENDERING, span
 
 _TINY = 1e-20  # keeps 0 / 0 away where no sample has a gradient; its powers are normal numbers
 

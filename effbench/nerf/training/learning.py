@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from effbench.kernels.volume_rendering import composite
+from effbench.method.spans import BACKWARD, COLOUR, DENSITY, ENCODING, RENDERING, span
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling import EncodedSamples, Sampler
 from effbench.nerf.sampling.rays import Rays
-from effbench.spans import BACKWARD, COLOUR, DENSITY, ENCODING, RENDERING, span
 
 Composite = Callable[[Tensor, Tensor, Tensor, Tensor, str], tuple[Tensor, Tensor]]
 _PARTS = 4  # of a batch whose networks are evaluated again

@@ -15,6 +15,7 @@ from torch.nn import functional
 from effbench.errors import ConfigError
 from effbench.machine import libraries
 from effbench.method import Context, Maps, Method
+from effbench.method.spans import OPTIMISER, PLACING, RAYS, span
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.fields.averaging import WeightAverage
 from effbench.nerf.fields.compiling import compile_networks
@@ -33,7 +34,6 @@ from effbench.nerf.training.learning import Batch, FullLearner, Learner
 from effbench.nerf.training.options import TrainingOptions
 from effbench.nerf.training.step_log import StepLog
 from effbench.scene import Intrinsics
-from effbench.spans import OPTIMISER, PLACING, RAYS, span
 
 _ENVIRONMENT = "environment.texels"  # of a state
 

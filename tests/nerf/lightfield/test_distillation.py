@@ -13,9 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from effbench import spans
 from effbench.errors import ConfigError
-from effbench.method import Checkpoint, Context, Method
+from effbench.method import Checkpoint, Context, Method, spans
 from effbench.method.budget import Budget
 from effbench.method.config import to_dict
 from effbench.nerf.compression.channel_pruning import Cost

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from effbench import spans
+from effbench.method import spans
 from effbench.nerf.training.hsm import MiningConfig
 from tests.nerf.training.test_fixed_step import Small, trained
 

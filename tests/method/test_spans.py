@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from effbench.spans import span, watched
+from effbench.method.spans import span, watched
 
 
 class Watcher:
