@@ -22,7 +22,6 @@ from effbench.nerf.sampling.capacity import Capacity
 from effbench.nerf.sampling.occupancy import OccupancyGrid
 from effbench.nerf.sampling.rays import Rays
 from effbench.nerf.sampling.spaces import Box, Cascades, Contracted, Space
-from effbench.method.spans import DENSITY, ENCODING, GRID, span
 
 _RAMP = 16  # iterations in which the spacing of the grid's updates grows by one
 _NOWHERE = 1e9  # behind everything: where an inactive ray would begin
