@@ -15,7 +15,13 @@ from effbench.method.budget import Budget
 from effbench.records import results
 from effbench.records.results import Results
 from effbench.report.palette import Palette
-from effbench.report.plots import comparison_plots, cost_plots, diagnostic_plots, renders
+from effbench.report.plots import (
+    comparison_plots,
+    cost_plots,
+    diagnostic_plots,
+    renders,
+    tornado_plots,
+)
 from effbench.report.plots.labels import Label
 from effbench.report.plots.style import STYLE, panels, save
 
@@ -79,6 +85,7 @@ def figures(
         "psnr-over-time": psnr_over_time(curves, palette),
         "psnr-over-total-time": psnr_over_total_time(curves, palette),
         **comparison_plots.figures(found, board, palette, baseline),
+        **tornado_plots.figures(found, baseline),
         **cost_plots.figures(found, palette, bench),
         **diagnostic_plots.figures(found, palette),
         "renders": renders.renders(found),
