@@ -68,7 +68,7 @@ def _record(variant: str, about: tuple[Any, ...], seed: int, place: int) -> Reco
         time={"train_s": BUDGET_S, "iter_ms_mean": iter_ms * jitter, "prepare_s": 0.0},
         memory={"peak_mem_mb": 2 * steady, "saved_mb": saved, "phases": {"steady": steady}},
         device="a CPU",
-        facts={"box_steps_per_ray": 100.0, "precision": "fp32"},
+        facts={"precision": "fp32", **({} if "uniform" in variant else {"box_steps_per_ray": 100})},
         provenance={"started": f"2026-01-01T12:{place:02d}:{seed:02d}+00:00"},
     )
 

@@ -15,7 +15,7 @@ from effbench.analysis.figures import FIGURES, significant
 from effbench.analysis.identity import GROUP, spaced
 from effbench.analysis.measures import MEASURES
 from effbench.analysis.paper import Paper
-from effbench.analysis.side_by_side import heading, notes
+from effbench.analysis.side_by_side import notes
 from effbench.analysis.switches import untested
 from effbench.analysis.verdict_text import figure, line, region
 
@@ -35,7 +35,7 @@ _BOUNDS = {">=": "≥ ", "<=": "≤ ", ">": "> "}
 
 def to_markdown(paper: Paper, frame: pd.DataFrame, problems: Sequence[str] = ()) -> str:
     """Return the page of `switches.beside`; `problems` are listed at its end."""
-    parts = [heading(paper)]
+    parts = [_about(paper)]
     if frame.empty:
         parts.append("These folders have no rows.")
     for values, rows in frame.groupby([*GROUP], sort=False):
@@ -89,7 +89,11 @@ def own_table(paper: Paper) -> str:
     """Return what is claimed of each switch, without any results."""
     cells = [["" if v is None else str(v) for v in row.values()] for row in paper.rows]
     page = tabulate(cells, list(paper.rows[0]), tablefmt="github", disable_numparse=True)
-    return "\n\n".join([heading(paper), page, *notes(paper)]) + "\n"
+    return "\n\n".join([_about(paper), page, *notes(paper)]) + "\n"
+
+
+def _about(paper: Paper) -> str:
+    return f"# {paper.title}\n\n{paper.authors}; {paper.source}. Of {paper.setting}."
 
 
 def _claim(row: Mapping[Any, Any]) -> str:

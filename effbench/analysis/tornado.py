@@ -75,14 +75,14 @@ def panels(group: pd.DataFrame, measures: tuple[str, ...]) -> list[Panel]:
     """Return a panel per measure that some row has, of one group of `comparison.claimed`.
 
     All have the rows in one order: the largest effect in the first measure on top, in either
-    direction, those without a mean in it last, of equals the first.
+    direction, those without a mean in it last, by the measures beside it.
     """
     known = group[(group["n"] > 0) & group["measure"].isin(measures)]
     known = known[known["mean"].notna() | (known["bound"] == "not reached")]
     shown = [name for name in measures if name in set(known["measure"])]
     if not shown:
         return []
-    order = _ranked(known, shown[0])
+    order = _ranked(known, shown)
     return [_panel(known[known["measure"] == name], order, name) for name in shown]
 
 
@@ -93,15 +93,29 @@ def inside(panel: Panel, value: float) -> float:
     return min(max(place, 0.0), 1.0)
 
 
-def _ranked(known: pd.DataFrame, measure: str) -> list[tuple[str, str]]:
-    own = known[known["measure"] == measure]
+def written(bar: Bar) -> str:
+    """Return a row's effect in words: "1.25× [1.20, 1.30]", "> 1.25×", "not reached"."""
+    if bar.bound == "not reached":
+        return bar.bound
+    if math.isnan(bar.mean):
+        return ""
+    text = f"{'> ' if bar.bound else ''}{bar.mean:.2f}×"
+    if math.isnan(bar.low):
+        return text
+    high = f"{bar.high:.2f}" if math.isfinite(bar.high) else "∞"
+    return f"{text} [{bar.low:.2f}, {high}]"
+
+
+def _ranked(known: pd.DataFrame, measures: list[str]) -> list[tuple[str, str]]:
     effects = {
-        (method, variant): abs(math.log(mean))
-        for method, variant, mean in own[["method", "variant", "mean"]].itertuples(index=False)
+        (measure, method, variant): -abs(math.log(mean))
+        for measure, method, variant, mean in zip(
+            *(known[name] for name in ("measure", "method", "variant", "mean")), strict=True
+        )
         if not pd.isna(mean)
     }
     entries = dict.fromkeys(zip(known["method"], known["variant"], strict=True))
-    return sorted(entries, key=lambda entry: -effects.get(entry, -math.inf))
+    return sorted(entries, key=lambda e: [effects.get((m, *e), math.inf) for m in measures])
 
 
 def _panel(rows: pd.DataFrame, order: list[tuple[str, str]], measure: str) -> Panel:

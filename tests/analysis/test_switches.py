@@ -55,6 +55,8 @@ def test_samples_per_ray_are_those_of_the_second_half(found: pd.DataFrame) -> No
     rows = found.drop_duplicates("variant").set_index("variant")
     assert rows.loc["", "samples_per_ray"] == pytest.approx(4.0)
     assert rows.loc["", "skipped"] == pytest.approx(0.96)  # 100 steps through the box
+    assert rows.loc["sampling=uniform", "samples_per_ray"] == pytest.approx(192.0)
+    assert pd.isna(rows.loc["sampling=uniform", "skipped"]), "nothing marches"
 
 
 def test_a_claim_is_shown_with_the_row_that_is_not_the_baseline(found: pd.DataFrame) -> None:
@@ -134,7 +136,10 @@ class TestPage:
         assert (
             "Reported: up to 98 % of samples are skipped on lego (of nerf_synthetic/lego)" in text
         )
-        assert "another scene than reported" in text
+        assert (
+            "* 95.0 % (instant-ngp early_stop_eps=0) to 96.0 % (instant-ngp loading=async); "
+            "another scene than reported."
+        ) in text
         assert "proposal sampling: needs proposal and instant-ngp sampling=uniform." not in text
         assert "compilation: needs instant-ngp compile=True and instant-ngp compile=False." in text
         assert "energy J" not in text, "nobody measured it"

@@ -67,7 +67,7 @@ def _draw(axes: Axes, panel: Panel) -> None:
     axes.set_xlabel(MEASURES[panel.measure].short)
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     if panel.high / panel.low < 5:  # too short for two of these
-        axes.xaxis.set_major_locator(LogLocator(subs=(0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 7.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
     axes.xaxis.set_minor_locator(NullLocator())
     names = [entry_label(*bar.entry, 48) for bar in panel.bars]
