@@ -34,7 +34,8 @@ def load_parents(
         parent = record.read(folder / RECORD)
         if parent.status != "ok":
             raise EffbenchError(f"parent {cell_id} is {parent.status}: {parent.reason}")
-        if manifest is not None and parent.scene.get("manifest") != manifest:
+        same = manifest is not None and parent.scene["name"] == _scene_name(cell)
+        if same and parent.scene.get("manifest") != manifest:
             raise EffbenchError(
                 f"parent {cell_id} was trained on other data of {parent.scene['name']} than are "
                 "there now: run the same command with --fresh"
@@ -46,3 +47,8 @@ def load_parents(
         prepared |= parent.time.get("prepared") or {}
         prepared[cell_id] = sum(parent.time[key] or 0.0 for key in ("setup_s", "train_s"))
     return checkpoints, prepared
+
+
+def _scene_name(cell: Cell | Record) -> str:
+    name: str = cell.scene.name if isinstance(cell, Cell) else cell.scene["name"]
+    return name

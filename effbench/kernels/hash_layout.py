@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,13 +18,16 @@ FEATURES = 2
 class HashLayout:
     """Where each level's entries lie in the table of S rows.
 
-    levels: L ≥ 1; log2_table: log2 T; base, finest: lattice resolution of the first and last level.
+    levels: L ≥ 1; log2_table: log2 T; base, finest: lattice resolution of the first and last level;
+    of_levels: 0, or where these are the first L of more levels the number of those, of which
+    `finest` is the last one's resolution.
     """
 
     levels: int
     log2_table: int
     base: int
     finest: int
+    of_levels: int = 0
 
     def __post_init__(self) -> None:
         if self.levels < 1 or self.base < 1 or self.finest < self.base:
@@ -36,7 +39,7 @@ class HashLayout:
     @cached_property
     def scales(self) -> NDArray[np.float32]:
         """float32 [L]: s_l = base·b^l − 1 with b = (finest / base)^(1 / (L − 1))."""
-        growth = math.log(self.finest / self.base) / max(self.levels - 1, 1)
+        growth = math.log(self.finest / self.base) / max((self.of_levels or self.levels) - 1, 1)
         return np.array([self.base * math.exp(growth * i) - 1 for i in range(self.levels)], "f4")
 
     @cached_property
@@ -59,6 +62,10 @@ class HashLayout:
     @property
     def rows(self) -> int:
         return int(self.offsets[-1])
+
+    def first(self, levels: int) -> HashLayout:
+        """Return the layout of the first of the levels, which lie where they do in this one."""
+        return replace(self, levels=levels, of_levels=self.of_levels or self.levels)
 
     @property
     def width(self) -> int:

@@ -8,7 +8,8 @@ no gradient, so nothing of a sample has to be kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -46,7 +47,11 @@ class HashNetworks:
 @dataclass(frozen=True)
 class Marching:
     """How rays go through the grid; notation as in `marching`, or with a `norm` as in
-    `contracted_marching`; `distances` of `cpu.cell_distances`, needed by the CPU kernel alone."""
+    `contracted_marching`; `distances` of `cpu.cell_distances`, needed by the CPU kernel alone.
+
+    cascades: C, of which the outermost is the field's cube, or 0 for one box of even steps; cone,
+    longest: how steps grow there, between `step` and `longest`.
+    """
 
     bits: Tensor
     resolution: int
@@ -55,6 +60,9 @@ class Marching:
     far: float
     distances: Tensor | None = None
     norm: Norm | None = None
+    cascades: int = 0
+    cone: float = 0.0
+    longest: float = math.inf
 
 
 def render_rays(
@@ -67,7 +75,8 @@ def render_rays(
 ) -> Tensor:
     """Return colours float32 [R, 3] over `background`, [3] or [R, 3], on the CPU.
 
-    origins, directions: float32 [R, 3] in the unit cube. Computed in float32.
+    origins, directions: float32 [R, 3] in the unit cube (the innermost cascade). Computed in
+    float32.
     """
     from effbench.kernels.cpu import ray_rendering as cpu
     from effbench.kernels.cpu.layers import padded
@@ -99,6 +108,7 @@ def render_rays(
         marching.resolution,
         marching.step,
         marching.norm or "",
+        (marching.cascades, marching.cone, marching.longest),
         field.table.detach().float().numpy(),
         field.layout,
         weights,
@@ -121,7 +131,13 @@ def render_rays_reference(
     count, half = len(origins), torch.full((len(origins),), 0.5)
     near = torch.full((count,), marching.near)
     where = (origins, directions, near, marching.bits, marching.resolution, marching.step)
-    if marching.norm is None:
+    if marching.cascades:
+        grown = (marching.cascades, marching.cone, marching.longest)
+        inner = march_reference(*where, half, _ALL, marching.far, None, *grown)
+        extent = 1 << (marching.cascades - 1)
+        positions = (inner.positions - 0.5) / extent + 0.5
+        samples = replace(inner, positions=positions, deltas=inner.deltas / extent)
+    elif marching.norm is None:
         samples = march_reference(*where, half, _ALL, marching.far)
     else:
         samples = march_contracted_reference(*where, half, _ALL, marching.far, marching.norm)

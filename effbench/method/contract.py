@@ -27,11 +27,13 @@ class Requirement:
     """Another method's trained result that a method starts from.
 
     The harness trains it once per scene and seed, with the same kind of budget, and shares the
-    checkpoint; `params` are its non-default parameters.
+    checkpoint; `params` are its non-default parameters. scene: another scene that it is trained
+    on, "" for the method's own.
     """
 
     method: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    scene: str = ""
 
 
 @dataclass(frozen=True)

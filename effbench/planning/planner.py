@@ -61,7 +61,7 @@ def make_plan(
     """
     suite = _suite(request, registry)
     scenes = _scenes(request, suite, registry, scenes_root)
-    planner = _Planner(request, suite, registry)
+    planner = _Planner(request, suite, registry, scenes_root)
     rows = [row for entry in suite.entries for row in _rows(entry, request.settings, planner)]
     _check_settings(request.settings, suite, scenes, planner)
     for repetition in range(suite.seeds if request.seeds is None else request.seeds):
@@ -82,12 +82,15 @@ def make_plan(
 class _Planner:
     """Collects cells, each once, in an order in which parents come first."""
 
-    def __init__(self, request: Request, suite: Suite, registry: Registry) -> None:
+    def __init__(
+        self, request: Request, suite: Suite, registry: Registry, scenes_root: Path | None = None
+    ) -> None:
         self.cells: dict[str, Cell] = {}  # by key
         self._ids: dict[str, str] = {}  # a cell's id to its key
         self._request = request
         self._suite = suite
         self._registry = registry
+        self._scenes_root = scenes_root
         self._device, self._backend = request.device, request.backend
         self.device_type = self._device.partition(":")[0]
         budget = request.budget or suite.budget_for(self.device_type)
@@ -125,7 +128,8 @@ class _Planner:
                     f"method '{method}' requires method '{needed.method}', which is not there: "
                     "add its plug-in folder with --plugins"
                 )
-            parents[name] = self.add(needed.method, needed.params, scene, repetition, "parent")
+            where = self._other_scene(needed.scene) if needed.scene else scene
+            parents[name] = self.add(needed.method, needed.params, where, repetition, "parent")
         self._path.pop()
         cell = Cell(
             suite=self._suite.name,
@@ -155,6 +159,10 @@ class _Planner:
         if role == "row" and present.role == "parent":
             self.cells[key] = replace(present, role="row", variant=cell.variant)
         return cell_id
+
+    def _other_scene(self, name: str) -> SceneRef:
+        """Return a scene that a parent is trained on, at the resolution that was asked for."""
+        return scene_refs(name, (), self._registry, self._scenes_root, self._request.downscale)[0]
 
     def with_controls(self) -> tuple[Cell, ...]:
         """Return the cells in order; one whose control is among them knows its id."""
@@ -254,7 +262,7 @@ def _scenes(
 ) -> list[SceneRef]:
     return [
         scene
-        for name in _named(request.scenes or suite.scenes, registry, root)
+        for name in _named(request.scenes, suite.scenes, registry, root)
         for scene in scene_refs(
             name, request.settings, registry, root, request.downscale, request.split
         )
@@ -290,21 +298,32 @@ def scene_refs(
     return found
 
 
-def _named(given: Sequence[str], registry: Registry, root: Path | None) -> list[str]:
+def _named(
+    asked: Sequence[str], usual: Sequence[str], registry: Registry, root: Path | None
+) -> list[str]:
     """Return the names of scenes, each once; of a pattern with * or ? those that are present.
-    Raises SceneError where nothing but patterns is given, and no scene is."""
+
+    asked: by the user, else the suite's usual ones are taken. Raises SceneError for a pattern of
+    the user's that no scene which is present fits, or if no scene fits any of the suite's.
+    """
     names: dict[str, None] = {}
-    for name in given:
+    for name in asked or usual:
         fits = re.compile(fnmatch.translate(name)).fullmatch
         is_pattern = "*" in name or "?" in name
-        found = filter(fits, _present(registry, root)) if is_pattern else [name]
+        found = list(filter(fits, _present(registry, root))) if is_pattern else [name]
+        if asked and not found:
+            raise _absent([name])
         names |= dict.fromkeys(found)
     if not names:
-        raise SceneError(
-            f"no scene is present that fits {' or '.join(given)}: see 'effbench list scenes' for "
-            "why, set EFFBENCH_SCENES or pass --scenes-root, or get one by 'effbench scenes get'"
-        )
+        raise _absent(usual)
     return list(names)
+
+
+def _absent(patterns: Sequence[str]) -> SceneError:
+    return SceneError(
+        f"no scene is present that fits {' or '.join(patterns)}: see 'effbench list scenes' for "
+        "why, set EFFBENCH_SCENES or pass --scenes-root, or get one by 'effbench scenes get'"
+    )
 
 
 def _present(registry: Registry, root: Path | None) -> list[str]:

@@ -10,7 +10,6 @@ import pandas as pd
 from tabulate import tabulate
 
 from effbench.analysis import fronts
-from effbench.analysis.controls import nearest_parents
 from effbench.analysis.figures import FIGURES, axis_label
 from effbench.analysis.fronts import Fronts
 from effbench.analysis.identity import GROUP, label, spaced
@@ -35,9 +34,10 @@ def of_records(
     """Return `analysis.fronts.fronts` of records; of a cell that was run twice only the last."""
     kept = tables.latest(records)
     names = {(r.device, r.cell_id): label(r.method, r.variant) for r in kept}
-    parents = nearest_parents([tuple(r.parents.values()) for r in kept], [r.cell_id for r in kept])
-    starts = [names.get((r.device, p), "") for r, p in zip(kept, parents, strict=True)]
-    return fronts.fronts(tables.cells(kept).assign(parent=starts), costs, curves)
+    cells = tables.cells(kept)
+    links = zip(cells["device"], cells["parent"], strict=True)
+    starts = [names.get(link, "") for link in links]
+    return fronts.fronts(cells.assign(parent=starts), costs, curves)
 
 
 def to_markdown(found: Fronts) -> str:

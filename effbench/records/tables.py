@@ -167,7 +167,12 @@ def _table(records: Iterable[Record]) -> pd.DataFrame:
         row = (*run, *found, *context, fewer, *end, *links, *disturbed, *figures)
         rows.append((*about, settings.text(cell.params), *row))
     frame = pd.DataFrame(rows, columns=_TABLE)
-    frame["parent"] = controls.nearest_parents(parents, list(frame["cell_id"]))
+    nearest = controls.nearest_parents(parents, list(frame["cell_id"]))
+    trained_on = dict(zip(frame["cell_id"], frame["scene"], strict=True))
+    frame["parent"] = [  # one of another scene is nothing to compare with
+        parent if trained_on.get(parent, scene) == scene else ""
+        for parent, scene in zip(nearest, frame["scene"], strict=True)
+    ]
     numbers = (*FIGURES, *disturbance.COLUMNS)  # what nobody measured is None
     return frame.astype(dict.fromkeys(numbers, float))
 

@@ -147,7 +147,7 @@ class _Images:
         """Return the images, uint8 [h, w, 3], their cameras, and notes on both."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
             images = list(pool.map(self._decoded, self._shots, self._lenses))
-        cameras = [_reduced(lens.pinhole, self._factor) for lens in self._lenses]
+        cameras = [lens.pinhole.reduced(self._factor) for lens in self._lenses]
         return images, cameras, (*_of_sizes(cameras), *self._moved())
 
     def _decoded(self, shot: Shot, lens: Lens) -> NDArray[np.uint8]:
@@ -169,13 +169,6 @@ class _Images:
             f"pinholes: pixels move by up to {max(moves):.1f} px, {max(outside):.1%} lie beyond "
             "the image",
         )
-
-
-def _reduced(camera: Intrinsics, factor: int) -> Intrinsics:
-    """Return the camera of images that are downscaled by a factor."""
-    focal = (camera.fx / factor, camera.fy / factor)
-    centre = (camera.cx / factor, camera.cy / factor)
-    return Intrinsics(camera.width // factor, camera.height // factor, *focal, *centre)
 
 
 def _of_sizes(cameras: Sequence[Intrinsics]) -> tuple[str, ...]:

@@ -34,6 +34,11 @@ class Intrinsics:
     cx: float
     cy: float
 
+    def reduced(self, factor: int) -> Intrinsics:
+        """Return the camera of images whose pixels are blocks of factor×factor of this one's."""
+        focal, centre = (self.fx / factor, self.fy / factor), (self.cx / factor, self.cy / factor)
+        return Intrinsics(self.width // factor, self.height // factor, *focal, *centre)
+
 
 @dataclass(frozen=True)
 class Views:

@@ -91,6 +91,30 @@ def test_colours_through_contracted_space_are_those_of_the_definition(
     assert (off.amax(1) > 100 * LEAST_WEIGHT).float().mean() < 0.05
 
 
+def in_cascades(share: float, cascades: int, cone: float) -> Marching:
+    """As `marching`, with a grid for each of some cascades."""
+    occupied = np.random.default_rng(0).random((cascades, GRID**3)) < share
+    bits = np.packbits(occupied, axis=1, bitorder="little")
+    distances = np.concatenate([cell_distances(each, GRID) for each in bits])
+    longest = math.sqrt(3) * 2 ** (cascades - 1) / GRID
+    where = (torch.from_numpy(bits).flatten(), GRID, math.sqrt(3) / 100, 0.05, 500.0)
+    return Marching(*where, torch.from_numpy(distances), None, cascades, cone, longest)
+
+
+@pytest.mark.parametrize(("cascades", "cone"), [(1, 0.0), (3, 0.0), (3, 1 / 64), (5, 1 / 256)])
+@pytest.mark.parametrize("share", [0.03, 0.4, 1.0])
+def test_colours_through_cascades_are_those_of_the_definition(
+    cascades: int, cone: float, share: float
+) -> None:
+    networks, where = field(), in_cascades(share, cascades, cone)
+    found = render_rays(*rays(700), networks, where, 1e-3, BACKGROUND)
+    expected = render_rays_reference(*rays(700), networks, where, 1e-3, BACKGROUND)
+    off = (found - expected).abs()  # rounding at a cell's face, as in contracted space
+    assert off.mean() < 1e-3
+    assert (off.amax(1) > 100 * LEAST_WEIGHT).float().mean() < 0.05
+    assert (found != BACKGROUND).any(1).float().mean() > 0.2, "most rays meet something"
+
+
 def test_every_ray_can_have_a_background_of_its_own() -> None:
     behind = torch.rand(600, 3, generator=torch.Generator().manual_seed(2))
     nothing = render_rays(*rays(600), field(), marching(0.0), 1e-4, behind)

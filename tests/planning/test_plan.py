@@ -228,6 +228,8 @@ def test_a_pattern_stands_for_the_scenes_that_are_present(registry: Registry) ->
     assert names == ["toy/grey"], "once"
     with pytest.raises(SceneError, match=r"no scene is present that fits toy/abs\*"):
         planned(registry, scenes=("toy/abs*",))
+    with pytest.raises(SceneError, match=r"no scene is present that fits toy/abs\*"):
+        planned(registry, scenes=("toy/grey", "toy/abs*"))
 
 
 def test_an_unavailable_scene_is_told_before_anything_runs(registry: Registry) -> None:

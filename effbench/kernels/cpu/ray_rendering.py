@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from effbench.kernels.cpu import PARALLEL, SERIAL
 from effbench.kernels.cpu.hash_blocks import CORNERS, encode
 from effbench.kernels.cpu.layers import layer, layer_add_relu, layer_relu
-from effbench.kernels.cpu.ray_windows import first_distance, march_on, march_on_contracted
+from effbench.kernels.cpu.ray_windows import (
+    first_distance,
+    first_in_cascades,
+    march_on,
+    march_on_cascades,
+    march_on_contracted,
+)
 from effbench.kernels.cpu.vectors import COLUMNS, ROWS, exp_16
 from effbench.kernels.hash_layout import HashLayout
 
@@ -27,6 +33,7 @@ _WINDOW, _WIDEST = 4, 16  # samples that a ray adds to the first wave, and to la
 _KEPT = 512  # samples that get their colours at once
 _HARMONICS = 16
 SPACES = {"": 0, "linf": 1, "l2": 2}
+_CASCADES = 3  # the code of a space of those
 _f32 = np.float32
 Array = NDArray[np.float32]
 
@@ -40,6 +47,7 @@ def render(
     resolution: int,
     step: float,
     norm: str,
+    growth: tuple[int, float, float],
     table: Array,
     layout: HashLayout,
     weights: tuple[Array, ...],
@@ -49,7 +57,8 @@ def render(
 ) -> Array:
     """Return the colours [R, 3]; see `effbench.kernels.ray_rendering`.
 
-    distances: of `cell_distances`; norm: of contracted space, "" for a box; weights: W1ᵀ, W2ᵀ of
+    distances: of `cell_distances`; norm: of contracted space, "" for others; growth: the
+    number of cascades (0: a box without any), the cone and the longest step; weights: W1ᵀ, W2ᵀ of
     the density network and W1ᵀ of the colour network's rows for harmonics and for the geometry,
     W2ᵀ, W3ᵀ, all padded (`layers.padded`); background [R, 3].
     """
@@ -63,7 +72,8 @@ def render(
         distances,
         resolution,
         _f32(step),
-        SPACES[norm],
+        _CASCADES if growth[0] else SPACES[norm],
+        (growth[0], _f32(growth[1]), _f32(growth[2])),
         table.reshape(-1),
         layout.scales,
         layout.strides,
@@ -131,18 +141,20 @@ def _color(  # type: ignore[no-untyped-def]
 
 @njit(**SERIAL)
 def _render_group(  # type: ignore[no-untyped-def]
-    origins, directions, near, far, distances, resolution, step, space, table, scales, strides,
-    dense, offsets, w, stop_at, least, background, colors, first, rays, px, py, pz, ts, lengths,
-    encoded, h1, out, index, weights, runs, kept_outputs, kept_weights, kept_rays, by_ray, h2, h3,
-    logits, harmonics, ks, begins, left, saved, alive, ended, passes,
+    origins, directions, near, far, distances, resolution, step, space, growth, table, scales,
+    strides, dense, offsets, w, stop_at, least, background, colors, first, rays, px, py, pz, ts,
+    lengths, encoded, h1, out, index, weights, runs, kept_outputs, kept_weights, kept_rays, by_ray,
+    h2, h3, logits, harmonics, ks, begins, left, saved, alive, ended, passes,
 ):  # fmt: skip
     w1, w2, w_harmonics = w[0], w[1], w[2]
     width, outputs, hidden = w1.shape[0], w2.shape[1], w_harmonics.shape[1]
     for r in range(rays):
         colors[first + r, 0] = colors[first + r, 1] = colors[first + r, 2] = _f32(0)
         left[r], saved[r], ks[r] = _f32(1), _f32(0), 0
-        if space:
-            o, d = origins[first + r], directions[first + r]
+        o, d = origins[first + r], directions[first + r]
+        if space == _CASCADES:
+            begins[r] = first_in_cascades(o, d, near, far, step, _f32(0.5), growth)
+        elif space:
             begins[r] = first_distance(o, d, near, step, _f32(0.5), space == 1)
         alive[r] = r
     alive_count = rays
@@ -153,7 +165,12 @@ def _render_group(  # type: ignore[no-untyped-def]
         for a in range(alive_count):
             r = alive[a]
             o, d = origins[first + r], directions[first + r]
-            if space:
+            if space == _CASCADES:
+                found, begins[r], ended[r] = march_on_cascades(
+                    o, d, begins[r], far, distances, resolution, step, growth, window, px, py, pz,
+                    ts, lengths, count,
+                )  # fmt: skip
+            elif space:
                 found, begins[r], ended[r] = march_on_contracted(
                     o, d, begins[r], far, distances, resolution, step, space == 1, window, px, py,
                     pz, ts, lengths, count,
@@ -234,8 +251,8 @@ def _render_group(  # type: ignore[no-untyped-def]
 
 @njit(**PARALLEL)
 def _render(  # type: ignore[no-untyped-def]
-    origins, directions, near, far, distances, resolution, step, space, table, scales, strides,
-    dense, offsets, w, stop_at, least, background, colors, tasks,
+    origins, directions, near, far, distances, resolution, step, space, growth, table, scales,
+    strides, dense, offsets, w, stop_at, least, background, colors, tasks,
 ):  # fmt: skip
     total = len(origins)
     groups = (total + _GROUP - 1) // _GROUP
@@ -272,8 +289,8 @@ def _render(  # type: ignore[no-untyped-def]
         for group in range(task, groups, tasks):
             first = group * _GROUP
             _render_group(
-                origins, directions, near, far, distances, resolution, step, space, table, scales,
-                strides, dense, offsets, w, stop_at, least, background, colors, first,
+                origins, directions, near, far, distances, resolution, step, space, growth, table,
+                scales, strides, dense, offsets, w, stop_at, least, background, colors, first,
                 min(_GROUP, total - first), px, py, pz, ts, lengths, encoded, h1, out, index,
                 weights, runs, kept_outputs, kept_weights, kept_rays, by_ray, h2, h3, logits,
                 harmonics, ks, begins, left, saved, alive, ended, passes,

@@ -1,4 +1,5 @@
-"""A ray's next samples, a few at a time: the steps of `marching` and of `contracted_marching`."""
+"""A ray's next samples, a few at a time: the steps of `marching`, of `cascade_marching` and of
+`contracted_marching`."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import numpy as np
 from numba import njit
 
 from effbench.kernels.cpu import SERIAL
+from effbench.kernels.cpu.cascade_marching import interval, length_at, look
 from effbench.kernels.cpu.contracted_marching import _step
 from effbench.kernels.cpu.marching import _clamp, _interval
 
@@ -80,6 +82,45 @@ def march_on_contracted(  # type: ignore[no-untyped-def]
             count += 1
         t += ahead
     return count, t, False
+
+
+@njit(**SERIAL)
+def march_on_cascades(  # type: ignore[no-untyped-def]
+    o, d, t, far, distances, resolution, step, growth, want, px, py, pz, ts, lengths, at
+):
+    """Write up to `want` samples from distance t on, as `march_on` does, positions and lengths in
+    the outermost box; return their number, the next distance, and whether the ray is at its end.
+    growth: cascades, cone, longest step."""
+    _, leave = interval(o, d, _f32(0), far, growth[0])
+    half, shrink = _f32(0.5), _f32(1) / _f32(1 << (growth[0] - 1))
+    count = 0
+    while count < want:
+        if not t < leave:
+            return count, t, True
+        length = length_at(t, step, growth)
+        cell, (x, y, z), ahead = look(o, d, t, length, resolution, growth[0])
+        if distances[cell] == 0:
+            px[at + count] = (x - half) * shrink + half
+            py[at + count] = (y - half) * shrink + half
+            pz[at + count] = (z - half) * shrink + half
+            ts[at + count], lengths[at + count] = t, length * shrink
+            count += 1
+            t += length
+            continue
+        target = t + ahead
+        t += length
+        while t < target:
+            t += length_at(t, step, growth)
+    return count, t, False
+
+
+@njit(**SERIAL)
+def first_in_cascades(o, d, near, far, step, jitter, growth):  # type: ignore[no-untyped-def]
+    """Return the distance of a ray's first sample in cascades, infinite where it misses them."""
+    enter, leave = interval(o, d, near, far, growth[0])
+    if not enter < leave:
+        return _f32(np.inf)
+    return enter + jitter * length_at(enter, step, growth)
 
 
 @njit(**SERIAL)

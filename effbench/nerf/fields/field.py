@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -28,6 +29,23 @@ class RadianceField(nn.Module):
     """
 
     precision: str = "fp32"
+
+    @property
+    def recordable(self) -> bool:
+        """Whether a training step does the same with the field at any time, so that it may be
+        recorded. Default: True."""
+        return True
+
+    def advance(self, progress: float) -> None:
+        """Adapt to how much of the budget is spent, in [0, 1). Default: nothing to adapt."""
+
+    def compile_networks(self) -> None:
+        """Let torch.compile join the layers of the networks. Raises ConfigError if there are none
+        that it could take, the default."""
+        raise ConfigError(
+            f"compile=true: torch.compile has nothing to join in a {type(self).__name__}: use "
+            "compile=false"
+        )
 
     @abstractmethod
     def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
@@ -172,13 +190,47 @@ class HashField(NetworkField):
         self.color_layers = nn.ParameterList(
             [weight(hidden, SH_WIDTH + geometry), weight(hidden, hidden), weight(3, hidden)]
         )
+        self._active = layout.levels  # levels that are encoded and learnt
+        self._schedule: Callable[[float], int] | None = None  # of the active levels
+        self._layers: Callable[[Tensor, nn.ParameterList], Tensor] | None = None  # compiled
+
+    def coarse_to_fine(self) -> None:
+        """Learn the coarser half of the levels first, then one after the other, all from half of
+        the budget on. Until then a level's features are 0."""
+        levels = self.layout.levels
+        self._schedule = lambda progress: min(levels, math.ceil(levels * (0.5 + progress)))
+        self.advance(0.0)
+        with torch.no_grad():
+            self.table[self.layout.first(self._active).rows :] = 0
+
+    @property
+    def recordable(self) -> bool:
+        return self._schedule is None
+
+    def advance(self, progress: float) -> None:
+        if self._schedule:
+            self._active = self._schedule(progress)
+
+    def load_shipped(self, weights: Mapping[str, Tensor]) -> None:
+        super().load_shipped(weights)
+        self._active = self.layout.levels
+
+    def compile_networks(self) -> None:
+        if self.precision == "fp16":
+            raise ConfigError("compile=true: fp16 has kernels of its own; use precision=auto")
+        self._layers = torch.compile(_mlp, dynamic=True)
 
     def plain(self) -> HashNetworks:
         density, color = tuple(self.density_layers), tuple(self.color_layers)
         return HashNetworks(self.table, self.layout, density, color)
 
     def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
-        return hash_encode(positions, self.table, self.layout, self.backend, encoded)
+        if self._active == self.layout.levels:
+            return hash_encode(positions, self.table, self.layout, self.backend, encoded)
+        first = self.layout.first(self._active)
+        known = None if encoded is None else encoded[:, : first.width]
+        part = hash_encode(positions, self.table, first, self.backend, known)
+        return functional.pad(part, (0, self.layout.width - first.width))
 
     def log_density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         output = self._network(encoded, self.density_layers)
@@ -194,10 +246,10 @@ class HashField(NetworkField):
     def _network(self, x: Tensor, layers: nn.ParameterList) -> Tensor:
         if self.precision == "fp16":
             return in_fp16(x, list(layers), self.backend)
-        if x.device.type == "cuda":
+        if x.device.type == "cuda" and not self._layers:
             return mlp(x, list(layers), self.precision, self.backend)
         with self._autocast(x.device):
-            return _mlp(self._padded(x), layers)[: len(x)]
+            return (self._layers or _mlp)(self._padded(x), layers)[: len(x)]
 
 
 class _GradientScale(torch.autograd.Function):

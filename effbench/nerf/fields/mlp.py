@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -75,6 +75,12 @@ class MLPField(NetworkField):
                 nn.init.xavier_uniform_(module.weight, generator=generator)
                 nn.init.zeros_(module.bias)
         nn.init.constant_(self.density_head.bias, _EMPTY)
+        self._trunk: Callable[[MLPField, Tensor], tuple[Tensor, Tensor]] = _trunk
+        self._head: Callable[[MLPField, Tensor, Tensor], Tensor] = _head
+
+    def compile_networks(self) -> None:
+        self._trunk = torch.compile(_trunk, dynamic=True)
+        self._head = torch.compile(_head, dynamic=True)
 
     def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
         if encoded is not None:
@@ -83,12 +89,7 @@ class MLPField(NetworkField):
 
     def log_density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         with self._autocast(encoded.device):
-            x = padded = self._padded(encoded)
-            for index, layer in enumerate(self.hidden):
-                x = functional.relu(layer(x), inplace=True)
-                if index == SKIP:
-                    x = torch.cat([padded.to(x.dtype), x], -1)
-            log_density = self.density_head(x)[:, 0]
+            log_density, x = self._trunk(self, self._padded(encoded))
         return log_density[: len(encoded)].float(), x[: len(encoded)]
 
     def encode_directions(self, directions: Tensor) -> Tensor:
@@ -96,9 +97,7 @@ class MLPField(NetworkField):
 
     def color_logits(self, geometry: Tensor, directions: Tensor) -> Tensor:
         with self._autocast(geometry.device):
-            feature = self.feature(self._padded(geometry))
-            x = torch.cat([feature, self._padded(directions).to(feature.dtype)], -1)
-            output: Tensor = self.color_head(functional.relu(self.view(x), inplace=True))
+            output = self._head(self, self._padded(geometry), self._padded(directions))
         return output[: len(geometry)].float()
 
     def linear(self, name: str) -> nn.Linear:
@@ -117,3 +116,21 @@ class MLPField(NetworkField):
             return [Reader("density_head", slice(0, width)), Reader("feature", slice(0, width))]
         first = frequency_width(POSITION_OCTAVES) if layer == SKIP else 0
         return [Reader(f"hidden.{layer + 1}", slice(first, first + width))]
+
+
+def _trunk(field: MLPField, encoded: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the logarithm of the density [N] and the last hidden layer's output [N, G]."""
+    x = encoded
+    for index, layer in enumerate(field.hidden):
+        x = functional.relu(layer(x), inplace=True)
+        if index == SKIP:
+            x = torch.cat([encoded.to(x.dtype), x], -1)
+    return field.density_head(x)[:, 0], x
+
+
+def _head(field: MLPField, geometry: Tensor, directions: Tensor) -> Tensor:
+    """Return the colour logits [N, 3] of features [N, G] and encoded directions [N, D]."""
+    feature = field.feature(geometry)
+    x = torch.cat([feature, directions.to(feature.dtype)], -1)
+    output: Tensor = field.color_head(functional.relu(field.view(x), inplace=True))
+    return output

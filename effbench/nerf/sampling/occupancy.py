@@ -77,14 +77,15 @@ class OccupancyGrid:
         self._refresh()
 
     def distances(self) -> Tensor:
-        """Return uint8 [G³], on the CPU: how far each cell is from an occupied one
+        """Return uint8 [C·G³], on the CPU: how far each cell is from an occupied one of its cascade
         (`kernels.cpu.cell_distances`), found anew when the bits have changed."""
         from effbench.kernels.cpu.cell_distances import cell_distances
 
         state = (self.bits.data_ptr(), self.bits._version)
         if self._distances is None or self._distances[0] != state:
-            found = cell_distances(self.bits.numpy(), self.resolution)
-            self._distances = (state, torch.from_numpy(found))
+            each = self.bits.numpy().reshape(self.cascades, -1)
+            found = [torch.from_numpy(cell_distances(bits, self.resolution)) for bits in each]
+            self._distances = (state, torch.cat(found))
         return self._distances[1]
 
     def occupied(self) -> Tensor:

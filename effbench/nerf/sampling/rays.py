@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -59,7 +60,13 @@ class Aabb:
 
 
 class TrainingPixels:
-    """Random pixels of all training views with their rays, on `device`."""
+    """Random pixels of all training views with their rays, on `device`.
+
+    recordable: whether a draw is the device's alone and always from the same memory, so that a
+    recorded step may contain it.
+    """
+
+    recordable: ClassVar[bool] = True
 
     def __init__(self, views: Views, aabb: Aabb, device: torch.device, backend: str) -> None:
         self._grid = PixelGrid.of(views.sizes, device)
@@ -82,12 +89,20 @@ class TrainingPixels:
         pixel = torch.randint(self._grid.pixels, (count,), generator=generator, device=device)
         return self._at(*self._grid.locate(pixel))
 
+    def of_step(self, count: int, generator: torch.Generator, step: int) -> tuple[Rays, Tensor]:
+        """Draw the pixels of a training step, about `count`. Default: as `sample` does."""
+        return self.sample(count, generator)
+
     def _at(self, view: Tensor, y: Tensor, x: Tensor) -> tuple[Rays, Tensor]:
         """Return the rays and colours of pixels, all int64 [R]."""
         world = generate_rays(self._poses, self._intrinsics, view, x, y, self._backend)
         pixel = self._grid.index(view, y, x)
         colors = self._colors.index_select(0, pixel).float() / 255
         return self._aabb.rays(*world), colors
+
+    def advance(self, progress: float) -> None:
+        """Adapt to how much of the budget is spent, in [0, 1); on the host, before every step.
+        Default: nothing to adapt."""
 
     def refresh(self) -> None:
         """Adapt to what was learnt; on the host, before every step. Default: nothing to adapt."""

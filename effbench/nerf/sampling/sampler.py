@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling.capacity import Capacity
 from effbench.nerf.sampling.occupancy import OccupancyGrid
 from effbench.nerf.sampling.rays import Rays
-from effbench.nerf.sampling.spaces import Box, Contracted, Space
+from effbench.nerf.sampling.spaces import Box, Cascades, Contracted, Space
 
 _RAMP = 16  # iterations in which the spacing of the grid's updates grows by one
 _NOWHERE = 1e9  # behind everything: where an inactive ray would begin
@@ -79,6 +79,11 @@ class Sampler(ABC):
     def at_once(self, field: RadianceField) -> HashNetworks | None:
         """Return the field if `render` does all of it in one kernel, in fp32. Default: None, it is
         rendered by its parts."""
+        return None
+
+    def even_count(self, rays: Rays) -> int | None:
+        """Return how many samples rays had if nothing was known of where the field is empty.
+        Default: None, samples are not left out for that."""
         return None
 
     def facts(self) -> dict[str, float]:
@@ -167,7 +172,8 @@ class OccupancySampler(Sampler):
     def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
         device = rays.origins.device
         jitter = torch.rand(len(rays), generator=generator, device=device)
-        if self.compacts and (plain := self.at_once(field)):
+        at_once = self.compacts and not isinstance(self.space, Cascades)
+        if at_once and (plain := self.at_once(field)):
             return self._visible(rays, jitter, plain)
         near = torch.full((len(rays),), self.space.aabb.near, device=device)
         samples = self._march(rays, near, jitter, self.options.steps, self.step)
@@ -274,8 +280,8 @@ class OccupancySampler(Sampler):
         return color + behind
 
     def at_once(self, field: RadianceField) -> HashNetworks | None:
-        known = isinstance(self.space, Box | Contracted) and self.backend == "cpu"
-        return field.plain() if known else None
+        known = isinstance(self.space, Box | Contracted | Cascades)
+        return field.plain() if known and self.backend == "cpu" else None
 
     def _render_at_once(self, rays: Rays, field: HashNetworks, background: Tensor) -> Tensor:
         return render_rays(
@@ -288,8 +294,13 @@ class OccupancySampler(Sampler):
         """Return how the kernels that work on whole rays go through the grid."""
         grid, aabb = self.grid, self.space.aabb
         norm = self.space.norm if isinstance(self.space, Contracted) else None
-        where = (grid.bits, grid.resolution, step, aabb.near, aabb.far)
-        return Marching(*where, grid.distances(), norm)
+        where = Marching(
+            grid.bits, grid.resolution, step, aabb.near, aabb.far, grid.distances(), norm
+        )
+        if not isinstance(self.space, Cascades):
+            return where
+        longest = self.space.longest(step, grid.resolution)
+        return replace(where, cascades=self.space.count, cone=self.space.cone, longest=longest)
 
     def _shade(
         self, samples: Samples, directions: Tensor, left: Tensor, field: RadianceField
@@ -320,6 +331,12 @@ class OccupancySampler(Sampler):
     def _ahead(self, rays: Rays, t: Tensor) -> Tensor:
         """Return how far behind samples at t [R] the next ones would be in rendering."""
         return self.space.ahead(rays, t, self.render_step, self.grid.resolution)
+
+    def even_count(self, rays: Rays) -> int:
+        near = torch.full((len(rays),), self.space.aabb.near, device=rays.origins.device)
+        everywhere = torch.full_like(self.grid.bits, 255)
+        where = (near, everywhere, self.grid.resolution, self.step, torch.full_like(near, 0.5))
+        return len(self.space.march(rays, *where, self.options.steps, self.backend))
 
     def facts(self) -> dict[str, float]:
         occupied = float(self.grid.occupied().float().mean())

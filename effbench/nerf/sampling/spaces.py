@@ -202,13 +202,13 @@ class Cascades(Space):
         found = march(
             *(rays.origins, rays.directions, near, bits, resolution, step, jitter, limit),
             *(self.aabb.far, backend, capacity, self.count, self.cone),
-            self._longest(step, resolution),
+            self.longest(step, resolution),
         )
         positions = (found.positions - 0.5) / self._extent + 0.5
         return replace(found, positions=positions, deltas=found.deltas / self._extent)
 
     def ahead(self, rays: Rays, t: Tensor, step: float, resolution: int) -> Tensor:
-        return (t * self.cone).clamp(step, self._longest(step, resolution))
+        return (t * self.cone).clamp(step, self.longest(step, resolution))
 
     def chords(self, rays: Rays) -> Chords:
         raise ConfigError(
@@ -229,7 +229,7 @@ class Cascades(Space):
     def _extent(self) -> int:
         return 1 << (self.count - 1)
 
-    def _longest(self, step: float, resolution: int) -> float:
+    def longest(self, step: float, resolution: int) -> float:
         """Return the longest step: the diagonal of a cell of the outermost cascade (torch-ngp)."""
         return max(step, math.sqrt(3) * self._extent / resolution)
 

@@ -175,6 +175,13 @@ def fixed_step(method: Trainee, first_rays: int, most_rays: int) -> FixedStep | 
             f"buffers=fixed: {method.library or type(method.sampler).__name__} has no samples in "
             "buffers of fixed size: use buffers=auto, or effbench's own occupancy grid"
         )
+    if not (method.pixels.recordable and method.field.recordable):
+        if asked == "fixed":
+            raise ConfigError(
+                "buffers=fixed: what a recorded step reads must not change with the schedule or "
+                "come from the host: use buffers=auto, or loading=preloaded and constant schedules"
+            )
+        possible = False
     if asked == "fixed" or (asked == "auto" and possible and method.device.type == "cuda"):
         return FixedStep(method, first_rays, most_rays)
     return None

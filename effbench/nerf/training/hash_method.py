@@ -20,6 +20,7 @@ from effbench.nerf.sampling.spaces import Box
 from effbench.nerf.training.method import RadianceFieldMethod
 from effbench.nerf.training.options import TrainingOptions
 from effbench.nerf.training.sparse_adam import SparseAdam
+from effbench.nerf.training.switches import Switches
 from effbench.scene import Intrinsics
 
 
@@ -56,7 +57,9 @@ class HashConfig:
     sparse_adam: bool = False  # leave table entries without a gradient alone, as the original
     decay: Literal["exponential", "none"] = "exponential"
     loss: Literal["huber", "mse"] = "huber"
-    background: Literal["random", "scene", "sphere"] = "random"  # in training; sphere: learnt
+    background: Literal["random", "scene", "none", "sphere"] = (
+        "random"  # in training; sphere: learnt
+    )
     images: Literal["all", "one"] = "all"  # training images that the pixels of a step are from
     ema: float = 0.0  # decay of the weight average that is evaluated; 0 for none
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"  # of the networks
@@ -123,6 +126,7 @@ class HashMethod(RadianceFieldMethod):
             ema=c.ema,
             images=c.images,
             buffers=c.buffers,
+            switches=Switches.of(c),
         )
 
     def build_field(self, generator: torch.Generator) -> NetworkField:

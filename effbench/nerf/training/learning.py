@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from effbench.kernels.volume_rendering import composite
 from effbench.nerf.fields import RadianceField
@@ -16,6 +19,7 @@ from effbench.nerf.sampling import EncodedSamples, Sampler
 from effbench.nerf.sampling.rays import Rays
 
 Composite = Callable[[Tensor, Tensor, Tensor, Tensor, str], tuple[Tensor, Tensor]]
+_PARTS = 4  # of a batch whose networks are evaluated again
 Loss = Callable[[Tensor, Tensor], Tensor]  # colours and targets, both [R, 3], to a mean (0-d)
 
 
@@ -73,14 +77,17 @@ class Learner(ABC):
 class FullLearner(Learner):
     """Differentiates through every sample: what everyone does."""
 
-    def __init__(self, backend: str) -> None:
+    def __init__(self, backend: str, *, checkpointing: bool = False) -> None:
+        """checkpointing: keep nothing of the networks for the backward pass, and evaluate them
+        again there, a part of the samples at a time."""
         self.backend = backend
+        self.evaluate = evaluate_in_parts if checkpointing else evaluate
 
     def backward(self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss) -> Outcome:
         samples = batch.placed.samples
         if not len(samples):
             return nothing_met(batch, loss)
-        density, color = evaluate(model, batch)
+        density, color = self.evaluate(model, batch)
         optical_depth = density * samples.deltas
         render = self.composite or composite
         pixels = render(optical_depth, color, samples.offsets, batch.background, self.backend)[0]
@@ -112,3 +119,22 @@ def evaluate(model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
     encoded, directions = encode(model, batch)
     density, geometry = model.density(encoded)
     return density, model.color(geometry, directions)
+
+
+def evaluate_in_parts(model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Do as `evaluate` does, keeping for the backward pass only what goes into the networks (Chen
+    et al. 2016, *Training Deep Nets with Sublinear Memory Cost*). The parts are evaluated again one
+    after the other, so that what is inside the networks is there for one part at a time."""
+    samples = batch.placed.samples
+    encoded = model.encode(samples.positions, batch.placed.encoded)
+    directions = model.encode_directions(batch.rays.directions)
+
+    def networks(encoded: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:
+        density, geometry = model.density(encoded)
+        return density, model.color(geometry, directions.index_select(0, rays))
+
+    size = math.ceil(len(samples) / _PARTS)
+    again = functools.partial(checkpoint, networks, use_reentrant=False, preserve_rng_state=False)
+    parts = map(again, torch.split(encoded, size), torch.split(samples.rays, size))
+    density, color = zip(*parts, strict=True)
+    return torch.cat(density), torch.cat(color)

@@ -12,13 +12,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from effbench.errors import ConfigError
 from effbench.machine import libraries
 from effbench.method import Context, Maps, Method
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.fields.averaging import WeightAverage
+from effbench.nerf.fields.compiling import compile_networks
 from effbench.nerf.fields.environment import Environment
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Sampler, nerfacc
+from effbench.nerf.sampling.async_pixels import AsyncPixels
 from effbench.nerf.sampling.nerfacc import NerfaccSampler
+from effbench.nerf.sampling.progressive_pixels import ProgressivePixels
 from effbench.nerf.sampling.ray_maps import ray_maps
 from effbench.nerf.sampling.rays import Aabb, OneViewPixels, Rays, TrainingPixels, camera_rays
 from effbench.nerf.sampling.spaces import SpaceOptions, build_space
@@ -39,6 +43,7 @@ class RadianceFieldMethod(Method):
     _RENDER_RAYS = 16384  # per chunk: the first wave's activations stay in the last-level cache
     _FIRST_RAYS = 128
     _MOST_RAYS = 1 << 18
+    _COUNTED_RAYS = 1024
 
     def __init__(self, config: Any, context: Context) -> None:
         super().__init__(config, context)
@@ -51,6 +56,8 @@ class RadianceFieldMethod(Method):
         self.scene_background = torch.tensor(context.scene.background, device=self.device)
         weights = torch.Generator().manual_seed(context.seed)  # on the CPU: same on every device
         self.field = self.build_field(weights).to(self.device)
+        if self.options.switches.compile:
+            compile_networks(self.field)
         self.sampler = self.build_sampler()
         self.learner = self.build_learner()
         if self.library == "nerfacc":
@@ -99,12 +106,21 @@ class RadianceFieldMethod(Method):
 
     def build_pixels(self) -> TrainingPixels:
         """Return what draws the pixels of a step. Default: uniformly, of all images or of one."""
-        kind = OneViewPixels if self.options.images == "one" else TrainingPixels
-        return kind(self.context.scene.train, self.aabb, self.device, self.backend)
+        one = self.options.images == "one"
+        kind = OneViewPixels if one else TrainingPixels
+        where = (self.context.scene.train, self.aabb, self.device, self.backend)
+        switches = self.options.switches
+        if switches.loading == "async":
+            if one:
+                raise ConfigError("loading=async draws over all images: use images=all")
+            return AsyncPixels(*where, self._step_seed)
+        if switches.image_schedule == "progressive":
+            return ProgressivePixels(kind, *where)
+        return kind(*where)
 
     def build_learner(self) -> Learner:
         """Return what differentiates a step. Default: through every sample."""
-        return FullLearner(self.backend)
+        return FullLearner(self.backend, checkpointing=self.options.switches.checkpointing)
 
     def occupancy_sampler(self) -> OccupancySampler:
         """Return the sampler that the usual parameters of a config describe: `grid_resolution`,
@@ -140,23 +156,27 @@ class RadianceFieldMethod(Method):
 
     def step(self, progress: float) -> Tensor:
         self._set_rate(progress)
+        self.pixels.advance(progress)
+        self.field.advance(progress)
         self.sampler.update(self.field, self.iteration, self.generator)
         if not self.fixed:  # a recorded step owns its generator
-            self.generator.manual_seed(self._step_seed())
+            self.generator.manual_seed(self._step_seed(self.iteration))
         loss = self._step_in_fixed(self.fixed) if self.fixed else self._step_exactly()
         if self.averaged:
+            self.averaged.field.advance(progress)
             self.averaged.update(self.field)
         self.iteration += 1
         return loss
 
-    def _step_seed(self) -> int:
+    def _step_seed(self, step: int) -> int:
         """Return what a step draws from: of its seed and number alone, so that methods of one seed
         draw the same pixels in the same step, whatever else they drew before."""
-        return self.context.seed + 1_000_003 * (self.iteration + 1)
+        return self.context.seed + 1_000_003 * (step + 1)
 
     def _step_exactly(self) -> Tensor:
         """Do a step with tensors as large as its samples, a number the host has to wait for."""
-        batch = self._batch(*self.pixels.sample(self.ray_count, self.generator), self.generator)
+        drawn = self.pixels.of_step(self.ray_count, self.generator, self.iteration)
+        batch = self._batch(*drawn, self.generator)
         self.optimizer.zero_grad(set_to_none=True)
         outcome = self.learner.backward(self.field, self.sampler, batch, self.loss)
         self.optimizer.step()  # leaves alone what has no gradient: no ray met an occupied cell
@@ -165,7 +185,7 @@ class RadianceFieldMethod(Method):
         self.pixels.observed()
         rays, samples = len(batch.rays), len(batch.placed.samples)
         self.steps.add(self.iteration + 1, rays, samples, outcome.loss, outcome.figures)
-        self._steer_rays(samples)
+        self._steer_rays(rays, samples)
         return outcome.loss
 
     def _step_in_fixed(self, fixed: FixedStep) -> Tensor:
@@ -264,8 +284,21 @@ class RadianceFieldMethod(Method):
             "render_rays_per_chunk": self._RENDER_RAYS,
             "rays_last_step": self.ray_count,
             "samples_last_step": self.sample_count,
+            **self._skipped(),
             **step,
         }
+
+    @torch.no_grad()
+    def _skipped(self) -> dict[str, float]:
+        """Return the samples per ray that are trained on now, and the share of those that an even
+        march through everything would have placed which are left out: of random pixels."""
+        generator = torch.Generator(self.device).manual_seed(self.context.seed + 1)
+        rays, _ = self.pixels.sample(self._COUNTED_RAYS, generator)
+        placed = len(self.sampler.place(rays, self.field, generator).samples)
+        found = {"samples_per_ray": placed / len(rays)}
+        if even := self.sampler.even_count(rays):
+            found["samples_skipped"] = 1 - placed / even
+        return found
 
     def _evaluated(self) -> RadianceField:
         """Return the field that is rendered and shipped: the average, where one is kept."""
@@ -309,6 +342,8 @@ class RadianceFieldMethod(Method):
         opaque, known = self.context.scene.opaque, self.scene_background.expand(len(pixels), 3)
         if self.options.background == "random" and (self.pixels.has_alpha or opaque):
             background = torch.rand(len(pixels), 3, generator=generator, device=self.device)
+        elif self.options.background == "none":
+            background = torch.zeros_like(known)
         else:
             background = known
         colors = pixels[:, :3]
@@ -326,8 +361,9 @@ class RadianceFieldMethod(Method):
             else:
                 group["lr"] = rate * factor
 
-    def _steer_rays(self, samples: int) -> None:
-        """Steer the ray count to B samples per step: n ← n·B / measured, at most doubled."""
+    def _steer_rays(self, rays: int, samples: int) -> None:
+        """Steer the ray count to B samples per step: n ← n·B / measured on n rays, at most
+        doubled."""
         self.sample_count = samples
         factor = min(2.0, max(0.5, self.options.samples / max(samples, 1)))
-        self.ray_count = int(min(max(self.ray_count * factor, 64), self._MOST_RAYS))
+        self.ray_count = int(min(max(rays * factor, 64), self._MOST_RAYS))

@@ -11,6 +11,7 @@ from effbench.nerf.sampling import Sampler
 from effbench.nerf.sampling.hierarchical import HierarchicalSampler
 from effbench.nerf.training.method import RadianceFieldMethod
 from effbench.nerf.training.options import TrainingOptions
+from effbench.nerf.training.switches import Switches
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class MLPConfig:
     space: Literal["auto", "box", "contracted", "cascades"] = "auto"  # auto: contracted captures
     norm: Literal["linf", "l2"] = "linf"  # of the contraction
     cone: float = 0.0078125  # growth of a step with the distance in cascades, 1/128 of torch-ngp
-    sampling: Literal["occupancy", "hierarchical"] = "occupancy"  # where samples lie on a ray
+    sampling: Literal["occupancy", "uniform", "hierarchical"] = "occupancy"  # where on a ray
     samples: int = 262144  # samples per step, which sets the number of rays
+    uniform: int = 192  # stratified samples per ray (uniform)
     coarse: int = 64  # stratified samples per ray (hierarchical)
     fine: int = 128  # importance samples per ray (hierarchical)
     march_steps: int = 1024  # steps along the cube's diagonal in training (occupancy)
@@ -40,7 +42,7 @@ class MLPConfig:
     lr: float = 5e-4
     decay: Literal["exponential", "none"] = "exponential"
     loss: Literal["huber", "mse"] = "mse"
-    background: Literal["random", "scene", "sphere"] = "random"
+    background: Literal["random", "scene", "none", "sphere"] = "random"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     buffers: Literal["auto", "fixed", "exact"] = "auto"  # of a step; auto: fixed on CUDA
 
@@ -70,13 +72,15 @@ class MLPMethod(RadianceFieldMethod):
             background=c.background,
             decay=c.decay,
             buffers=c.buffers,
+            switches=Switches.of(c),
         )
 
     def build_sampler(self) -> Sampler:
         c = self.config
-        if c.sampling == "hierarchical":
-            return HierarchicalSampler(c.coarse, c.fine, self.space, self.backend)
-        return self.occupancy_sampler()
+        if c.sampling == "occupancy":
+            return self.occupancy_sampler()
+        each = (c.uniform, 0) if c.sampling == "uniform" else (c.coarse, c.fine)
+        return HierarchicalSampler(*each, self.space, self.backend)
 
     def build_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.field.parameters(), lr=self.config.lr, fused=True)
