@@ -37,7 +37,7 @@ def psnr_at(seconds: float) -> float:
 
 
 def write_run(out: Path, seeds: int = SEEDS) -> list[Record]:
-    """Write the cells of ROWS, paired by seeds, with curves and steps; return the records."""
+    """Write the cells of ROWS, paired by seeds, with curves; return the records."""
     made = []
     for place, (variant, about) in enumerate(ROWS.items()):
         for seed in range(seeds):
@@ -45,14 +45,13 @@ def write_run(out: Path, seeds: int = SEEDS) -> list[Record]:
             folder = out / "cells" / cell.cell_id
             record.write(folder / "record.json", cell)
             (folder / "curve.csv").write_text(_curve(about[1], about[2]), encoding="utf-8")
-            (folder / "tables").mkdir()
-            (folder / "tables/steps.csv").write_text(_steps(about[5]), encoding="utf-8")
             made.append(cell)
     return made
 
 
 def _record(variant: str, about: tuple[Any, ...], seed: int, place: int) -> Record:
-    changes, speed, iter_ms, steady, saved, _ = about
+    changes, speed, iter_ms, steady, saved, per_ray = about
+    skipped = {} if "sampling" in changes else {"samples_skipped": 1 - per_ray / 100}
     jitter = 1 + 0.001 * seed
     return Record(
         cell_id=f"instant-ngp_{place}_s{seed}",
@@ -68,7 +67,7 @@ def _record(variant: str, about: tuple[Any, ...], seed: int, place: int) -> Reco
         time={"train_s": BUDGET_S, "iter_ms_mean": iter_ms * jitter, "prepare_s": 0.0},
         memory={"peak_mem_mb": 2 * steady, "saved_mb": saved, "phases": {"steady": steady}},
         device="a CPU",
-        facts={"precision": "fp32", **({} if "uniform" in variant else {"box_steps_per_ray": 100})},
+        facts={"precision": "fp32", "samples_per_ray": per_ray, **skipped},
         provenance={"started": f"2026-01-01T12:{place:02d}:{seed:02d}+00:00"},
     )
 
@@ -79,11 +78,3 @@ def _curve(speed: float, iter_ms: float) -> str:
         at = BUDGET_S * i / POINTS
         lines.append(f"{i / POINTS},{at},{round(1e3 * at / iter_ms)},0.1,{psnr_at(at * speed)}")
     return "\n".join(lines) + "\n"
-
-
-def _steps(per_ray: float) -> str:
-    """Two steps: the first, before the grid is known, has more samples per ray."""
-    rows = [(1, 10, 50), (2, 20, 20 * per_ray)]
-    return "\n".join(
-        ["fraction,iteration,loss,rays,samples", *(f"1,{i},0.1,{r},{s}" for i, r, s in rows)]
-    )

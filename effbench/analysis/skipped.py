@@ -9,8 +9,9 @@ from effbench.analysis.identity import ENTRY, GROUP, spaced
 from effbench.analysis.paper import Skipped
 
 _LEGEND = """\
-Skipped: 1 − samples per ray that are trained on ÷ steps that uniform marching takes through the \
-scene's box, over the second half of training; empty where nothing marches through a box."""
+Samples per ray: those that are trained on, at the end of training. Skipped: the share of the \
+samples that the same march would place if it knew nothing of where the field is empty that are \
+not among them, by the occupancy grid, early termination and compaction."""
 
 
 def of_rows(cells: pd.DataFrame) -> pd.DataFrame:

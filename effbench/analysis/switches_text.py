@@ -21,15 +21,16 @@ from effbench.analysis.verdict_text import figure, line, region
 
 _LEGEND = """\
 A figure is the mean over a row's seeds; × and Δ are relative to the baseline, with 95 % \
-intervals. s to its PSNR: mean total time, preparation included, at which the baseline's last PSNR \
-on the curve is first reached; >: not by then, ≤: by the curve's first point. Speed-up: of counted \
-training time, without preparation, within pairs of seeds. PSNR: after equal budgets. Skipped: 1 − \
-samples per ray that are trained on ÷ steps that uniform marching takes through the scene's box. A \
-claim is about a switch: the row that has it on against the row that has it off, of each the one \
-that differs least from the baseline. **Confirmed**: the 95 % interval is beyond the stated margin \
-on the claimed side. **Contradicted**: it is wholly on the other side of the margin. **Open**: \
-neither. Each claim is judged by itself at 95 %: of twenty, one may be wrong. No verdict on fewer \
-than 3 seeds."""
+intervals. s to its PSNR: mean total time, preparation included, at which the baseline's last \
+PSNR on the curve is first reached; >: not by then, ≤: by the curve's first point. Speed-up: of \
+counted training time, without preparation, within pairs of seeds. PSNR: after equal budgets. \
+Samples per ray: those that are trained on, at the end. Skipped: the share of the samples of the \
+same march everywhere in the scene's box that are not among them, by occupancy grid, early \
+termination and compaction. A claim is about a switch: the row that has it on against the row \
+that has it off, of each the one that differs least from the baseline. **Confirmed**: the 95 % \
+interval is beyond the stated margin on the claimed side. **Contradicted**: it is wholly on the \
+other side of the margin. **Open**: neither. Each claim is judged by itself at 95 %: of twenty, \
+one may be wrong. No verdict on fewer than 3 seeds."""
 _BOUNDS = {">=": "≥ ", "<=": "≤ ", ">": "> "}
 
 
