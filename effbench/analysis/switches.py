@@ -53,13 +53,11 @@ class Row:
 
     def distance(self, other: Row) -> int:
         """Return how many settings differ, a method that is another counted as one."""
-        keys = self.params.keys() | other.params.keys()
-        differ = sum(
-            self.params.get(key) != other.params.get(key)
-            for key in keys
-            if self.method == other.method or key in self.params.keys() & other.params.keys()
-        )
-        return differ + (self.method != other.method)
+        own, others = self.params, other.params
+        same = self.method == other.method
+        keys = own.keys() | others.keys() if same else own.keys() & others.keys()
+        differ = [key for key in keys if own.get(key) != others.get(key)]
+        return len(differ) + (not same)
 
 
 def beside(

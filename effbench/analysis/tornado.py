@@ -121,7 +121,7 @@ def _ranked(known: pd.DataFrame, measures: list[str]) -> list[tuple[str, str]]:
 def _panel(rows: pd.DataFrame, order: list[tuple[str, str]], measure: str) -> Panel:
     higher = MEASURES[measure].better == "higher"
     by_entry = {(row["method"], row["variant"]): row for row in rows.to_dict("records")}
-    nothing = {"mean": math.nan, "low": math.nan, "high": math.nan, "bound": ""}
+    nothing: dict[Any, Any] = {**dict.fromkeys(("mean", "low", "high"), math.nan), "bound": ""}
     bars = []
     for entry in order:
         row = by_entry.get(entry, nothing)

@@ -55,8 +55,9 @@ def latest(records: Sequence[Record]) -> list[Record]:
 def cells(records: Sequence[Record]) -> pd.DataFrame:
     """Return a row per record: ASKED (settings are all parameters, as JSON), repetition, seed,
     FOUND, curve_views, commit, stale, fewer, role, status, reason, what tells of disturbances
-    (`disturbance.COLUMNS`), and every figure."""
-    return _adopt(_table(records)).drop(columns=["started", *_LINKS])
+    (`disturbance.COLUMNS`), every figure, and parent: the id of the cell that it starts from on its
+    own scene, "" for none."""
+    return _adopt(_table(records)).drop(columns=["started", "cell_id", "control"])
 
 
 def leaderboard(records: Iterable[Record], terms: Terms | None = None) -> pd.DataFrame:

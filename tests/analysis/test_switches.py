@@ -48,7 +48,7 @@ def test_every_row_stands_with_its_figures(found: pd.DataFrame) -> None:
     # 30 dB after 20 s by the default, after 16 s where the curve is gone through 1.25 times sooner
     assert rows.loc["loading=async", "speedup_mean"] == pytest.approx(1.25)
     assert rows.loc["loading=async", "to_baseline_s"] == pytest.approx(16.0)
-    assert pd.isna(rows.loc["", "speedup_mean"]), "the baseline is not compared with itself"
+    assert rows["speedup_mean"].isna()[""], "the baseline is not compared with itself"
 
 
 def test_samples_per_ray_and_what_was_skipped(found: pd.DataFrame) -> None:
@@ -56,7 +56,7 @@ def test_samples_per_ray_and_what_was_skipped(found: pd.DataFrame) -> None:
     assert rows.loc["", "samples_per_ray"] == pytest.approx(4.0)
     assert rows.loc["", "skipped"] == pytest.approx(0.96)
     assert rows.loc["sampling=uniform", "samples_per_ray"] == pytest.approx(192.0)
-    assert pd.isna(rows.loc["sampling=uniform", "skipped"]), "nothing marches"
+    assert rows["skipped"].isna()["sampling=uniform"], "nothing marches"
 
 
 def test_a_claim_is_shown_with_the_row_that_is_not_the_baseline(found: pd.DataFrame) -> None:

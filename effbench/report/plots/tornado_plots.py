@@ -79,8 +79,15 @@ def _draw(axes: Axes, panel: Panel) -> None:
 def _draw_bar(axes: Axes, panel: Panel, place: int, bar: Bar) -> None:
     if bar.bound == "not reached":
         axes.plot(panel.low, place, marker="<", color=_WORSE, clip_on=False, linestyle="")
-        about = {"xytext": (7, 0), "textcoords": "offset points", "fontsize": 7}
-        axes.annotate(bar.bound, (panel.low, place), va="center", color=_GREY, **about)
+        axes.annotate(
+            bar.bound,
+            (panel.low, place),
+            xytext=(7, 0),
+            textcoords="offset points",
+            fontsize=7,
+            color=_GREY,
+            va="center",
+        )
         return
     if math.isnan(bar.mean):
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,7 @@ def names(axes: Axes) -> list[str]:
     return [label.get_text().removeprefix("instant-ngp ") for label in axes.get_yticklabels()]
 
 
-def bars(axes: Axes, own: list[str]) -> dict[str, tuple[float, float]]:
+def bars(axes: Axes, own: list[str]) -> dict[str, Any]:
     """Return where the bar of each of the rows, from the top, begins and ends."""
     return {
         own[round(bar.get_y() + bar.get_height() / 2)]: (bar.get_x(), bar.get_x() + bar.get_width())  # type: ignore[attr-defined]
