@@ -111,10 +111,10 @@ def paper(name: str | None, results: tuple[Path, ...], form: str) -> None:
 
     Claims are judged: confirmed where the 95 % interval lies inside a claim's margin (beyond it,
     where only a direction is claimed), contradicted where it lies outside, else open, with the
-    seeds that would decide. A row is compared over the
-    repetitions that both finished; what has no pair is listed. Of a paper without claims, figures
-    are set beside the run's. Where no records were kept, tables are read. A record that cannot be
-    read is named on standard error, and the exit status is 3.
+    seeds that would decide. A row is compared over the repetitions that both finished; what has no
+    pair is listed. Of a paper without claims, figures are set beside the run's. Where no records
+    were kept, tables are read. A record that cannot be read is named on standard error, and the
+    exit status is 3.
 
     \b
     Examples:

@@ -34,12 +34,14 @@ class Shape:
 
 @dataclass(frozen=True)
 class Chart:
-    """headings: of the measures; ones: where 1× is in their cells; rows: name, a shape each."""
+    """headings: of the measures; ones: where 1× is in their cells; rows: name, a shape each;
+    unreached: whether some row never reaches the baseline's PSNR."""
 
     title: str
     headings: list[str]
     ones: list[float]
     rows: list[tuple[str, list[Shape]]]
+    unreached: bool
 
 
 def charts(found: Results, baseline: str | None) -> list[Chart]:
@@ -63,7 +65,8 @@ def _chart(name: str, panels: list[Panel]) -> Chart:
         (spaced(*panels[0].bars[place].entry), [_shape(p, p.bars[place]) for p in panels])
         for place in range(len(panels[0].bars))
     ]
-    return Chart(name, headings, ones, rows)
+    unreached = any(bar.bound == "not reached" for panel in panels for bar in panel.bars)
+    return Chart(name, headings, ones, rows, unreached)
 
 
 def _shape(panel: Panel, bar: Bar) -> Shape:

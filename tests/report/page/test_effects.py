@@ -33,6 +33,7 @@ def test_bars_begin_or_end_at_no_difference(found: Results) -> None:
     slow = dict(times.rows)["instant-ngp sampling=uniform"]
     assert (slow[0].text, slow[0].kind, slow[0].width) == ("not reached", "", 0.0)
     assert slow[1].kind == "worse"
+    assert (times.unreached, memory.unreached) == (True, False)
     assert memory.rows[0][0] == "instant-ngp sampling=uniform"
 
 
