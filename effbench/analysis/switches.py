@@ -94,7 +94,10 @@ def untested(paper: Paper, rows: pd.DataFrame) -> list[Switch]:
 def _claims(
     paper: Paper, rows: Sequence[Row], base: Row | None, curves: pd.DataFrame
 ) -> list[tuple[Row, dict[str, Any]]]:
-    """Return per claim that these rows test the row it is shown with, and its columns."""
+    """Return per claim that these rows test the row it is shown with, and its columns; none
+    without a baseline, to which rows would be near."""
+    if base is None:
+        return []
     found = []
     for switch in paper.switches:
         on, off = (_nearest(side, rows, base) for side in (switch.on, switch.off))
@@ -104,11 +107,11 @@ def _claims(
     return found
 
 
-def _nearest(selector: Selector, rows: Sequence[Row], base: Row | None) -> Row | None:
+def _nearest(selector: Selector, rows: Sequence[Row], base: Row) -> Row | None:
     """Return the row that a selector names; of several, the one that differs least from the
     baseline, of equals the first."""
     named = [row for row in rows if selector.matches(row.method, row.params)]
-    return min(named, key=lambda row: row.distance(base) if base else 0, default=None)
+    return min(named, key=base.distance, default=None)
 
 
 def _judged(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from effbench.analysis import claims, verdict_text
@@ -151,3 +152,13 @@ def test_a_quality_that_is_never_reached_contradicts_a_direction() -> None:
 def test_what_is_claimed_in_words(measure: str, about: Published, expected: str) -> None:
     assert about.region is not None
     assert verdict_text.region(measure, about.region) == expected
+
+
+def test_gains_on_the_margin_are_rarely_decided() -> None:
+    """Of rows whose gain is the margin exactly, either verdict is a false one: 2.5 % each."""
+    rng = np.random.default_rng(0)
+    said = [
+        judged("speedup", list(1.05 * np.exp(rng.normal(0, 0.05, 5))), FASTER) for _ in range(400)
+    ]
+    for verdict in ("confirmed", "contradicted"):
+        assert 0 < sum(told.startswith(verdict) for told in said) <= 0.05 * len(said)

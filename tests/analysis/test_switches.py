@@ -112,6 +112,18 @@ def test_too_few_seeds_have_no_verdict(tmp_path: Path) -> None:
     assert "2, 3 seeds are needed" in line(found, "occupancy skipping")["reason"]
 
 
+def test_tables_of_curves_say_what_they_can(run: Path, tmp_path: Path) -> None:
+    found = results.load([run])
+    curves = results.curves(found).assign(variant=lambda f: f["variant"].replace("", "default"))
+    curves.to_csv(tmp_path / "curves.csv", index=False)
+    told = papers.table(GUIDE, [tmp_path])
+    assert told.attrs["tables"]
+    assert set(told["method"]) == {"instant-ngp"}
+    assert told["iter_ms_mean"].notna().all()
+    assert told["peak_mem_mb"].isna().all()
+    assert set(told["switch"]) == {""}, "tables do not say what a default is"
+
+
 def test_nothing_to_compare(tmp_path: Path) -> None:
     found = papers.table(GUIDE, [tmp_path])
     assert found.empty
