@@ -28,7 +28,7 @@ FIGURES = (
 )
 _SPAN = ("mean", "low", "high", "bound")
 COLUMNS = (
-    *(*GROUP, "method", "variant", "n", *FIGURES, "to_baseline_bound"),
+    *(*GROUP, "method", "variant", "n", "lost", *FIGURES, "to_baseline_bound"),
     *(f"{name}_{part}" for name in CLAIMED for part in _SPAN),
     *("switch", "source", "says", "on", "off", "measure", "pairs", "mean", "std", "low", "high"),
     *("bound", "test", "claim_low", "claim_high", "verdict", "reason", "p", "needed"),
@@ -67,8 +67,9 @@ def beside(
 
     cells, curves: as `results.comparable` returns them, cells with the columns of FIGURES that are
     known and `to_baseline_bound`; baseline: the label of the row that the others are relative to.
-    A claim is shown with the row that is not the baseline, of two such rows with the one that has
-    the switch on. pairs to p: as `verdict.verdict` has them.
+    lost: how repetitions ended that did not finish; pairs to p: as `verdict.verdict` has them. A
+    claim is shown with the row that is not the baseline, of two such rows with the one that has
+    the switch on.
     """
     lines: list[dict[str, Any]] = []
     for about, group in cells.groupby([*CONDITIONS]) if len(cells) else ():
@@ -154,6 +155,7 @@ def _figures(row: Row) -> dict[str, Any]:
         "method": row.method,
         "variant": row.variant,
         "n": len(row.done),
+        "lost": ", ".join(dict.fromkeys(row.cells["status"][row.cells["status"] != "ok"])),
         **dict.fromkeys(FIGURES, math.nan),
         **{name: float(means[name]) for name in known},
         "to_baseline_bound": str(bounds.iloc[0]) if len(bounds) else "",

@@ -68,7 +68,8 @@ def table(_: Paper, rows: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         claims = "; ".join(f"{each['source']}: {each['switch']}" for each in told)
         verdicts = "; ".join(each["verdict"] or "none" for each in told)
         figures = [_COLUMNS[column](row) for column in columns]
-        cells.append([name, f"n={row['n']}", *figures, claims, verdicts])
+        seeds = f"n={row['n']}" + (f" ({row['lost']})" if row["lost"] else "")
+        cells.append([name, seeds, *figures, claims, verdicts])
     return ["row", "seeds", *columns, "claimed", "verdict"], cells
 
 

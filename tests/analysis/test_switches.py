@@ -105,6 +105,18 @@ def test_settings_that_are_no_parameters_are_told_by_the_variant() -> None:
     assert Row(cells).params == {"ranks": 2, "x": 1}
 
 
+def test_what_did_not_finish_is_told(tmp_path: Path) -> None:
+    for cell in write_run(tmp_path):
+        if cell.variant == "loading=async":
+            about = {**vars(cell), "status": "failed", "reason": "no thread", "quality": {}}
+            record.write(tmp_path / "cells" / cell.cell_id / "record.json", record.Record(**about))
+    found = papers.table(GUIDE, [tmp_path])
+    gone = line(found, "asynchronous loading")
+    assert (gone["n"], gone["lost"], gone["pairs"]) == (0, "failed", 0)
+    assert (gone["verdict"], gone["reason"]) == ("", "no verdict: n = 0, 3 seeds are needed")
+    assert "| n=0 (failed) |" in " ".join(papers.to_markdown(GUIDE, found).split())
+
+
 def test_too_few_seeds_have_no_verdict(tmp_path: Path) -> None:
     write_run(tmp_path, seeds=2)
     found = papers.table(GUIDE, [tmp_path])
