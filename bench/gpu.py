@@ -5,11 +5,13 @@ from __future__ import annotations
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+
+from effbench.machine import breakdown
+from effbench.machine.breakdown import event
 
 NO_GPU = "no CUDA device: torch {version} sees none, so nothing was {done}"
 
@@ -19,11 +21,6 @@ def demand_gpu(done: str) -> torch.device:
     if not torch.cuda.is_available():
         sys.exit(NO_GPU.format(version=torch.__version__, done=done))
     return torch.device("cuda", torch.cuda.current_device())
-
-
-def event() -> torch.cuda.Event:
-    """Return an event that can be timed."""
-    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
 
 def milliseconds(run: Callable[[], object], rounds: int, warm_up: int = 3) -> float:
@@ -55,29 +52,12 @@ def alternate(
     }
 
 
-class EventBreakdown:
-    """Exclusive milliseconds of a step's parts, by events that are read when all is done.
-
-    A part inside another is not counted in it. The device is idle while the host prepares a
-    launch, and that time belongs to the part it falls in: the parts add up to the eager step.
-    """
+class EventBreakdown(breakdown.EventBreakdown):
+    """Parts of a step, some of which have no name of their own in `effbench.spans`."""
 
     def __init__(self) -> None:
-        self._spans: list[tuple[str, Any, Any, int | None]] = []  # name, begin, end, index around
-        self._open: list[int] = []
+        super().__init__()
         self._restore: list[tuple[Any, str, Any, bool]] = []
-
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        begin, end = event(), event()
-        self._spans.append((name, begin, end, self._open[-1] if self._open else None))
-        self._open.append(len(self._spans) - 1)
-        begin.record()
-        try:
-            yield
-        finally:
-            end.record()
-            self._open.pop()
 
     def wrap(self, owner: Any, attribute: str, name: str) -> None:
         """Replace `owner.attribute`, a callable, by one that is timed as part `name`."""
@@ -98,21 +78,3 @@ class EventBreakdown:
             else:
                 delattr(owner, attribute)
         self._restore.clear()
-
-    def milliseconds(self) -> dict[str, float]:
-        """Return the sums by part; waits for the device."""
-        torch.cuda.synchronize()
-        return exclusive(
-            [(name, begin.elapsed_time(end), outer) for name, begin, end, outer in self._spans]
-        )
-
-
-def exclusive(spans: list[tuple[str, float, int | None]]) -> dict[str, float]:
-    """Return by name the sum of durations less those of spans directly inside. spans: name,
-    duration, and the index of the span around it."""
-    sums: dict[str, float] = defaultdict(float)
-    for name, duration, outer in spans:
-        sums[name] += duration
-        if outer is not None:
-            sums[spans[outer][0]] -= duration
-    return dict(sums)

@@ -33,6 +33,7 @@ def run_cell(
     backend: str = "auto",
     eval_views: int | None = None,
     curve_views: int | None = None,
+    profile: bool = False,
     out: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
     scenes_root: str | Path | None = None,
@@ -42,8 +43,9 @@ def run_cell(
     method: a name, or a class of one's own; scene: family/name; budget: "30s", "5m", "500it";
     params, scene_params: what differs from the defaults; repetition: which seed, from 0;
     eval_views: how many test views to evaluate, curve_views: at each point of the curve (None:
-    all); out: where renders, curve, model and records go (None: nowhere). A cell that fails is a
-    record with a status and a reason.
+    all); profile: what the steps are made of, found after all else (`Record.profile`); out: where
+    renders, curve, model and records go (None: nowhere). A cell that fails is a record with a
+    status and a reason.
     Raises EffbenchError for names and parameters that do not exist.
     """
     registry = plugin_folders.discover(plugins)
@@ -64,6 +66,7 @@ def run_cell(
         backend=kernels,
         eval_views=eval_views,
         curve_views=curve_views,
+        profile=profile,
     )
     root = Path(scenes_root).expanduser().resolve() if scenes_root else None
     planned = make_plan(request, registry, root)

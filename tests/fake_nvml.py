@@ -67,5 +67,8 @@ class FakeNvml:
     def nvmlDeviceGetPowerUsage(self, handle: str) -> int:  # noqa: N802
         return int(self._answer("nvmlDeviceGetPowerUsage", 412_500))
 
+    def nvmlDeviceGetUtilizationRates(self, handle: str) -> Any:  # noqa: N802
+        return self._answer("nvmlDeviceGetUtilizationRates", SimpleNamespace(gpu=75, memory=40))
+
     def nvmlDeviceGetTemperature(self, handle: str, sensor: int) -> int:  # noqa: N802
         return 61

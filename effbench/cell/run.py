@@ -17,6 +17,7 @@ from effbench.cell.facts import asked, scene_facts
 from effbench.cell.identity import now as found_now
 from effbench.cell.maps import save_maps
 from effbench.cell.parents import load_parents
+from effbench.cell.profiling import profiled
 from effbench.cell.reporting import Report, silent
 from effbench.cell.set_up import set_up
 from effbench.cell.shipping import export, save
@@ -47,13 +48,15 @@ def run_cell(
     report: Report = silent,
     classes: Callable[[str], type[Method]] | None = None,
     sources: Mapping[str, str] | None = None,
+    profile: bool = False,
 ) -> Record:
     """Run a cell and write its files below `out`; whatever goes wrong becomes its record.
 
     method, scene: give the class and the loaded scene, inside the cell, since loading may fail;
     classes: gives a parent's class by its name, for children that restore a parent; sources: hashes
-    of the code (`planning.sources.of`).
-    The record is written last: a cell without one was interrupted.
+    of the code (`planning.sources.of`); profile: say what further steps are made of.
+    The record is written last: a cell without one was interrupted. Where a profile follows, it is
+    written before and after, so that nothing that happens in between costs a result.
     """
     began = time.perf_counter()
     device = torch.device(cell.device)
@@ -62,30 +65,40 @@ def run_cell(
     meter = EnergyMeter.of(device)
     status: Status = "ok"
     reason = ""
+
+    def write() -> Record:
+        measured.time.setdefault("total_s", time.perf_counter() - began)
+        about = {**provenance, "gpu_load": meter.load()}
+        folder = cell_folder(out, cell.cell_id)
+        (folder / RESUME).unlink(missing_ok=True)
+        result = Record(
+            **asked(cell),
+            status=status,
+            reason=reason,
+            **vars(measured),
+            device=machine.device_name(device),
+            provenance=about,
+        )
+        record.write(folder / RECORD, result)
+        return result
+
     try:
         with device_lock.held(device, lambda: report("wait", 0.0, "")) as alone:
             began = time.perf_counter()
             try:
+                task = Task(cell, out, measured, meter, report)
                 with devices.subnormals_flushed(), _probed(measured.machine, device):
-                    _measure(Task(cell, out, measured, meter, report), method(), scene(), classes)
+                    trained = _measure(task, method(), scene(), classes)
             finally:
                 provenance["alone"] = alone()
+            if profile:
+                write()
+                with devices.subnormals_flushed():
+                    measured.profile = profiled(task, trained)
     except Exception as error:  # a failed cell is a result; the others go on
         traceback.print_exc()
         status, reason = diagnose(error)
-    (cell_folder(out, cell.cell_id) / RESUME).unlink(missing_ok=True)
-    measured.time["total_s"] = time.perf_counter() - began
-    provenance["gpu_load"] = meter.load()
-    result = Record(
-        **asked(cell),
-        status=status,
-        reason=reason,
-        **vars(measured),
-        device=machine.device_name(device),
-        provenance=provenance,
-    )
-    record.write(cell_folder(out, cell.cell_id) / RECORD, result)
-    return result
+    return write()
 
 
 @contextmanager
@@ -118,8 +131,9 @@ def _measure(
     cls: type[Method],
     scene: Scene,
     classes: Callable[[str], type[Method]] | None,
-) -> None:
-    """Measure everything there is to a cell. Raises whatever the method raises."""
+) -> Method:
+    """Measure everything there is to a cell; return the trained method. Raises whatever the method
+    raises."""
     cell, measured = task.cell, task.measured
     if task.device.type == "cuda":
         torch.cuda.set_device(task.device)  # for kernels that run on the current one
@@ -144,6 +158,7 @@ def _measure(
     facts = json.loads(json.dumps(method.facts()))  # TypeError if not JSON
     measured.facts = facts | task.notes
     measured.identity["precision"] = facts.get("precision")
+    return method
 
 
 def _prepare(

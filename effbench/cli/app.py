@@ -165,6 +165,12 @@ _RUN_OPTIONS = [
         is_flag=True,
         help="Do cells once more for which the machine was slower than for others, or shared.",
     ),
+    click.option(
+        "--profile",
+        is_flag=True,
+        help="Profile each cell that is run, once its figures are final: parts of a training step, "
+        "a trace, use of the machine over time. Meant for few cells; docs/records.md.",
+    ),
     click.option("--dry-run", is_flag=True, help="Print the cells and how long they may take."),
     plugins_option,
     scenes_option,
@@ -203,6 +209,7 @@ def run_(
       effbench run --method instant-ngp --scene nerf_synthetic/lego --budget 60s --seeds 3
       effbench run --method nerf-pruned --set selection=uniform,w_out,coreset --set width=64,128
       effbench run --method mine --plugins ./my-plugins --set mine.lr=1e-2,3e-2
+      effbench run --method instant-ngp --budget 10s --profile
     """
     from rich.console import Console
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from effbench.kernels.backends import resolve
 from effbench.kernels.hash_layout import HashLayout
+from effbench.spans import ENCODING_BACKWARD, span
 
 PRIMES = (1, 2654435761, 805459861)
 
@@ -78,19 +79,20 @@ class _HashEncode(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (positions,) = ctx.saved_tensors
-        table_grad = torch.zeros(ctx.rows, device=positions.device)
-        gradient = grads[0].contiguous()
-        if ctx.backend == "cpu":
-            from effbench.kernels.cpu import hash_encoding as cpu
+        with span(ENCODING_BACKWARD):
+            table_grad = torch.zeros(ctx.rows, device=positions.device)
+            gradient = grads[0].contiguous()
+            if ctx.backend == "cpu":
+                from effbench.kernels.cpu import hash_encoding as cpu
 
-            cpu.backward(
-                positions.numpy(), gradient.float().numpy(), ctx.layout, table_grad.numpy()
-            )
-        else:
-            from effbench.kernels.gpu import hash_encoding as gpu
+                cpu.backward(
+                    positions.numpy(), gradient.float().numpy(), ctx.layout, table_grad.numpy()
+                )
+            else:
+                from effbench.kernels.gpu import hash_encoding as gpu
 
-            gpu.backward(positions, gradient, ctx.layout, table_grad)
-        return None, table_grad.to(ctx.type), None, None, None, None
+                gpu.backward(positions, gradient, ctx.layout, table_grad)
+            return None, table_grad.to(ctx.type), None, None, None, None
 
 
 def hash_encode_reference(positions: Tensor, table: Tensor, layout: HashLayout) -> Tensor:

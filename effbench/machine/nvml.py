@@ -51,6 +51,11 @@ class Gpu:
             "temperature_c": self._ask("nvmlDeviceGetTemperature", sensor),
         }
 
+    def utilisation(self) -> float | None:
+        """Return the part of the driver's last sample (1/6 to 1 s) in which a kernel ran."""
+        rates = self._ask("nvmlDeviceGetUtilizationRates")
+        return None if rates is None else rates.gpu / 100
+
     def _ask(self, function: str, *arguments: Any) -> Any:
         call = getattr(self._library, function)
         return _attempt(self._library, lambda: call(self._handle, *arguments))

@@ -102,7 +102,10 @@ class Cell:
 @dataclass(frozen=True)
 class Plan:
     """Cells in an order in which parents come first, where to find plug-ins and scenes, and the
-    paper whose claims they test and the row that others are compared with ("" for none)."""
+    paper whose claims they test and the row that others are compared with ("" for none).
+
+    profile: whether cells that are run are profiled at their end, which changes no result.
+    """
 
     suite: str
     cells: tuple[Cell, ...]
@@ -111,6 +114,7 @@ class Plan:
     command: tuple[str, ...] = ()
     paper: str = ""
     baseline: str = ""
+    profile: bool = False
 
     @property
     def digest(self) -> str:
@@ -168,6 +172,7 @@ def read_file(path: Path) -> Plan:
             command=tuple(data["command"]),
             paper=data.get("paper", ""),
             baseline=data.get("baseline", ""),
+            profile=data.get("profile", False),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EffbenchError(f"{path} is no plan that can be read ({error}): run anew") from error

@@ -31,6 +31,7 @@ class Request:
     None and empty mean the suite's own, or the default; settings replace what the suite says of
     the same parameter, and never touch a cell that is there only as a parent. device, backend:
     what this machine has, as `machine.placement` names it. curve_views: -1 for all of them.
+    profile: profile the cells that are run.
     """
 
     suite: str | None = None
@@ -45,6 +46,7 @@ class Request:
     eval_views: int | None = None
     curve_views: int | None = None
     split: str = "test"
+    profile: bool = False
 
 
 def make_plan(
@@ -76,6 +78,7 @@ def make_plan(
         command=tuple(command),
         paper=suite.paper,
         baseline=suite.baseline,
+        profile=request.profile,
     )
 
 

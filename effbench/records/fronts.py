@@ -34,10 +34,9 @@ def of_records(
     """Return `analysis.fronts.fronts` of records; of a cell that was run twice only the last."""
     kept = tables.latest(records)
     names = {(r.device, r.cell_id): label(r.method, r.variant) for r in kept}
-    cells = tables.cells(kept)
-    links = zip(cells["device"], cells["parent"], strict=True)
-    starts = [names.get(link, "") for link in links]
-    return fronts.fronts(cells.assign(parent=starts), costs, curves)
+    parents = tables.parents_of(kept)
+    starts = [names.get((r.device, p), "") for r, p in zip(kept, parents, strict=True)]
+    return fronts.fronts(tables.cells(kept).assign(parent=starts), costs, curves)
 
 
 def to_markdown(found: Fronts) -> str:

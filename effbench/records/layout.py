@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-RECORD, MODEL, ONNX, CURVE, TABLES, LOG, RENDERS, MAPS, RESUME = (
+RECORD, MODEL, ONNX, CURVE, TABLES, LOG, RENDERS, MAPS, RESUME, TRACE, PROFILE = (
     "record.json",
     "model.safetensors",
     "model.onnx",
@@ -14,6 +14,8 @@ RECORD, MODEL, ONNX, CURVE, TABLES, LOG, RENDERS, MAPS, RESUME = (
     "renders",
     "maps",
     "resume.safetensors",  # of a cell in flight whose method can go on from where it was
+    "trace.json.gz",
+    "profile.csv",
 )
 
 

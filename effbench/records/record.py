@@ -36,9 +36,10 @@ class Record:
     preset_of: the method whose preset `method` is, empty if it is a method itself; control: the
     cell_id of what the row is held against (`Method.control`), empty for none.
 
-    The groups `scene`, `quality`, `time`, `memory`, `size`, `energy`, `export`, `machine` and
-    `identity` are plain dicts; keys left out are written as null, unknown keys are refused. Units
-    are part of the key: `_s` seconds, `_ms` milliseconds, `_mb` 1e6 bytes, `_j` joules; PSNR in dB.
+    The groups `scene`, `quality`, `time`, `memory`, `size`, `energy`, `export`, `machine`,
+    `identity` and `profile` are plain dicts; keys left out are written as null, unknown keys are
+    refused. Units are part of the key: `_s` seconds, `_ms` milliseconds, `_mb` 1e6 bytes, `_j`
+    joules; PSNR in dB.
     """
 
     cell_id: str
@@ -61,6 +62,7 @@ class Record:
     export: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     identity: dict[str, Any] = field(default_factory=dict)
+    profile: dict[str, Any] = field(default_factory=dict)
     device: str = ""
     backend: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)

@@ -55,9 +55,8 @@ def latest(records: Sequence[Record]) -> list[Record]:
 def cells(records: Sequence[Record]) -> pd.DataFrame:
     """Return a row per record: ASKED (settings are all parameters, as JSON), repetition, seed,
     FOUND, curve_views, commit, stale, fewer, role, status, reason, what tells of disturbances
-    (`disturbance.COLUMNS`), every figure, and parent: the id of the cell that it starts from on its
-    own scene, "" for none."""
-    return _adopt(_table(records)).drop(columns=["started", "cell_id", "control"])
+    (`disturbance.COLUMNS`), and every figure."""
+    return _adopt(_table(records)).drop(columns=["started", *_LINKS])
 
 
 def leaderboard(records: Iterable[Record], terms: Terms | None = None) -> pd.DataFrame:
@@ -135,6 +134,24 @@ def to_markdown(
     return render(frame, suite_means(frame), problems, columns, only_means=only_means)
 
 
+def parents_of(records: Sequence[Record]) -> list[str]:
+    """Return the cell_id of the parent that each record is compared with, "" for none."""
+    parents = [tuple(cell.parents.values()) for cell in records]
+    scenes = [record.scene_label(cell) for cell in records]
+    return _compared_with(parents, [cell.cell_id for cell in records], scenes)
+
+
+def _compared_with(
+    parents: Sequence[tuple[str, ...]], ids: Sequence[str], scenes: Sequence[str]
+) -> list[str]:
+    """Return the nearest parent of cells, "" for none or where it was trained on another scene."""
+    trained_on = dict(zip(ids, scenes, strict=True))
+    return [
+        parent if trained_on.get(parent, scene) == scene else ""
+        for parent, scene in zip(controls.nearest_parents(parents, ids), scenes, strict=True)
+    ]
+
+
 def _table(records: Iterable[Record]) -> pd.DataFrame:
     """Return a row per record: what `cells` returns, when it began, the cells it belongs to."""
     settings, codes = bulk.Settings(), _Codes()
@@ -168,12 +185,7 @@ def _table(records: Iterable[Record]) -> pd.DataFrame:
         row = (*run, *found, *context, fewer, *end, *links, *disturbed, *figures)
         rows.append((*about, settings.text(cell.params), *row))
     frame = pd.DataFrame(rows, columns=_TABLE)
-    nearest = controls.nearest_parents(parents, list(frame["cell_id"]))
-    trained_on = dict(zip(frame["cell_id"], frame["scene"], strict=True))
-    frame["parent"] = [  # one of another scene is nothing to compare with
-        parent if trained_on.get(parent, scene) == scene else ""
-        for parent, scene in zip(nearest, frame["scene"], strict=True)
-    ]
+    frame["parent"] = _compared_with(parents, list(frame["cell_id"]), list(frame["scene"]))
     numbers = (*FIGURES, *disturbance.COLUMNS)  # what nobody measured is None
     return frame.astype(dict.fromkeys(numbers, float))
 

@@ -12,10 +12,17 @@ import pandas as pd
 import seaborn as sns
 
 from effbench.analysis.identity import GROUP
+from effbench.records.profiles import REST
+from effbench.spans import STEP_PARTS
 
 _MARKERS = "os^DvPX<>phd*"
 Entry = tuple[str, str]  # method and variant
 Colour = tuple[float, float, float]
+USE = {  # of the machine: colour and name of what `profiles.LINES` are
+    "cores": ("#949494", "processors, by anybody"),
+    "process": ("#0173b2", "processors, by the cell"),
+    "gpu": ("#de8f05", "GPU"),
+}
 
 
 class Palette:
@@ -54,3 +61,11 @@ def title(group: pd.DataFrame, frame: pd.DataFrame) -> str:
     """Return a group's scene, and those of its other GROUP that differ within the frame."""
     telling = [name for name in GROUP if name == "scene" or frame[name].nunique() > 1]
     return ", ".join(str(group[name].iloc[0]) for name in telling)
+
+
+def part_colours(names: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each part of a step, "#rrggbb": always the same for those that have a
+    name in `effbench.spans`, grey for the rest."""
+    others = sorted(set(names) - {*STEP_PARTS, REST})
+    palette = sns.color_palette("tab20", len(STEP_PARTS) + len(others)).as_hex()
+    return {**dict(zip([*STEP_PARTS, *others], palette, strict=True)), REST: "#d9d9d9"}

@@ -22,6 +22,7 @@ _PHASES = {
     "train": "training",
     "evaluate": "evaluating",
     "export": "exporting",
+    "profile": "profiling",
 }
 
 

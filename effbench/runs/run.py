@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from effbench.analysis.paper import Paper
 
 RUNS = Path("results/runs")
+_FINISHED = "it was finished before: --fresh does it again, with its profile"
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ def run(
                 if judged.record is None:
                     _clear(cell_folder(out, cell.cell_id), fresh=fresh)
                     display.explain("run again", judged.reasons)
+                elif planned.profile and not judged.record.profile.get("steps"):
+                    display.explain("not profiled", [_FINISHED])
                 records[cell.cell_id] = judged.record or _run_cell(
                     cell, planned, out, records, display
                 )

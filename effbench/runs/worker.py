@@ -52,6 +52,7 @@ def run_planned(
         report=report,
         classes=registry.method,
         sources=sources.of(cell, registry),
+        profile=planned.profile,
     )
 
 

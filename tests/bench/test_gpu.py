@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 import torch
 
-from bench import gpu, gpu_bench, gpu_check, gpu_kernels
-from effbench.machine import devices
+from bench import gpu_bench, gpu_check, gpu_kernels
+from effbench.machine import breakdown, devices
 from effbench.records.record import Record
 from tests.nerf.training.test_fixed_step import trained
 
@@ -34,12 +34,6 @@ def test_without_a_gpu_they_fail_with_one_line(program: str, done: str, tmp_path
         f"no CUDA device: torch {torch.__version__} sees none, so nothing was {done}"
     ]
     assert not (tmp_path / "out").exists()
-
-
-def test_time_inside_a_part_belongs_to_the_inner_one_alone() -> None:
-    spans = [("step", 10.0, None), ("place", 6.0, 0), ("march", 4.0, 1), ("encode", 1.0, 0)]
-    again = [("step", 5.0, None), ("place", 5.0, 4)]
-    assert gpu.exclusive(spans + again) == {"step": 3.0, "place": 7.0, "march": 4.0, "encode": 1.0}
 
 
 def test_curves_are_read_at_seconds() -> None:
@@ -114,7 +108,7 @@ class HostEvent:
 
 
 def test_a_step_is_taken_apart_and_put_together_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "event", HostEvent)
+    monkeypatch.setattr(breakdown, "event", HostEvent)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     method = trained(steps=3)
     before = dict(vars(method.sampler)), torch.Tensor.backward

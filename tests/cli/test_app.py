@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +287,24 @@ def test_views_are_a_number_or_all(
     result = effbench_("run", "--method", "fake", *TOY, "--dry-run", *words)
     assert result.exit_code == 0, result.output
     assert asked == [expected]
+
+
+@pytest.mark.parametrize("words", [(), ("--profile",)])
+def test_a_profile_is_asked_for_and_makes_no_other_cells(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    make = planner.make_plan
+
+    def noted(request: planner.Request, *others: Any) -> Any:
+        made.append((make(request, *others), make(replace(request, profile=False), *others)))
+        return made[-1][0]
+
+    monkeypatch.setattr(planner, "make_plan", noted)
+    result = effbench_("run", "--method", "fake", *TOY, "--dry-run", *words)
+    assert result.exit_code == 0, result.output
+    ((asked, plain),) = made
+    assert (asked.profile, asked.cells) == (bool(words), plain.cells)
 
 
 @pytest.mark.parametrize("words", [("--eval-views", "0"), ("--curve-views", "some")])

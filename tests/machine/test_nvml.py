@@ -37,6 +37,11 @@ def test_what_a_gpu_does_not_report_is_none() -> None:
     assert load == {**expected, "power_w": None}
 
 
+def test_a_gpu_says_how_busy_it_is_if_it_can() -> None:
+    assert gpu(FakeNvml()).utilisation() == 0.75
+    assert gpu(FakeNvml(unsupported={"nvmlDeviceGetUtilizationRates"})).utilisation() is None
+
+
 def test_a_slice_of_a_gpu_is_found_by_its_own_kind_of_number() -> None:
     assert nvml.find(CUDA, FakeNvml(uuid="MIG-0000"), "GPU-0000")[0]
 

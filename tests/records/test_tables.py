@@ -53,6 +53,17 @@ def cell(seed: int = 0, psnr: float | None = 20.0, **changes: Any) -> Record:
     return Record(**{**about, **changes})
 
 
+def test_a_parent_of_another_scene_is_nothing_to_compare_with() -> None:
+    here, there = cell(), cell(scene="temple", psnr=40.0)
+    for parent, expected in ((here, 1.0), (there, None)):
+        child = cell(psnr=21.0, variant="width=9", parents={"dense": parent.cell_id})
+        board = tables.leaderboard([here, there, child]).set_index("variant")
+        row = board.loc["width=9"]
+        assert row["parent"] == ("nerf" if expected else "")
+        found = row["over_parent"]
+        assert found == expected if expected else pd.isna(found)
+
+
 class TestLeaderboard:
     def test_columns_are_exactly_these_and_then_the_extra_ones(self) -> None:
         for records in ([], [cell()]):

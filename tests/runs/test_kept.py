@@ -118,6 +118,25 @@ def test_a_helper_beside_a_plug_in_is_part_of_it(plugins: Path, tmp_path: Path) 
     assert "run again, since the method's code is another" in printed
 
 
+def test_a_profile_is_of_cells_that_are_run(
+    plugins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("effbench.cell.profiling.STRETCH_S", 0.0)
+    out, plan = tmp_path / "out", planned(plugins)
+    profiling = replace(plan, profile=True)
+    assert profiling.digest == plan.digest
+    again(plan, out)
+    (kept,), printed = again(profiling, out)
+    assert not kept.profile["steps"]
+    assert "not profiled, since it was finished before: --fresh does it again" in printed
+    (done,), printed = again(profiling, out, fresh=True)
+    assert done.profile["steps"] == 16
+    assert "not profiled" not in printed
+    assert done.cell_id == kept.cell_id
+    (kept,), printed = again(profiling, out)
+    assert (kept.profile, "not profiled" in printed) == (done.profile, False)
+
+
 def test_seeds_of_two_programs_are_two_rows(plugins: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     again(planned(plugins), out)

@@ -35,6 +35,7 @@ from effbench.nerf.lightfield.view_pool import ViewPool
 from effbench.nerf.sampling.occupancy import unpack
 from effbench.scene import Intrinsics
 from effbench.scene.cameras import most_common
+from effbench.spans import BACKWARD, NETWORK, OPTIMISER, RAYS, span
 
 _TIMED_STEPS = 256
 _KEPT_ENCODERS = 8  # a camera's rays take 12 bytes per pixel, and views may each have their own
@@ -121,10 +122,15 @@ class NeLFMethod(Method):
     def step(self, progress: float) -> Tensor:
         self.starts.append(time.perf_counter())
         self._set_rate(progress)
-        loss = self.loss(self.draw(progress))
+        with span(RAYS):
+            drawn = self.draw(progress)
+        with span(NETWORK):
+            loss = self.loss(drawn)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        with span(BACKWARD):
+            loss.backward()  # type: ignore[no-untyped-call]
+        with span(OPTIMISER):
+            self.optimizer.step()
         self.iteration += 1
         return loss.detach()
 

@@ -12,6 +12,7 @@ from effbench.nerf.sampling.histograms import Chords, edges_between, rendering_w
 from effbench.nerf.sampling.rays import Rays
 from effbench.nerf.sampling.sampler import EncodedSamples, Sampler
 from effbench.nerf.sampling.spaces import Space
+from effbench.spans import DENSITY, ENCODING, span
 
 
 class HierarchicalSampler(Sampler):
@@ -41,7 +42,10 @@ class HierarchicalSampler(Sampler):
         t = enter + (leave - enter) * spread
         if self.fine:
             with torch.no_grad():
-                density = field.density(field.encode(chords.positions(t)))[0]
+                with span(ENCODING):
+                    encoded = field.encode(chords.positions(t))
+                with span(DENSITY):
+                    density = field.density(encoded)[0]
                 weights = rendering_weights(density.view_as(t) * _deltas(t, chords))
             spread = _strata(len(chords), self.fine, generator, enter.device)
             drawn = sample_pdf(edges_between(t, enter, leave), weights, spread, self.backend)

@@ -21,6 +21,7 @@ from effbench.nerf.sampling.capacity import Capacity
 from effbench.nerf.sampling.occupancy import OccupancyGrid
 from effbench.nerf.sampling.rays import Rays
 from effbench.nerf.sampling.spaces import Box, Cascades, Contracted, Space
+from effbench.spans import DENSITY, ENCODING, GRID, span
 
 _RAMP = 16  # iterations in which the spacing of the grid's updates grows by one
 _NOWHERE = 1e9  # behind everything: where an inactive ray would begin
@@ -165,9 +166,13 @@ class OccupancySampler(Sampler):
     def _visit(self, field: RadianceField, generator: torch.Generator, everywhere: bool) -> None:
         def density(positions: Tensor) -> Tensor:
             with torch.no_grad():
-                return field.density(field.encode(positions))[0]
+                with span(ENCODING):
+                    encoded = field.encode(positions)
+                with span(DENSITY):
+                    return field.density(encoded)[0]
 
-        self.grid.update(density, generator, everywhere)
+        with span(GRID):
+            self.grid.update(density, generator, everywhere)
 
     def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
         device = rays.origins.device
@@ -224,8 +229,10 @@ class OccupancySampler(Sampler):
         self, samples: Samples, field: RadianceField, capacity: int | None = None
     ) -> EncodedSamples:
         with torch.no_grad():
-            encoded = field.encode(samples.positions)
-            optical_depth = field.density(encoded)[0] * samples.deltas
+            with span(ENCODING):
+                encoded = field.encode(samples.positions)
+            with span(DENSITY):
+                optical_depth = field.density(encoded)[0] * samples.deltas
         samples, kept = self._compact(samples, optical_depth, capacity)
         return EncodedSamples(samples, encoded.index_select(0, kept))
 

@@ -24,6 +24,7 @@ from effbench.nerf.training.controller import Echo, RayController
 from effbench.nerf.training.graphs import CudaRecorder, Recorder, StepGraphs
 from effbench.nerf.training.learning import Batch, Learner, Outcome
 from effbench.nerf.training.options import TrainingOptions
+from effbench.spans import OPTIMISER, PLACING, RAYS, span
 
 _MARCHED_FILL = 0.9  # of the largest buffer for samples before compaction, at which n stops growing
 
@@ -115,9 +116,13 @@ class FixedStep:
     def work(self, capacity: Capacity) -> None:
         """Do the part of a step that is the device's alone."""
         method, rays = self.method, self.controller.count.clamp_max(capacity.rays)
-        drawn, pixels = method.pixels.sample(capacity.rays, method.generator)
+        with span(RAYS):
+            drawn, pixels = method.pixels.sample(capacity.rays, method.generator)
         target, background = method.matched(drawn, pixels, method.generator)
-        filled = self.sampler.place_within(drawn, rays, method.field, method.generator, capacity)
+        with span(PLACING):
+            filled = self.sampler.place_within(
+                drawn, rays, method.field, method.generator, capacity
+            )
         complete = filled.complete
 
         def loss(color: Tensor, target: Tensor) -> Tensor:
@@ -129,7 +134,8 @@ class FixedStep:
         outcome = method.learner.backward_within(
             method.field, self.sampler, batch, loss, capacity.drawn
         )
-        method.optimizer.step()
+        with span(OPTIMISER):
+            method.optimizer.step()
         method.optimizer.zero_grad(set_to_none=True)  # a recording's gradients are its own
         method.pixels.observe(outcome.color, target, complete)
         self._report(rays, filled, outcome)

@@ -27,6 +27,7 @@ from effbench.kernels.volume_rendering import composite
 from effbench.nerf.fields import NetworkField, RadianceField, trunc_exp
 from effbench.nerf.sampling import Sampler
 from effbench.nerf.training.learning import Batch, Learner, Loss, Outcome, encode, nothing_met
+from effbench.spans import BACKWARD, COLOUR, DENSITY, ENCODING, MINING, RENDERING, span
 
 _TINY = 1e-20  # keeps 0 / 0 away where no sample has a gradient; its powers are normal numbers
 
@@ -99,18 +100,23 @@ class HardSampleLearner(Learner):
         with torch.no_grad():
             encoded, directions = encode(model, batch)
             outputs = _outputs(model, encoded, directions)
-        value, color, gradients = self._through_rendering(outputs, sampler, batch, loss)
+        with span(RENDERING):
+            value, color, gradients = self._through_rendering(outputs, sampler, batch, loss)
         count = None if capacity is None else batch.placed.samples.offsets[-1]  # B, without tail
-        hard = hardness(gradients[0], gradients[1], count)
-        fraction = self.observe(hard, count)
-        expected = self.expected(hard, fraction, count)
-        kept, factor = self.draw(expected, capacity)
+        with span(MINING):
+            hard = hardness(gradients[0], gradients[1], count)
+            fraction = self.observe(hard, count)
+            expected = self.expected(hard, fraction, count)
+            kept, factor = self.draw(expected, capacity)
         if len(kept):
             positions = batch.placed.samples.positions.index_select(0, kept)
-            known = model.encode(positions, encoded.index_select(0, kept))
+            with span(ENCODING):
+                known = model.encode(positions, encoded.index_select(0, kept))
             outputs = _outputs(model, known, directions.index_select(0, kept))
             d_log_density, d_logits = (g.index_select(0, kept) for g in gradients)
-            torch.autograd.backward(outputs, (d_log_density * factor, d_logits * factor[:, None]))
+            weighted = (d_log_density * factor, d_logits * factor[:, None])
+            with span(BACKWARD):
+                torch.autograd.backward(outputs, weighted)
         # a gradient that is not finite draws nothing, then and later: the loss must say so
         value = value.masked_fill(~self.mean_tau.isfinite(), math.nan)
         distinct = _different(kept, factor) / (len(hard) if count is None else count.clamp_min(1))
@@ -227,5 +233,7 @@ def _mean(values: Tensor, count: Tensor | None) -> Tensor:
 
 def _outputs(model: NetworkField, encoded: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
     """Return a' of N samples: logarithm of the density [N] and colour logits [N, 3]."""
-    log_density, geometry = model.log_density(encoded)
-    return log_density, model.color_logits(geometry, directions)
+    with span(DENSITY):
+        log_density, geometry = model.log_density(encoded)
+    with span(COLOUR):
+        return log_density, model.color_logits(geometry, directions)

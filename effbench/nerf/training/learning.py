@@ -17,6 +17,7 @@ from effbench.kernels.volume_rendering import composite
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling import EncodedSamples, Sampler
 from effbench.nerf.sampling.rays import Rays
+from effbench.spans import BACKWARD, COLOUR, DENSITY, ENCODING, RENDERING, span
 
 Composite = Callable[[Tensor, Tensor, Tensor, Tensor, str], tuple[Tensor, Tensor]]
 _PARTS = 4  # of a batch whose networks are evaluated again
@@ -90,11 +91,15 @@ class FullLearner(Learner):
         density, color = self.evaluate(model, batch)
         optical_depth = density * samples.deltas
         render = self.composite or composite
-        pixels = render(optical_depth, color, samples.offsets, batch.background, self.backend)[0]
+        with span(RENDERING):
+            pixels = render(optical_depth, color, samples.offsets, batch.background, self.backend)[
+                0
+            ]
         value = loss(pixels, batch.target)
         auxiliary = sampler.loss(batch.placed, optical_depth.detach())
         total = value if auxiliary is None else value + auxiliary
-        total.backward()  # type: ignore[no-untyped-call]
+        with span(BACKWARD):
+            total.backward()  # type: ignore[no-untyped-call]
         return Outcome(value.detach(), pixels.detach())
 
 
@@ -102,7 +107,8 @@ def nothing_met(batch: Batch, loss: Loss) -> Outcome:
     """Return the outcome of a batch without a sample: every ray shows what is behind it."""
     value = loss(batch.background, batch.target)
     if value.requires_grad:
-        value.backward()  # type: ignore[no-untyped-call]
+        with span(BACKWARD):
+            value.backward()  # type: ignore[no-untyped-call]
     return Outcome(value.detach(), batch.background.detach())
 
 
@@ -110,15 +116,18 @@ def encode(model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the encoded positions [N, E] and directions [N, D] of a batch's samples."""
     samples = batch.placed.samples
     directions = model.encode_directions(batch.rays.directions)
-    encoded = model.encode(samples.positions, batch.placed.encoded)
+    with span(ENCODING):
+        encoded = model.encode(samples.positions, batch.placed.encoded)
     return encoded, directions.index_select(0, samples.rays)
 
 
 def evaluate(model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return density [N] and colour [N, 3] of a batch's samples."""
     encoded, directions = encode(model, batch)
-    density, geometry = model.density(encoded)
-    return density, model.color(geometry, directions)
+    with span(DENSITY):
+        density, geometry = model.density(encoded)
+    with span(COLOUR):
+        return density, model.color(geometry, directions)
 
 
 def evaluate_in_parts(model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -126,12 +135,15 @@ def evaluate_in_parts(model: RadianceField, batch: Batch) -> tuple[Tensor, Tenso
     et al. 2016, *Training Deep Nets with Sublinear Memory Cost*). The parts are evaluated again one
     after the other, so that what is inside the networks is there for one part at a time."""
     samples = batch.placed.samples
-    encoded = model.encode(samples.positions, batch.placed.encoded)
-    directions = model.encode_directions(batch.rays.directions)
+    with span(ENCODING):
+        encoded = model.encode(samples.positions, batch.placed.encoded)
+        directions = model.encode_directions(batch.rays.directions)
 
     def networks(encoded: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:
-        density, geometry = model.density(encoded)
-        return density, model.color(geometry, directions.index_select(0, rays))
+        with span(DENSITY):
+            density, geometry = model.density(encoded)
+        with span(COLOUR):
+            return density, model.color(geometry, directions.index_select(0, rays))
 
     size = math.ceil(len(samples) / _PARTS)
     again = functools.partial(checkpoint, networks, use_reentrant=False, preserve_rng_state=False)

@@ -33,6 +33,7 @@ from effbench.nerf.training.learning import Batch, FullLearner, Learner
 from effbench.nerf.training.options import TrainingOptions
 from effbench.nerf.training.step_log import StepLog
 from effbench.scene import Intrinsics
+from effbench.spans import OPTIMISER, PLACING, RAYS, span
 
 _ENVIRONMENT = "environment.texels"  # of a state
 
@@ -175,11 +176,13 @@ class RadianceFieldMethod(Method):
 
     def _step_exactly(self) -> Tensor:
         """Do a step with tensors as large as its samples, a number the host has to wait for."""
-        drawn = self.pixels.of_step(self.ray_count, self.generator, self.iteration)
+        with span(RAYS):
+            drawn = self.pixels.of_step(self.ray_count, self.generator, self.iteration)
         batch = self._batch(*drawn, self.generator)
         self.optimizer.zero_grad(set_to_none=True)
         outcome = self.learner.backward(self.field, self.sampler, batch, self.loss)
-        self.optimizer.step()  # leaves alone what has no gradient: no ray met an occupied cell
+        with span(OPTIMISER):
+            self.optimizer.step()  # leaves alone what has no gradient: no ray met an occupied cell
         self.figures = outcome.figures
         self.pixels.observe(outcome.color, batch.target)
         self.pixels.observed()
@@ -328,7 +331,8 @@ class RadianceFieldMethod(Method):
 
     def _batch(self, rays: Rays, pixels: Tensor, generator: torch.Generator) -> Batch:
         target, background = self.matched(rays, pixels, generator)
-        placed = self.sampler.place(rays, self.field, generator)
+        with span(PLACING):
+            placed = self.sampler.place(rays, self.field, generator)
         return Batch(rays, placed, target, background)
 
     def ray_losses(self, color: Tensor, target: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from effbench.records import results, tables
 from effbench.records.results import Results
 from effbench.report import offline
 from effbench.report.page import data as report_data
-from effbench.report.page import effects, summary, table
+from effbench.report.page import effects, profiles, summary, table
 from effbench.report.page import images as report_images
 from effbench.report.page import maps as report_maps
 
@@ -93,6 +93,7 @@ def render(
         choices=choices,
         csv=base64.b64encode(tables.to_csv(board).encode()).decode("ascii"),
         curves=bool(data["curves"]),
+        profiled=profiles.profiled(found),
         images=images,
         maps=any("scale" in shown.view for shown in images.shown),
         **_provenance(found, data),

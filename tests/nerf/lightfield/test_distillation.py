@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from effbench import spans
 from effbench.errors import ConfigError
 from effbench.method import Checkpoint, Context, Method
 from effbench.method.budget import Budget
@@ -125,6 +128,22 @@ def test_a_student_learns_what_its_teacher_sees() -> None:
         last = float(method.step(index / 60))
     assert last < first / 10
     torch.testing.assert_close(rendered(method), torch.full((16, 16, 3), GREY), atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("make", [student, features])
+def test_a_step_of_a_light_field_has_its_parts(make: Callable[[], NeLFMethod]) -> None:
+    method = make()
+    told: list[str] = []
+
+    @contextmanager
+    def part(name: str) -> Iterator[None]:
+        told.append(name)
+        yield
+
+    with spans.watched(part):
+        method.step(0.0)
+    own = [spans.RAYS, spans.NETWORK, spans.BACKWARD, spans.OPTIMISER]
+    assert [name for name in told if name != spans.ENCODING_BACKWARD] == own
 
 
 def test_on_a_cpu_the_student_has_the_same_shape_but_smaller() -> None:

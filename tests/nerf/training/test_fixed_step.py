@@ -36,6 +36,7 @@ class Config:
     error_map: bool = False
     ema: float = 0.0
     grid: bool = True
+    fine: int = 0  # without a grid
 
 
 class Small(RadianceFieldMethod):
@@ -52,7 +53,7 @@ class Small(RadianceFieldMethod):
 
     def build_sampler(self) -> Sampler:
         if not self.config.grid:
-            return HierarchicalSampler(8, 0, self.space, self.backend)
+            return HierarchicalSampler(8, self.config.fine, self.space, self.backend)
         options = OccupancyOptions(
             resolution=16, steps=128, compaction=self.config.compaction, alpha_threshold=1e-3
         )

@@ -20,7 +20,11 @@ from effbench.nerf.training import RadianceFieldMethod
 from tests.nerf.training.test_recipes import REGISTRY, build
 from tests.nerf_scene import SMALL, ball, context
 
-EVEN = {"sampling": "uniform", "uniform": 16, "samples": 1024}  # as many samples in every step
+EVEN: dict[str, Any] = {
+    "sampling": "uniform",
+    "uniform": 16,
+    "samples": 1024,
+}  # as many samples in every step
 TINY = {"samples": 256, "march_steps": 32, "grid_resolution": 8}
 
 
