@@ -120,10 +120,9 @@ class Note:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A reported share of the samples of uniform marching that are never trained on, in [0, 1], and
-    the scene that it is of."""
+    """A reported share of the samples of an even march that are skipped at most, in [0, 1], and the
+    scene that it is of."""
 
-    says: str
     share: float
     scene: str
 

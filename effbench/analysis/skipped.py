@@ -47,7 +47,9 @@ def section(reported: Skipped, rows: pd.DataFrame) -> str:
 
 def claim(reported: Skipped) -> str:
     """Return what is reported, with its scene."""
-    return f"Reported: {reported.says} (of {reported.scene})"
+    return f"Reported: up to {reported.share:.0%} of samples skipped, on {reported.scene}".replace(
+        "%", " %"
+    )
 
 
 def span(reported: Skipped, scene: str, rows: pd.DataFrame) -> str:

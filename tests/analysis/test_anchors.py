@@ -136,7 +136,7 @@ def test_a_reported_share_of_skipped_samples_stands_beside_the_rows(tmp_path: Pa
     frame = papers.table(NERFACC, [tmp_path])
     text = papers.to_markdown(NERFACC, frame)
     assert "These records have no scene of nerf_synthetic/lego" in text
-    assert "Reported: up to 98 % of samples are skipped on lego (of nerf_synthetic/lego)." in text
+    assert "Reported: up to 98 % of samples skipped, on nerf_synthetic/lego." in text
     (row,) = [line for line in text.splitlines() if line.startswith("| toy/ramp")]
     assert [part.strip() for part in row.split("|")[1:-1]] == [
         *("toy/ramp", "instant-ngp", "n=2", "5.0", "95.0")

@@ -157,9 +157,7 @@ class TestPage:
             "* instant-ngp against instant-ngp sampling=uniform: 4.00 ± 0.00× (95 %: 4.00 to "
             "4.00×; paired, n=3) – **confirmed**."
         ) in text
-        assert (
-            "Reported: up to 98 % of samples are skipped on lego (of nerf_synthetic/lego)" in text
-        )
+        assert "Reported: up to 98 % of samples skipped, on nerf_synthetic/lego" in text
         assert (
             "* 95.0 % (instant-ngp early_stop_eps=0) to 96.0 % (instant-ngp loading=async); "
             "another scene than reported."
