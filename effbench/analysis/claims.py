@@ -46,17 +46,21 @@ def table(paper: Paper) -> pd.DataFrame:
 
 def published(paper: Paper, claim: Claim, scene: str = "") -> Published:
     """Return what the paper reports of a claim, of one scene of its table or (default) of all; a
-    speed-up is interpolated in its table."""
+    speed-up is interpolated in its table. Of a claim without a figure its numbers are NaN."""
     found = _reported(paper, claim, scene)
-    region = Region.around(found.mean, claim.margin, MEASURES[claim.measure].kind)
+    about = MEASURES[claim.measure]
+    if claim.has_figure:
+        region = Region.around(found.mean, claim.margin, about.kind)
+    else:
+        region = Region.beyond(claim.margin, about.kind, about.better)
     per_time = claim.measure == "psnr_gain"
     return replace(found, region=region, gpu=claim.gpu, per_time=per_time)
 
 
 def _reported(paper: Paper, claim: Claim, scene: str) -> Published:
     if claim.columns is None:
-        assert claim.stated is not None
-        return Published(claim.stated, claim.stated, claim.stated)
+        stated = math.nan if claim.stated is None else claim.stated
+        return Published(stated, stated, stated)
     own, other = claim.columns
     frame = table(paper)
     frame = frame[frame["scene"] == scene] if scene else frame
@@ -144,6 +148,9 @@ def _how(measure: str, found: Summary, region: Region) -> str:
     """Return in which way an effect is not the claimed one."""
     about = MEASURES[measure]
     higher = about.better == "higher"
+    if region.one_sided:
+        worse = found.high < about.neutral if higher else found.low > about.neutral
+        return "worse than without it" if worse else "no gain beyond the margin"
     if (found.mean > region.high) == higher:
         return "better than the claim"
     worse = found.high < about.neutral if higher else found.low > about.neutral

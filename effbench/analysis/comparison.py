@@ -10,6 +10,7 @@ Speed-ups are taken within repetitions in either case: they need two curves.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -108,23 +109,48 @@ def paired(cells: pd.DataFrame, baseline: str) -> pd.DataFrame:
     out; a row without any pair has n = 0. Raises ConfigError if no cell is the baseline's, or if it
     is several rows under equal conditions.
     """
+    columns = [*CONDITIONS, *_ROW, "measure"]
+    rows = [
+        {**row, "measure": name, **_fields(against(mine, theirs, name))}
+        for row, mine, theirs in _beside(cells, baseline)
+        for name in PAIRED
+    ]
+    return pd.DataFrame(rows, columns=[*columns, *_FIELDS])
+
+
+def claimed(cells: pd.DataFrame, curves: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """Return how every row compares with the named baseline in the measures of CLAIMED, as `paired`
+    does in others, and `bound`: "" for an exact mean, ">" for a lower bound, "not reached".
+
+    cells, curves: as `records.results.comparable` returns them. Raises ConfigError as `paired`.
+    """
+    columns = [*CONDITIONS, *_ROW, "measure"]
+    rows = [
+        {**row, "measure": name, **_fields(found), "bound": found.bound}
+        for row, mine, theirs in _beside(cells, baseline)
+        for name, found in compare(mine, theirs, curves).items()
+    ]
+    return pd.DataFrame(rows, columns=[*columns, *_FIELDS, "bound"])
+
+
+def _beside(
+    cells: pd.DataFrame, baseline: str
+) -> Iterator[tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]]:
+    """Yield every row but the baseline's: what names it, its finished cells, the baseline's under
+    equal conditions. Raises ConfigError as `paired`."""
     cells = cells.reset_index(drop=True)  # masks are looked up by it
     chosen = is_baseline(cells, baseline)
     done = cells["status"] == "ok"
-    columns = [*CONDITIONS, *_ROW, "measure"]
-    rows: list[dict[str, Any]] = []
     for about, group in cells.groupby([*CONDITIONS], sort=False, dropna=False):
         other = group[chosen[group.index]]
         if other[_ROW].drop_duplicates().shape[0] > 1:
             raise ambiguous(baseline, other)
         common = dict(zip(CONDITIONS, about, strict=True))
         own = group[~chosen[group.index]]
+        theirs = other[done[other.index]]
         for key, cells_of_row in own.groupby(_ROW, sort=False):
             row = {**common, **dict(zip(_ROW, key, strict=True))}
-            mine, theirs = cells_of_row[done[cells_of_row.index]], other[done[other.index]]
-            for name in PAIRED:
-                rows.append({**row, "measure": name, **_fields(against(mine, theirs, name))})
-    return pd.DataFrame(rows, columns=[*columns, *_FIELDS])
+            yield row, cells_of_row[done[cells_of_row.index]], theirs
 
 
 def _fields(found: Summary) -> dict[str, Any]:

@@ -1,18 +1,20 @@
 """Papers whose claims are tested: what they report, and which rows of a run to compare.
 
-A paper is `papers/<name>.toml` and `papers/<name>.csv`, its own table, of one of three kinds. One
+A paper is `papers/<name>.toml` and `papers/<name>.csv`, its own table, of one of four kinds. One
 with claims has a row per scene and training time (columns `scene`, `minutes`, then figures), and
 rows of a run are judged against baselines. One with `figure` entries has a row per method (column
 `method`, then figures), and rows of a run are set beside them. One of `anchors` has a row per
 system and scene with what it reached there (columns: `anchors.PUBLISHED`), and rows of a run on
-the same scenes are set beside those.
+the same scenes are set beside those. One with `switch` entries has a row per switch (columns
+`switch`, `source`, `says`, `figure`), and rows of a run that have it on are judged against those
+that have it off.
 """
 
 from __future__ import annotations
 
 import csv
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,10 +54,12 @@ class Comparison:
 @dataclass(frozen=True)
 class Claim:
     """One claim, in terms of a measure of `measures.CLAIMED`: computed from two columns of the
-    paper's table (of the method, of its baseline) or stated in its text.
+    paper's table (of the method, of its baseline) or stated in its text; of one that has neither
+    only the direction is claimed, that of the measure's better side.
 
-    margin: how far an effect may be from the paper's and still be the claimed one: a factor for
-    ratios, else in the measure's unit. gpu: a claim about memory of a GPU, judged on one only.
+    margin: how far an effect may be from the paper's and still be the claimed one, or how far
+    beyond no effect it must be where only its direction is claimed: a factor for ratios, else in
+    the measure's unit. gpu: a claim about memory of a GPU, judged on one only.
     """
 
     measure: str
@@ -64,6 +68,24 @@ class Claim:
     columns: tuple[str, str] | None = None
     stated: float | None = None
     gpu: bool = False
+
+    @property
+    def has_figure(self) -> bool:
+        return self.columns is not None or self.stated is not None
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A switch that a source claims something of: rows that have it `on` are held against rows
+    that have it `off`, each the one of a run that differs least from the run's baseline. Its words
+    are in the row of that name in the source's table (column `switch`). found: a column of
+    `tables.cells` in which the two must differ, or nothing was switched ("" for none)."""
+
+    name: str
+    on: Selector
+    off: Selector
+    claim: Claim
+    found: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,11 +119,21 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """A reported share of the samples of an even march that are skipped at most, in [0, 1], and the
+    scene that it is of."""
+
+    share: float
+    scene: str
+
+
+@dataclass(frozen=True)
 class Paper:
     """A paper. rows: its table, figures as numbers, None where a field is empty; family: of the
     scenes in it; figures: what is set beside a run's rows, which `matches` find, relative to the
     row `reference`, and how `ours` are measured; anchors: whether its table is of systems and
-    scenes; else comparisons and claims."""
+    scenes; skipped: the share of samples that it says are skipped; switches: what is held against
+    what; else comparisons and claims."""
 
     name: str
     title: str
@@ -118,11 +150,18 @@ class Paper:
     matches: tuple[Match, ...] = ()
     anchors: bool = False
     ours: str = ""
+    switches: tuple[Switch, ...] = ()
+    skipped: Skipped | None = None
 
     @property
     def judged(self) -> bool:
-        """Whether it makes claims, on which there is a verdict."""
+        """Whether it makes claims, on which there is a verdict by scene and row."""
         return bool(self.claims)
+
+    @property
+    def needs_curves(self) -> bool:
+        """Whether verdicts are read off training curves."""
+        return bool(self.claims or self.switches)
 
     def scene(self, label: str) -> str:
         """Return what the paper's table calls the scene of a run ("mipnerf360/room (box=2)"), empty
@@ -168,7 +207,16 @@ def load(name: str) -> Paper:
         matches=tuple(_match(entry) for entry in data.get("match", ())),
         anchors=data.get("anchors", False),
         ours=data.get("ours", ""),
+        switches=tuple(_switch(entry, rows) for entry in data.get("switch", ())),
+        skipped=Skipped(**data["skipped"]) if "skipped" in data else None,
     )
+
+
+def _switch(entry: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> Switch:
+    (says,) = [str(row["says"]) for row in rows if row["switch"] == entry["name"]]
+    claim = Claim(entry["measure"], says, entry["margin"])
+    on, off = Selector(**entry["on"]), Selector(**entry["off"])
+    return Switch(entry["name"], on, off, claim, entry.get("found", ""))
 
 
 def _comparison(entry: Mapping[str, Any]) -> Comparison:

@@ -10,6 +10,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from effbench.analysis.claims import Published, published
+from effbench.analysis.equivalence import Region
 from effbench.analysis.identity import GROUP, spaced
 from effbench.analysis.measures import CLAIMED, MEASURES
 from effbench.analysis.paper import Claim, Paper
@@ -76,7 +77,7 @@ def said(paper: Paper, rows: pd.DataFrame) -> list[tuple[str, list[str]]]:
     sayings = []
     for claim in paper.claims:
         own = rows[(rows["measure"] == claim.measure) & ((rows["verdict"] + rows["reason"]) != "")]
-        lines = [_line(row) for row in own.to_dict("records")]
+        lines = [line(row) for row in own.to_dict("records")]
         if lines:
             sayings.append((claim_text(paper, claim, scene_of(paper, own)), lines))
     return sayings
@@ -91,10 +92,19 @@ def claim_text(paper: Paper, claim: Claim, scene: str = "") -> str:
         figures = f"on {scene}: {own}; {figures}"
     held = published(paper, claim, scene if claim.columns else "").region
     assert held is not None
-    low, high = _number(claim.measure, held.low), _value(claim.measure, held.high)
     where = ", on a GPU" if claim.gpu else ""
-    says = f"The paper: {claim.says} ({figures})"
-    return f"**{title[0].upper()}{title[1:]}{where}.** {says}. Claimed: {low} to {high}."
+    says = f"The paper: {claim.says}" + (f" ({figures})" if claim.has_figure else "")
+    span = region(claim.measure, held)
+    return f"**{title[0].upper()}{title[1:]}{where}.** {says}. Claimed: {span}."
+
+
+def region(measure: str, held: Region) -> str:
+    """Return the effects that count as the claimed one: "0.46 to 0.66×", "more than 1.05×"."""
+    if not held.one_sided:
+        return f"{_number(measure, held.low)} to {_value(measure, held.high)}"
+    if math.isinf(held.high):
+        return f"more than {_value(measure, held.low)}"
+    return f"less than {_value(measure, held.high)}"
 
 
 def reported(measure: str, found: Published) -> str:
@@ -130,7 +140,8 @@ def tested(row: dict[Any, Any]) -> str:
     return f"{row['test']}, n={row['n']}" if row["n"] else "n=0"
 
 
-def _line(row: dict[Any, Any]) -> str:
+def line(row: dict[Any, Any]) -> str:
+    """Return what is said of a claim on a row: figure, interval and test, verdict and reason."""
     entry = spaced(row["method"], row["variant"])
     against = f"{entry} against {_spaced(row['baseline'])}"
     found = figure(row) or "nothing measured"

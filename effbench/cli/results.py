@@ -109,17 +109,19 @@ def report(
 def paper(name: str | None, results: tuple[Path, ...], form: str) -> None:
     """List papers, print the table of paper NAME, or hold RESULTS against it.
 
-    Claims are judged: confirmed where the 95 % interval lies inside a claim's margin, contradicted
-    where it lies outside, else open, with the seeds that would decide. A row is compared over the
-    repetitions that both finished; what has no pair is listed. Of a paper without claims, figures
-    are set beside the run's. Where no records were kept, tables are read. A record that cannot be
-    read is named on standard error, and the exit status is 3.
+    Claims are judged: confirmed where the 95 % interval lies inside a claim's margin (beyond it,
+    where only a direction is claimed), contradicted where it lies outside, else open, with the
+    seeds that would decide. A row is compared over the repetitions that both finished; what has no
+    pair is listed. Of a paper without claims, figures are set beside the run's. Where no records
+    were kept, tables are read. A record that cannot be read is named on standard error, and the
+    exit status is 3.
 
     \b
     Examples:
       effbench paper
       effbench paper hsm
       effbench paper hsm results/runs/hsm-20260101-120000 --format csv
+      effbench paper pytorch-acceleration results/runs/acceleration-20260101-120000
       effbench paper mobile-nelf results/runs/distill-20260101-120000
       effbench paper neuron-pruning results/amd-epyc-2-cores/pruning-lego
       effbench paper nerfacc results
@@ -129,7 +131,7 @@ def paper(name: str | None, results: tuple[Path, ...], form: str) -> None:
     if name is None:
         for each in map(papers.load, papers.names()):
             about = f"{each.authors.removesuffix('.')}. {each.source}"
-            click.echo(f"{each.name:<14} {each.title}\n{'':<14} {about}")
+            click.echo(f"{each.name:<20} {each.title}\n{'':<20} {about}")
         return
     chosen = papers.load(name)
     from effbench.analysis import claims

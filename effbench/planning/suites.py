@@ -62,7 +62,7 @@ class Suite:
     def curve_views(self) -> int:
         """Return how many views a point of the curve looks at: more where a paper's claims are
         judged by curves, since two views alone can say otherwise than the rest."""
-        return 8 if self.paper and paper.load(self.paper).judged else 2
+        return 8 if self.paper and paper.load(self.paper).needs_curves else 2
 
     def budget_for(self, device_type: str) -> str:
         """Return the budget on a device type; one that the suite does not name trains as "cpu"."""

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from effbench.analysis import against_baseline, equal_terms, identity, reference
+from effbench.analysis import (
+    against_baseline,
+    comparison,
+    equal_terms,
+    identity,
+    reference,
+    tornado,
+)
 from effbench.analysis.equal_terms import Curve
 from effbench.errors import RecordError
 from effbench.records import curves as curve_files
@@ -63,6 +70,14 @@ def comparable(
         return pd.DataFrame(), curves
     names, steady = list(map(str, found.cells)), list(map(_steady, found.records))
     return tables.cells(found.records).assign(cell=names, steady_mem_mb=steady), curves
+
+
+def effects(found: Results, baseline: str) -> pd.DataFrame | None:
+    """Return `comparison.claimed` of the rows against a baseline, of results from which a tornado
+    chart is made (`analysis.tornado`); None of others."""
+    if not tornado.wanted(tables.cells(found.records), baseline):
+        return None
+    return comparison.claimed(*comparable(found.folders), baseline)
 
 
 def _steady(cell: Record) -> float:

@@ -8,14 +8,16 @@ from pathlib import Path
 import pandas as pd
 
 from effbench import files
-from effbench.analysis import anchors, side_by_side, verdict_text
+from effbench.analysis import anchors, side_by_side, switches, switches_text, verdict_text
+from effbench.analysis import skipped as skipped_shares
 from effbench.analysis.anchors import Protocol
 from effbench.analysis.identity import ENTRY, GROUP
 from effbench.analysis.paper import Paper
 from effbench.analysis.verdict import verdict
 from effbench.errors import RecordError
-from effbench.records import committed, record, results, tables
+from effbench.records import committed, record, results, samples, tables
 from effbench.records.record import Record
+from effbench.records.results import Results
 
 _TABLES = """\
 Made of tables, as no records were kept: what a leaderboard or curves do not hold – final PSNR and \
@@ -29,10 +31,11 @@ _BACKGROUNDS: dict[tuple[float, ...], str] = {
 def table(
     paper: Paper, folders: Sequence[str | Path], skipped: list[RecordError] | None = None
 ) -> pd.DataFrame:
-    """Return what `verdict`, `side_by_side.beside` or `anchors.beside`, by the paper's kind, makes
-    of the records below `folders`; what cannot be read is left out, its error appended to
-    `skipped`. Where no records were kept it is made of the tables that are there, which
-    `attrs["tables"]` says.
+    """Return what `verdict`, `switches.beside`, `side_by_side.beside` or `anchors.beside`, by the
+    paper's kind, makes of the records below `folders`; what cannot be read is left out, its error
+    appended to `skipped`. Where no records were kept it is made of the tables that are there, which
+    `attrs["tables"]` says; where the paper reports a share of skipped samples beside anchors,
+    `attrs["skipped"]` has `skipped.of_rows`.
 
     Raises RecordError for a folder that does not exist.
     """
@@ -41,10 +44,38 @@ def table(
         if len(cells):
             return verdict(paper, cells, curves)
         return _of_tables(verdict(paper, *committed.comparable(folders)))
+    if paper.switches:
+        return _switched(paper, folders, skipped)
     records = record.load(folders, errors="skip", skipped=skipped)
     if records:
-        return beside(paper, records)
+        found = beside(paper, records)
+        if paper.skipped:
+            found.attrs["skipped"] = skipped_shares.of_rows(_with_samples(results.load(folders)))
+        return found
     return _of_tables(_beside(paper, committed.leaderboard(folders), {}))
+
+
+def _switched(
+    paper: Paper, folders: Sequence[str | Path], skipped: list[RecordError] | None
+) -> pd.DataFrame:
+    """Return `switches.beside` of what is below `folders`."""
+    cells, curves = results.comparable(folders, skipped)
+    if cells.empty:
+        declared = results.declared(Results(tuple(map(Path, folders)), {}))
+        return _of_tables(switches.beside(paper, *committed.comparable(folders), declared))
+    found = results.load(folders)
+    board = results.leaderboard(found.folders, found.cells.items())
+    times = board[[*GROUP, *ENTRY, "to_baseline_s", "to_baseline_bound"]]
+    known = cells[cells["role"] == "row"].merge(samples.per_cell(found), "left", "cell")
+    known = known.merge(times.drop_duplicates([*GROUP, *ENTRY]), "left", [*GROUP, *ENTRY])
+    return switches.beside(paper, known, curves, results.baseline(found))
+
+
+def _with_samples(found: Results) -> pd.DataFrame:
+    """Return the finished cells that are rows, with their samples per ray."""
+    cells = tables.cells(found.records).assign(cell=list(map(str, found.cells)))
+    done = cells[(cells["status"] == "ok") & (cells["role"] == "row")]
+    return done.merge(samples.per_cell(found), "left", "cell")
 
 
 def _of_tables(frame: pd.DataFrame) -> pd.DataFrame:
@@ -90,14 +121,20 @@ def to_markdown(paper: Paper, frame: pd.DataFrame, problems: Sequence[str] = ())
     """Return the page of `table`; `problems` are listed at its end."""
     if paper.judged:
         page = verdict_text.to_markdown(paper, frame, problems)
+    elif paper.switches:
+        page = switches_text.to_markdown(paper, frame, problems)
     else:
         write = anchors.to_markdown if paper.anchors else side_by_side.to_markdown
         page = write(paper, frame, problems)
+    if paper.skipped and "skipped" in frame.attrs:
+        page = "\n".join([page, skipped_shares.section(paper.skipped, frame.attrs["skipped"])])
     return f"{page}\n{_TABLES}\n" if frame.attrs.get("tables") and len(frame) else page
 
 
 def own_table(paper: Paper) -> str:
     """Return the paper's own table as a page, without any results."""
+    if paper.switches:
+        return switches_text.own_table(paper)
     return verdict_text.own_table(paper) if paper.judged else side_by_side.own_table(paper)
 
 

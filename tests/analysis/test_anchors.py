@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 
 from effbench.analysis import anchors, paper
 from effbench.analysis.anchors import Protocol
+from effbench.records import record
 from effbench.records.record import Record
 from effbench.report import papers
 
@@ -122,3 +124,27 @@ def test_means_are_those_of_the_scenes() -> None:
                 scenes = [value for key, value in own.items() if key != "mean"]
                 if "mean" in own and len(scenes) > 1:
                     assert own["mean"] == pytest.approx(sum(scenes) / len(scenes), abs=0.011)
+
+
+def test_a_reported_share_of_skipped_samples_stands_beside_the_rows(tmp_path: Path) -> None:
+    for repetition, share in enumerate((0.94, 0.96)):
+        facts = {"samples_per_ray": 100 * (1 - share), "samples_skipped": share}
+        known = cell("instant-ngp", 20.0, scene("toy/ramp", 8, 8, 2), 2)
+        about = {**vars(known), "facts": facts, "repetition": repetition, "seed": repetition}
+        about["cell_id"] = f"a{repetition}"
+        record.write(tmp_path / "cells" / about["cell_id"] / "record.json", Record(**about))
+    frame = papers.table(NERFACC, [tmp_path])
+    text = papers.to_markdown(NERFACC, frame)
+    assert "These records have no scene of nerf_synthetic/lego" in text
+    assert "Reported: up to 98 % of samples skipped, on nerf_synthetic/lego." in text
+    (row,) = [line for line in text.splitlines() if line.startswith("| toy/ramp")]
+    assert [part.strip() for part in row.split("|")[1:-1]] == [
+        *("toy/ramp", "instant-ngp", "n=2", "5.0", "95.0")
+    ]
+
+
+def test_without_counted_samples_no_share_is_told(tmp_path: Path) -> None:
+    known = cell("instant-ngp", 34.0, LEGO, 200)
+    record.write(tmp_path / "cells/a/record.json", known)
+    text = papers.to_markdown(NERFACC, papers.table(NERFACC, [tmp_path]))
+    assert "Samples skipped" not in text

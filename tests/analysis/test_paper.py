@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from effbench.analysis import claims, paper
+from effbench.analysis.equivalence import Region
 from effbench.analysis.measures import CLAIMED, MEASURES
 from effbench.analysis.paper import Selector
 from effbench.errors import ConfigError
@@ -13,7 +16,7 @@ NONE = {"compaction": "none"}
 
 
 def test_papers_are_found_by_name() -> None:
-    known = {"hsm", "mobile-nelf", "neuron-pruning", "nerfacc", "published"}
+    known = {"hsm", "mobile-nelf", "neuron-pruning", "nerfacc", "published", "pytorch-acceleration"}
     assert known <= set(paper.names())
     with pytest.raises(ConfigError, match="unknown paper 'hms': did you mean hsm"):
         paper.load("hms")
@@ -32,10 +35,11 @@ def test_a_paper_says_where_its_figures_are_from(name: str) -> None:
     assert found.title
     assert found.authors
     assert "arXiv:" in found.source or "without an arXiv number" in found.source
-    assert found.claims or found.figures or found.anchors
+    assert found.claims or found.figures or found.anchors or found.switches
     assert found.judged == bool(found.claims)
-    assert all(claim.margin > (MEASURES[claim.measure].kind == "ratio") for claim in found.claims)
-    assert {claim.measure for claim in found.claims} <= set(CLAIMED)
+    made = [*found.claims, *(switch.claim for switch in found.switches)]
+    assert all(claim.margin > (MEASURES[claim.measure].kind == "ratio") for claim in made)
+    assert {claim.measure for claim in made} <= set(CLAIMED)
     columns = {column for claim in found.claims for column in claim.columns or ()}
     assert columns | {figure.column for figure in found.figures} <= set(found.rows[0])
 
@@ -97,3 +101,25 @@ def test_claims_on_one_scene() -> None:
     assert found["iter_ratio"].mean == pytest.approx(31 / 58)
     assert found["speedup"].low == pytest.approx(8 / (2 + 1.5 / 1.3))
     assert found["steady_ratio"].mean == 0.57, "its text says so of all"
+
+
+def test_a_switch_has_its_words_and_no_figure() -> None:
+    guide = paper.load("pytorch-acceleration")
+    (mixed,) = [switch for switch in guide.switches if switch.name == "mixed precision"]
+    assert mixed.off == Selector("instant-ngp", {"precision": "fp32"})
+    assert mixed.claim.says == "training in mixed precision is faster"
+    assert not mixed.claim.has_figure
+    held = claims.published(guide, mixed.claim)
+    assert held.region == Region(1.05, math.inf, "ratio")
+    assert math.isnan(held.mean)
+    assert (guide.judged, guide.needs_curves) == (False, True)
+    assert guide.skipped is not None
+    assert guide.skipped.share == 0.98
+
+
+def test_every_switch_is_claimed_once_and_has_two_sides() -> None:
+    guide = paper.load("pytorch-acceleration")
+    names = [switch.name for switch in guide.switches]
+    assert len(names) == len(set(names))
+    assert {row["switch"] for row in guide.rows} - set(names) == {"samples skipped"}
+    assert all(switch.on != switch.off for switch in guide.switches)

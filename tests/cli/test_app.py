@@ -192,9 +192,10 @@ def test_a_record_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -
 
 
 def test_papers_are_listed_and_shown() -> None:
-    assert effbench_("paper").output.startswith("hsm            Efficient NeRF Optimization")
+    assert effbench_("paper").output.startswith(f"{'hsm':<20} Efficient NeRF Optimization")
     assert "| bonsai" in effbench_("paper", "hsm").output
     assert "| coreset" in effbench_("paper", "neuron-pruning").output
+    assert "| occupancy skipping" in effbench_("paper", "pytorch-acceleration").output
     assert "NerfAcc, occupancy grid" in effbench_("paper", "nerfacc").output
     table = effbench_("paper", "hsm", "--format", "csv").output
     assert table.startswith("scene,minutes,psnr_hsm")

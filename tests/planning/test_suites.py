@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from effbench.analysis import paper
 from effbench.errors import ConfigError, SceneError
 from effbench.planning import registry as plugins
 from effbench.planning import suites
@@ -224,3 +225,79 @@ def test_the_captures_suite_takes_what_is_present(tmp_path: Path) -> None:
     assert len(cells) == len({cell.cell_id for cell in cells}) == 16
     spaces = {cell.params["space"] for cell in cells if cell.method == "instant-ngp"}
     assert spaces == {"auto", "box", "cascades"}
+
+
+ACCELERATIONS = {  # what each row changes of the defaults, besides what depends on the device
+    "proposal",
+    "precision=fp32",
+    "sampling=uniform,uniform=192",
+    "sampling=hierarchical",
+    "early_stop_eps=0",
+    "compaction=none",
+    "compaction=low-weight,alpha_threshold=0",
+    "compaction=low-weight,alpha_threshold=0.01",
+    "background=scene",
+    "background=none",
+    "checkpointing=true",
+    "image_schedule=progressive",
+    "level_schedule=progressive",
+    "loading=async",
+    "samples=65536",
+    "initial=procedural/temple",
+    "compile=true",
+    "ranks=2",
+}
+
+
+@pytest.mark.parametrize(
+    ("device", "own"),
+    [
+        ("cpu", {"precision=bf16", "grid_resolution=32"}),
+        ("cuda:0", {"precision=fp16", "grid_resolution=64"}),
+    ],
+)
+def test_the_acceleration_suite_switches_one_thing_at_a_time(device: str, own: set[str]) -> None:
+    plan = make_plan(Request(suite="acceleration", seeds=1, device=device), plugins.discover())
+    assert (plan.paper, plan.baseline) == ("pytorch-acceleration", "instant-ngp")
+    rows = [cell for cell in plan.cells if cell.role == "row"]
+    assert len(rows) == len({cell.cell_id for cell in rows}) == 24
+    assert (rows[0].method, rows[0].variant) == ("instant-ngp", "")
+    told = {cell.variant or cell.method for cell in rows[1:]}
+    assert told >= ACCELERATIONS | own
+    several = told - ACCELERATIONS - own  # one grid, all together, nothing
+    assert sorted(len(variant.split(",")) for variant in several) == [3, 3, 6]
+    (parent,) = [cell for cell in plan.cells if cell.role == "parent"]
+    assert (parent.scene.name, parent.variant) == ("procedural/temple", "")
+    (started,) = [cell for cell in rows if cell.parents]
+    assert list(started.parents.values()) == [parent.cell_id]
+
+
+def test_the_acceleration_suites_test_every_switch_that_is_claimed() -> None:
+    guide = paper.load("pytorch-acceleration")
+    rows = []
+    for name in ("acceleration", "acceleration-nerf"):
+        cells = make_plan(Request(suite=name, seeds=1, device="cpu"), plugins.discover()).cells
+        rows += [cell for cell in cells if cell.role == "row"]
+    for switch in guide.switches:
+        for side in (switch.on, switch.off):
+            asked = [(cell.method, {**cell.params, "ranks": cell.ranks}) for cell in rows]
+            assert any(side.matches(*one) for one in asked), f"{switch.name}: {side}"
+
+
+def test_the_claims_of_switches_are_judged_by_curves_of_more_views() -> None:
+    suite = suites.find("acceleration", plugins.discover())
+    assert (suite.seeds, suite.curve_views) == (3, 8)
+    assert (suite.budget_for("cpu"), suite.budget_for("cuda")) == ("20s", "60s")
+
+
+def test_the_acceleration_of_the_vanilla_network_places_samples_in_three_ways() -> None:
+    request = Request(suite="acceleration-nerf", seeds=1, device="cpu")
+    cells = make_plan(request, plugins.discover()).cells
+    assert {cell.method for cell in cells} == {"nerf"}
+    assert [cell.variant for cell in cells] == [
+        "",
+        "sampling=uniform,uniform=192",
+        "sampling=hierarchical",
+        "compile=true",
+        "checkpointing=true",
+    ]

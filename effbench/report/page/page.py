@@ -23,9 +23,9 @@ from effbench.records import results, tables
 from effbench.records.results import Results
 from effbench.report import offline
 from effbench.report.page import data as report_data
+from effbench.report.page import effects, profiles, summary, table
 from effbench.report.page import images as report_images
 from effbench.report.page import maps as report_maps
-from effbench.report.page import profiles, summary, table
 
 FOLDER = Path(__file__).with_name("template")
 SCRIPTS = ("page.js", "table.js", "charts.js", "images.js", "start.js")
@@ -135,6 +135,8 @@ def _summary(found: Results, board: pd.DataFrame, baseline: str | None) -> dict[
         "against": summary.against(found, chosen),
         "said": summary.SAID,
         "means": [*summary.equal(board), *summary.fronts_of(found), *summary.means(board)],
+        "effects": effects.charts(found, chosen),
+        "effects_width": effects.WIDTH,
         "tested": summary.tested(found),
     }
 

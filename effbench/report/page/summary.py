@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from effbench.analysis import anchors, paper, side_by_side, verdict, verdict_text
+from effbench.analysis import anchors, paper, side_by_side, switches_text, verdict, verdict_text
 from effbench.analysis.comparison import paired
 from effbench.analysis.figures import FIGURES, figure
 from effbench.analysis.identity import GROUP, spaced
@@ -184,16 +185,22 @@ def tested(found: Results) -> list[Tested]:
             chosen = paper.load(name)
         except ConfigError:  # a paper that this version does not know
             continue
-        made += _claims(chosen, found) if chosen.judged else _beside(chosen, found)
+        if chosen.judged:
+            frame = verdict.verdict(chosen, *results.comparable(found.folders))
+            made += _judged(chosen, frame, verdict_text)
+        elif chosen.switches:
+            made += _judged(chosen, papers.table(chosen, found.folders), switches_text)
+        else:
+            made += _beside(chosen, found)
     return made
 
 
-def _claims(chosen: Paper, found: Results) -> list[Tested]:
-    frame = verdict.verdict(chosen, *results.comparable(found.folders))
+def _judged(chosen: Paper, frame: pd.DataFrame, text: ModuleType) -> list[Tested]:
+    """Return a table per group, and what is said of each claim, as a module of text writes them."""
     made = []
     for _, rows in frame.groupby([*GROUP], sort=False):
-        headings, cells = verdict_text.table(chosen, rows)
-        said = verdict_text.said(chosen, rows)
+        headings, cells = text.table(chosen, rows)
+        said = text.said(chosen, rows)
         claims = [(_plain(claim), list(map(_plain, lines))) for claim, lines in said]
         made.append(Tested(chosen.title, title(rows, frame), headings, cells, claims))
     return made

@@ -21,6 +21,7 @@ from effbench.report.plots import (
     diagnostic_plots,
     profile_plots,
     renders,
+    tornado_plots,
 )
 from effbench.report.plots.labels import Label
 from effbench.report.plots.style import STYLE, panels, save
@@ -85,6 +86,7 @@ def figures(
         "psnr-over-time": psnr_over_time(curves, palette),
         "psnr-over-total-time": psnr_over_total_time(curves, palette),
         **comparison_plots.figures(found, board, palette, baseline),
+        **tornado_plots.figures(found, baseline),
         **cost_plots.figures(found, palette, bench),
         **diagnostic_plots.figures(found, palette),
         **profile_plots.figures(found),

@@ -10,6 +10,7 @@ import pytest
 from effbench.records import results, tables
 from effbench.records.results import Results
 from effbench.report.page import summary
+from tests.acceleration_run import write_run
 from tests.results_folder import PRUNING, write_results
 
 
@@ -70,3 +71,16 @@ def test_means_are_over_all_scenes(found: Results) -> None:
 
 def test_statuses_are_counted(found: Results) -> None:
     assert summary.counts(found) == {"ok": 2 * 3 * len(PRUNING)}
+
+
+def test_switches_stand_with_what_is_claimed_of_them(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    (tmp_path / "plan.json").write_text('{"paper": "pytorch-acceleration"}', encoding="utf-8")
+    (one,) = summary.tested(results.load([tmp_path]))
+    assert one.title == "procedural/blocks"
+    assert (one.headings[0], one.headings[-1]) == ("row", "verdict")
+    told = {row[0]: row[-2:] for row in one.rows}
+    assert told["instant-ngp sampling=uniform"] == ["guide: occupancy skipping", "confirmed"]
+    claim, (line,) = one.claims[0]
+    assert claim.startswith("Occupancy skipping. guide: skipping empty space")
+    assert line.endswith("4.00 ± 0.00× (95 %: 4.00 to 4.00×; paired, n=3) – confirmed.")
