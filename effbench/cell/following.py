@@ -48,7 +48,7 @@ def follow(
     voice = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     sys.stdout.flush()
     os.dup2(2, 1)
-    orders = _listen(sys.stdin.buffer)
+    orders = _listen()
     try:
         own = replace(cell, device=rank_device(cell.device, rank))
         with devices.subnormals_flushed(), _told(voice):
@@ -96,13 +96,16 @@ def _serve(
         _tell(voice, {"peak_mem_mb": task.memory.phases["training"]})
 
 
-def _listen(stream: IO[bytes]) -> queue.SimpleQueue[str]:
+def _listen() -> queue.SimpleQueue[str]:
     """Return what rank 0 says, line by line; when it is gone, so is this process."""
     orders: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def listen() -> None:
-        for line in stream:
-            orders.put(line.decode().strip())
+        rest = b""
+        while part := os.read(0, 4096):  # not sys.stdin: the thread would hold its lock at the end
+            *lines, rest = (rest + part).split(b"\n")
+            for line in lines:
+                orders.put(line.decode())
         os._exit(1)  # nobody is left to tell
 
     threading.Thread(target=listen, daemon=True).start()

@@ -50,4 +50,4 @@ class Task:
         self.memory = PeakMemory(self.device)
         self.notes: dict[str, Any] = {}  # facts of the cell beside the method's own
         # lets the cell's other ranks, if it has any, do the step that this one is about to do
-        self.announce: Callable[[float], None] = lambda progress: None
+        self.announce: Callable[[float], None] = lambda _: None
