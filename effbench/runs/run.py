@@ -169,7 +169,7 @@ def _run_cell(
         if done[parent].status != "ok":
             return _write(cell, planned, out, "skipped", f"parent failed: {parent}")
     code = run_worker(
-        out, cell.cell_id, folder / LOG, display.update, display.tick, ranks=cell.ranks
+        out, cell.cell_id, folder / LOG, display.update, display.tick, cell.ranks
     )
     if (folder / RECORD).exists():
         return record.read(folder / RECORD)
