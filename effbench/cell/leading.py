@@ -12,7 +12,7 @@ import torch
 from effbench.cell.followers import Followers
 from effbench.cell.task import Task
 from effbench.errors import EffbenchError
-from effbench.machine import environment
+from effbench.machine import environment, threads
 from effbench.machine.process_group import backend_of, joined
 
 _CAUSE_S = 5.0  # until a rank whose end this one may have felt is known to have ended
@@ -44,7 +44,11 @@ def leading(
         followers = Followers(full, ranks, environment.of_a_child(ranks), stuck)
         try:
             followers.gather()
-            with joined(0, ranks, task.device, rendezvous), _blamed(followers):
+            with (
+                threads.at_most(environment.threads_of_a_rank(ranks)),
+                joined(0, ranks, task.device, rendezvous),
+                _blamed(followers),
+            ):
                 yield followers
         finally:
             followers.close()
