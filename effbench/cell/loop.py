@@ -58,14 +58,15 @@ def train(
     fractions: Sequence[float] = CURVE_FRACTIONS,
     keep: Callable[[Snapshot, TrainLog], None] | None = None,
     log: TrainLog | None = None,
+    announce: Callable[[float], None] = lambda _: None,
 ) -> TrainLog:
     """Step `method` until `budget` is spent, calling `on_point` with the clock paused.
 
     The clock is read after every step, so a budget is overshot by at most one step. A method that
     does not train takes no step and has one point, without a loss.
     keep: called with the method's snapshots, the clock paused; log: of the training that this one
-    goes on with, whose time `clock` has counted already. Raises Diverged when the loss is not
-    finite.
+    goes on with, whose time `clock` has counted already; announce: called with the progress of
+    every step before it. Raises Diverged when the loss is not finite.
     """
     log = log or TrainLog()
     if not method.trains:
@@ -79,6 +80,7 @@ def train(
     clock.start()
     while (progress := budget.progress(log.train_s, log.iterations)) < 1:
         before = clock.read()
+        announce(progress)
         loss = method.step(progress)
         log.train_s = clock.read()
         log.step_s.append(log.train_s - before)

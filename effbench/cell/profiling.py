@@ -44,6 +44,8 @@ def profiled(task: Task, method: Method) -> dict[str, Any]:
     """
     if not method.trains:
         return {"reason": "nothing is trained: there is no step to profile"}
+    if task.cell.ranks > 1:  # the others have ended
+        return {"reason": "a step of several ranks is not profiled: use --ranks 1"}
     task.report("profile", 0.0, "")
     found: dict[str, Any] = {}
     reasons = []

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from effbench.cell.build import built
 from effbench.cell.evaluation import evaluate_cell
 from effbench.cell.facts import asked, scene_facts
+from effbench.cell.followers import Followers
 from effbench.cell.identity import now as found_now
+from effbench.cell.leading import end, leading
 from effbench.cell.maps import save_maps
 from effbench.cell.parents import load_parents
 from effbench.cell.profiling import profiled
@@ -28,9 +33,9 @@ from effbench.errors import Diverged, EffbenchError
 from effbench.machine import device_lock, devices
 from effbench.machine import provenance as machine
 from effbench.machine.energy import EnergyMeter
+from effbench.machine.placement import rank_device
 from effbench.machine.probe import probe, speed
-from effbench.method import Context, Method, config
-from effbench.method.budget import Budget
+from effbench.method import Method
 from effbench.planning.plan import Cell
 from effbench.records import record
 from effbench.records.layout import RECORD, RESUME, cell_folder
@@ -49,12 +54,15 @@ def run_cell(
     classes: Callable[[str], type[Method]] | None = None,
     sources: Mapping[str, str] | None = None,
     profile: bool = False,
+    follower: Sequence[str] = (),
 ) -> Record:
     """Run a cell and write its files below `out`; whatever goes wrong becomes its record.
 
     method, scene: give the class and the loaded scene, inside the cell, since loading may fail;
     classes: gives a parent's class by its name, for children that restore a parent; sources: hashes
-    of the code (`planning.sources.of`); profile: say what further steps are made of.
+    of the code (`planning.sources.of`); profile: say what further steps are made of; follower: the
+    command of a process that is another rank of the cell (`effbench.cell.leading`), for a cell of
+    several.
     The record is written last: a cell without one was interrupted. Where a profile follows, it is
     written before and after, so that nothing that happens in between costs a result.
     """
@@ -66,7 +74,7 @@ def run_cell(
     status: Status = "ok"
     reason = ""
 
-    def write() -> Record:
+    def write(status: Status, reason: str) -> Record:
         measured.time.setdefault("total_s", time.perf_counter() - began)
         about = {**provenance, "gpu_load": meter.load()}
         folder = cell_folder(out, cell.cell_id)
@@ -82,23 +90,45 @@ def run_cell(
         record.write(folder / RECORD, result)
         return result
 
+    def give_up(reason: str) -> None:
+        """End this process, which waits for a rank that is dead and cannot be interrupted."""
+        write("failed", reason)
+        os._exit(1)
+
     try:
-        with device_lock.held(device, lambda: report("wait", 0.0, "")) as alone:
+        with _held(cell, lambda: report("wait", 0.0, "")) as alone:
             began = time.perf_counter()
             try:
                 task = Task(cell, out, measured, meter, report)
                 with devices.subnormals_flushed(), _probed(measured.machine, device):
-                    trained = _measure(task, method(), scene(), classes)
+                    others = functools.partial(leading, task, follower, give_up)
+                    trained = _measure(task, method(), scene(), classes, others)
             finally:
                 provenance["alone"] = alone()
             if profile:
-                write()
+                write(status, reason)
                 with devices.subnormals_flushed():
                     measured.profile = profiled(task, trained)
     except Exception as error:  # a failed cell is a result; the others go on
         traceback.print_exc()
         status, reason = diagnose(error)
-    return write()
+    return write(status, reason)
+
+
+@contextmanager
+def _held(cell: Cell, on_wait: Callable[[], None]) -> Iterator[Callable[[], bool | None]]:
+    """Hold the devices of a cell's ranks as `device_lock.held` holds one, always in this order."""
+    names = dict.fromkeys(rank_device(cell.device, rank) for rank in range(cell.ranks))
+    with ExitStack() as stack:
+        held = [
+            stack.enter_context(device_lock.held(torch.device(name), on_wait)) for name in names
+        ]
+
+        def alone() -> bool | None:
+            answers = [ask() for ask in held]
+            return None if None in answers else all(answers)
+
+        yield alone
 
 
 @contextmanager
@@ -131,30 +161,33 @@ def _measure(
     cls: type[Method],
     scene: Scene,
     classes: Callable[[str], type[Method]] | None,
+    others: Callable[[], AbstractContextManager[Followers | None]],
 ) -> Method:
-    """Measure everything there is to a cell; return the trained method. Raises whatever the method
-    raises."""
+    """Measure everything there is to a cell; return the trained method. others: gives the cell's
+    other ranks. Raises whatever the method raises."""
     cell, measured = task.cell, task.measured
     if task.device.type == "cuda":
         torch.cuda.set_device(task.device)  # for kernels that run on the current one
     measured.scene = scene_facts(cell, scene)
     measured.identity["manifest"] = scene.manifest
     check_sight(scene)
-    cls = cls.specialised(cell.params)
     measured.memory["phases"] = task.memory.phases
     parents, prepared = load_parents(cell, task.out, classes, scene.manifest)
-    budget = Budget.parse(cell.budget)
-    context = Context(scene, task.device, cell.seed, cell.backend, parents, budget)
-    settings = config.build(cls.Config, cell.params, cls.name)
-    _prepare(task, lambda: cls.prepare(settings, context), prepared)
-    method = set_up(task, lambda: cls(settings, context))
-    train_cell(task, method)
-    save(task, method)
-    evaluate_cell(task, method)
-    save_maps(task, method)
-    export(task, method)
-    if method.trains:
-        measure_step(task, method)
+    build, prepare = built(cell, cls, scene, parents)
+    _prepare(task, prepare, prepared)
+    with others() as followers:
+        method = set_up(task, build)
+        if followers:
+            task.announce = followers.announce
+        train_cell(task, method)
+        save(task, method)
+        evaluate_cell(task, method)
+        save_maps(task, method)
+        export(task, method)
+        if method.trains:
+            measure_step(task, method)
+        if followers:
+            end(task, followers)
     facts = json.loads(json.dumps(method.facts()))  # TypeError if not JSON
     measured.facts = facts | task.notes
     measured.identity["precision"] = facts.get("precision")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 
+import torch
+
 from effbench.cell.memory import saved_bytes
 from effbench.cell.task import Task
 from effbench.machine import devices
@@ -21,7 +23,7 @@ def measure_step(task: Task, method: Method) -> None:
     with devices.eager_steps():
         if task.device.type == "cuda":
             _cover_recorded(task, method)
-        saved = [saved_bytes(lambda: method.step(_LATE)) / 1e6 for _ in range(steps)]
+        saved = [saved_bytes(lambda: _step(task, method)) / 1e6 for _ in range(steps)]
     task.measured.memory |= {
         "saved_mb": statistics.fmean(saved),
         "saved_max_mb": max(saved),
@@ -29,11 +31,16 @@ def measure_step(task: Task, method: Method) -> None:
     }
 
 
+def _step(task: Task, method: Method) -> torch.Tensor:
+    task.announce(_LATE)
+    return method.step(_LATE)
+
+
 def _cover_recorded(task: Task, method: Method) -> None:
     """Let training's peak cover what a recorded step needs: the allocator counts only what is
     allocated while it is asked, and a recording brings its memory along."""
     task.memory.begin("step")
-    method.step(_LATE)
+    _step(task, method)
     task.memory.end()
     phases, memory = task.memory.phases, task.measured.memory
     phases["steady"] = max(phases["steady"], phases["step"])

@@ -50,3 +50,5 @@ class Task:
         self.synchronize: Callable[[], None] = devices.synchronizer(self.device)
         self.memory = PeakMemory(self.device)
         self.notes: dict[str, Any] = {}  # facts of the cell beside the method's own
+        # lets the cell's other ranks, if it has any, do the step that this one is about to do
+        self.announce: Callable[[float], None] = lambda _: None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,8 @@ def train_cell(task: Task, method: Method) -> None:
     spent = log.train_s if log else 0.0
     kept = budget.progress(spent, log.iterations) if log else None
     samples: list[float] = []
-    on_point = _observer(task, method, kept, samples)
+    seen = _Throughput()
+    on_point = _observer(task, method, kept, samples, seen)
     task.report("train", 0.0, "")
     task.memory.begin("warmup")  # until the first point of the curve
     made_by = dict(task.measured.identity)
@@ -43,7 +44,10 @@ def train_cell(task: Task, method: Method) -> None:
     clock = Clock(task.synchronize, meter=task.meter, spent=spent)
     contention = Contention()
     with phases.observed(task.memory.within):
-        log = train(method, budget, clock, on_point, point_fractions(budget), keep=keep, log=log)
+        points = point_fractions(budget)
+        log = train(
+            method, budget, clock, on_point, points, keep=keep, log=log, announce=task.announce
+        )
     task.measured.machine |= contention.read()
     task.memory.end()
     if samples and not any(samples):
@@ -57,6 +61,7 @@ def train_cell(task: Task, method: Method) -> None:
         task.measured.energy = {"energy_j": None, "reason": reason}
         task.notes["resumed_after_s"] = [spent]
     task.measured.time |= _step_times(log)
+    task.notes |= seen.per_second(log.train_s - spent)
     if log.step_s:
         task.measured.machine["longest_step_ms"] = max(log.step_s) * 1e3
     if method.trains:
@@ -76,11 +81,12 @@ def _resumed(task: Task, method: Method) -> TrainLog | None:
 
 
 def _observer(
-    task: Task, method: Method, kept: float | None, samples: list[float]
+    task: Task, method: Method, kept: float | None, samples: list[float], seen: _Throughput
 ) -> Callable[[Point], None]:
     """Return what is done at each point of the curve, the clock paused: a look at a few test views
     and at the method's own figures, written down. kept: as `Curve` takes it; samples: filled with
-    how many samples the steps before the points placed, of a method that counts them."""
+    how many samples the steps before the points placed, of a method that counts them; seen: told
+    of every step's."""
     scene = method.context.scene
     views = evenly_spaced(len(scene.test), task.cell.curve_views)
     curve = Curve(task.folder / CURVE, kept)
@@ -94,11 +100,30 @@ def _observer(
         if "samples" in figures:
             samples.append(figures["samples"])
         curve.add(point, psnr, figures)
-        tables.add(point.fraction, method.tables())
+        rows = method.tables()
+        seen.add(rows.get("steps", ()))
+        tables.add(point.fraction, rows)
         task.report("train", point.fraction, f"{psnr:.2f} dB" if views else "")
         task.memory.begin("steady")
 
     return on_point
+
+
+class _Throughput:
+    """Adds up the rays and samples of all steps, of methods whose table `steps` has them."""
+
+    def __init__(self) -> None:
+        self._sums = {"rays": 0, "samples": 0}
+
+    def add(self, steps: Sequence[Mapping[str, Any]]) -> None:
+        """Count steps, rows of the table."""
+        for name in self._sums:
+            self._sums[name] += sum(step.get(name, 0) for step in steps)
+
+    def per_second(self, seconds: float) -> dict[str, float]:
+        """Return facts: what a second of training went through; none for a method without."""
+        found = {f"{name}_per_s": total / seconds for name, total in self._sums.items() if total}
+        return found if seconds > 0 else {}
 
 
 def _step_times(log: TrainLog) -> dict[str, Any]:

@@ -117,6 +117,13 @@ _RUN_OPTIONS = [
         "--budget", metavar="30s|5m|500it", help="Training budget of each cell.  [60s; GPU 5m]"
     ),
     click.option("--seeds", type=int, metavar="N", help="Repetitions of each cell."),
+    click.option(
+        "--ranks",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Processes that train each cell together, each with its share of every batch."
+        "  [default: 1, or the suite's]",
+    ),
     click.option("--downscale", type=int, metavar="K", help="Divide the images' sides by K."),
     click.option(
         "--split",
@@ -213,7 +220,7 @@ def run_(
     """
     from rich.console import Console
 
-    from effbench.machine.placement import place
+    from effbench.machine.placement import place, room_for_ranks
     from effbench.method.config import Setting
     from effbench.planning.planner import Request, make_plan
     from effbench.planning.registry import user_folders
@@ -225,6 +232,8 @@ def run_(
     planned = make_plan(
         request, discover(plugins), root, user_folders(plugins), ["effbench", *sys.argv[1:]]
     )
+    if warning := room_for_ranks(choices["device"], max(c.ranks for c in planned.cells)):
+        click.echo(f"warning: {warning}", err=True)
     console = Console()
     folder = out or choose_folder(planned, fresh=fresh)
     if dry_run:

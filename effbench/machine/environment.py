@@ -9,13 +9,30 @@ from pathlib import Path
 
 import effbench
 
+_THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS")
 
-def of_a_child() -> dict[str, str]:
+
+def of_a_child(ranks: int = 1) -> dict[str, str]:
     """Return the environment of a process of effbench's own: this one's, which the user may have
-    set, completed by `settings`, and this effbench to be found in it."""
+    set, completed by `settings`, and this effbench to be found in it.
+
+    ranks: how many such processes compute at the same time and share the processors.
+    """
     root = str(Path(effbench.__file__).resolve().parents[1])
     path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
-    return {**settings(), **os.environ, "PYTHONPATH": path}
+    completed = {**settings(), **os.environ, "PYTHONPATH": path}
+    if ranks > 1:
+        share = threads_of_a_rank(ranks)
+        own = {name: completed.get(name, "") for name in _THREADS}
+        completed |= {
+            name: str(min(share, int(n) if n.isdigit() else share)) for name, n in own.items()
+        }
+    return completed
+
+
+def threads_of_a_rank(ranks: int) -> int:
+    """Return how many threads each of `ranks` processes may have that share the processors."""
+    return max(1, usable_threads() // ranks)
 
 
 def settings() -> dict[str, str]:
@@ -98,6 +115,4 @@ def _threads() -> dict[str, str]:
     quota = cpu_quota()
     if quota is None:
         return {}
-    return dict.fromkeys(
-        ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS"), str(usable_threads())
-    )
+    return dict.fromkeys(_THREADS, str(usable_threads()))

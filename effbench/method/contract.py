@@ -57,7 +57,7 @@ class Checkpoint:
             raise PluginError(f"the checkpoint of '{self.method}' does not say its class")
         cls = self.cls.specialised(self.params)
         settings = config.build(cls.Config, self.params, cls.name)
-        method = cls(settings, replace(context, parents=self.parents))
+        method = cls(settings, replace(context, parents=self.parents, rank=0, ranks=1))
         method.load_state(self.state)
         return method
 
@@ -68,7 +68,8 @@ class Context:
 
     parents: one checkpoint per role that `Method.requires` named. `backend` is the kernels'
     backend ("auto", "reference", "cpu", …; see `effbench.kernels`). budget: what the method will
-    be trained for, to size by it what is prepared; None outside of the harness.
+    be trained for, to size by it what is prepared; None outside of the harness. rank, ranks: which
+    of how many processes this is that train one model together (`Method.why_one_rank`).
     """
 
     scene: Scene
@@ -77,6 +78,8 @@ class Context:
     backend: str = "auto"
     parents: Mapping[str, Checkpoint] = field(default_factory=dict)
     budget: Budget | None = None
+    rank: int = 0
+    ranks: int = 1
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,13 @@ class Method(ABC):
         run as well, tables show the difference to it. Default: none.
         """
         return None
+
+    @classmethod
+    def why_one_rank(cls, config: Any) -> str:
+        """Return why several processes cannot train one model of this method together, each with
+        its share of every step's batch (`Context.ranks`); "" where they can. Default: they cannot.
+        """
+        return "it does not split the batch of a step"
 
     @classmethod
     def prepare(cls, config: Any, context: Context) -> Mapping[str, float]:

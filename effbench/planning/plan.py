@@ -35,7 +35,7 @@ class Cell:
     (None: all), curve_views: at points of the curve, likewise; role: "parent" if the cell is there
     only because another needs its result; parents: cell ids by role; preset_of: the method whose
     preset `method` is ("" for a method itself); control: the id of the cell that the method calls
-    its control, if the plan has it ("" otherwise).
+    its control, if the plan has it ("" otherwise); ranks: how many processes train it together.
     """
 
     suite: str
@@ -55,12 +55,14 @@ class Cell:
     parents: Mapping[str, str] = field(default_factory=dict)
     preset_of: str = ""
     control: str = ""
+    ranks: int = 1
 
     @functools.cached_property
     def cell_id(self) -> str:
         """A readable folder name, unique by a hash of everything that can change the result."""
         values = [_short(setting) for setting in self.changed.split(",") if setting]
-        parts = [self.method, "-".join(values), scene_key(self.scene, family=False)]
+        several = f"ranks{self.ranks}" if self.ranks > 1 else ""
+        parts = [self.method, "-".join(values), several, scene_key(self.scene, family=False)]
         readable = "_".join(_slug(part) for part in parts if part)
         tail = f"_s{self.repetition}-{self.digest}"
         return readable[: _ID_LENGTH - len(tail)] + tail
@@ -91,6 +93,8 @@ class Cell:
         unseen = ("role", "variant", "changed", "preset_of", "control")
         told = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unseen}
         told["scene"] = {"name": self.scene.name, "params": self.scene.params}
+        if self.ranks == 1:  # cells that were run before there were ranks keep their ids
+            del told["ranks"]
         return json.dumps(told, sort_keys=True)
 
     @classmethod

@@ -31,7 +31,7 @@ class Request:
     None and empty mean the suite's own, or the default; settings replace what the suite says of
     the same parameter, and never touch a cell that is there only as a parent. device, backend:
     what this machine has, as `machine.placement` names it. curve_views: -1 for all of them.
-    profile: profile the cells that are run.
+    profile: profile the cells that are run; ranks: how many processes train each row together.
     """
 
     suite: str | None = None
@@ -47,6 +47,7 @@ class Request:
     curve_views: int | None = None
     split: str = "test"
     profile: bool = False
+    ranks: int | None = None
 
 
 def make_plan(
@@ -64,12 +65,16 @@ def make_plan(
     suite = _suite(request, registry)
     scenes = _scenes(request, suite, registry, scenes_root)
     planner = _Planner(request, suite, registry, scenes_root)
-    rows = [row for entry in suite.entries for row in _rows(entry, request.settings, planner)]
+    rows = [
+        (*row, entry.ranks if request.ranks is None else request.ranks)
+        for entry in suite.entries
+        for row in _rows(entry, request.settings, planner)
+    ]
     _check_settings(request.settings, suite, scenes, planner)
     for repetition in range(suite.seeds if request.seeds is None else request.seeds):
         for scene in scenes:
-            for method, params in rows:
-                planner.add(method, params, scene, repetition, "row")
+            for method, params, ranks in rows:
+                planner.add(method, params, scene, repetition, "row", ranks)
     return Plan(
         suite=suite.name,
         cells=planner.with_controls(),
@@ -118,11 +123,18 @@ class _Planner:
         return resolve(self.method(method), params, self._device, captured=captured)
 
     def add(
-        self, method: str, params: Mapping[str, Any], scene: SceneRef, repetition: int, role: Any
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        scene: SceneRef,
+        repetition: int,
+        role: Any,
+        ranks: int = 1,
     ) -> str:
-        """Add a cell and, before it, its parents; return its id."""
+        """Add a cell and, before it, its parents, which one rank trains; return its id."""
         resolved, defaults = self.resolve(method, params, scene.name)
         values = config.to_dict(resolved)
+        self._check_ranks(method, resolved, values, ranks)
         self._enter(method, values)
         parents = {}
         for name, needed in self.method(method).specialised(values).requires(resolved).items():
@@ -140,7 +152,9 @@ class _Planner:
             scene=scene,
             budget=self._budget,
             params=values,
-            variant=config.variant(resolved, defaults, params if role == "row" else ()),
+            variant=_with_ranks(
+                config.variant(resolved, defaults, params if role == "row" else ()), ranks
+            ),
             changed=config.variant(resolved, defaults),
             repetition=repetition,
             seed=seed(scene.name, repetition),
@@ -151,6 +165,7 @@ class _Planner:
             role=role,
             parents=parents,
             preset_of=self.method(method).preset_of,
+            ranks=ranks,
         )
         key, cell_id = cell.key, cell.cell_id
         present = self.cells.setdefault(key, cell)
@@ -189,6 +204,20 @@ class _Planner:
         base = self.method(needed.method).preset_of or needed.method
         return _content(base, config.to_dict(resolved), cell)
 
+    def _check_ranks(
+        self, method: str, resolved: Any, values: Mapping[str, Any], ranks: int
+    ) -> None:
+        """Raise ConfigError for a number of ranks that cannot train a method."""
+        if ranks < 1:
+            raise ConfigError(f"--ranks is {ranks}: write a positive number")
+        if ranks == 1:
+            return
+        if reason := self.method(method).specialised(values).why_one_rank(resolved):
+            raise ConfigError(
+                f"method '{method}' cannot be trained by {ranks} ranks: {reason}: run it without "
+                "--ranks, or with ranks of its own in an entry of a suite"
+            )
+
     def _enter(self, method: str, values: Mapping[str, Any]) -> None:
         step = (method, json.dumps(values))
         if step in self._path:
@@ -198,9 +227,16 @@ class _Planner:
 
 
 def _content(method: str, params: Mapping[str, Any], cell: Cell) -> str:
-    """Return what tells a method with parameters on a cell's scene and repetition from others."""
+    """Return what tells a method with parameters on a cell's scene, repetition and ranks from
+    others."""
     scene = [cell.scene.name, cell.scene.params]
-    return json.dumps([method, params, scene, cell.repetition], sort_keys=True)
+    return json.dumps([method, params, scene, cell.repetition, cell.ranks], sort_keys=True)
+
+
+def _with_ranks(variant: str, ranks: int) -> str:
+    """Return what tells a row from others of its method, ranks included where there are more
+    than one."""
+    return variant if ranks == 1 else ",".join(filter(None, (variant, f"ranks={ranks}")))
 
 
 def resolve(

@@ -21,19 +21,21 @@ DEFAULT_SCENES = ("procedural/blocks",)
 DEFAULT_BUDGET = {"cpu": "60s", "cuda": "300s"}
 _KEYS = {"name", "description", "scenes", "seeds", "budget", "paper", "baseline", "entry"}
 _DEVICES = ("cpu", "cuda")  # device types that an entry may have parameters for
-_ENTRY_KEYS = {"method", "params", "grid", *_DEVICES}
+_ENTRY_KEYS = {"method", "params", "grid", "ranks", *_DEVICES}
 
 
 @dataclass(frozen=True)
 class Entry:
     """Rows of one method: fixed parameters, and a grid of every combination of others; cpu, cuda:
-    parameters on a device of that type, in place of what `params` says of the same ones."""
+    parameters on a device of that type, in place of what `params` says of the same ones; ranks:
+    how many processes train a cell of it together."""
 
     method: str
     params: Mapping[str, Any] = field(default_factory=dict)
     grid: Mapping[str, list[Any]] = field(default_factory=dict)
     cpu: Mapping[str, Any] = field(default_factory=dict)
     cuda: Mapping[str, Any] = field(default_factory=dict)
+    ranks: int = 1
 
     def params_on(self, device_type: str) -> dict[str, Any]:
         """Return the fixed parameters on a device type; one that has none of its own gets those of
@@ -121,8 +123,7 @@ def _check(data: dict[str, Any]) -> None:
     _typed(data, "baseline", str, "a row's name: a method, or a method and its variant")
     _typed(data, "budget", dict, 'a table such as cpu = "60s", cuda = "300s"')
     _typed(data, "entry", list, "tables [[entry]]", required=True)
-    if not (isinstance(seeds := data.get("seeds", 1), int) and seeds > 0):
-        raise ConfigError(f"'seeds' is {seeds!r}: write a positive integer")
+    _positive(data, "seeds")
     if "cpu" not in data.get("budget", DEFAULT_BUDGET):
         raise ConfigError("[budget] names no cpu budget, which other devices fall back to: add it")
     for text in data.get("budget", {}).values():
@@ -132,6 +133,7 @@ def _check(data: dict[str, Any]) -> None:
         _typed(entry, "method", str, "a method's name", required=True)
         _typed(entry, "params", dict, "a table of parameters")
         _typed(entry, "grid", dict, "a table of lists of values")
+        _positive(entry, "ranks")
         for key in entry.get("grid", {}):
             _typed(entry["grid"], key, list, "a list of values")
         for kind in _DEVICES:
@@ -143,6 +145,12 @@ def _check(data: dict[str, Any]) -> None:
     methods = {entry["method"] for entry in data["entry"]}
     if (baseline := data.get("baseline", "")) and baseline.partition(" ")[0] not in methods:
         raise unknown("method in 'baseline'", baseline.partition(" ")[0], methods)
+
+
+def _positive(table: dict[str, Any], key: str) -> None:
+    value = table.get(key, 1)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"'{key}' is {value!r}: write a positive integer")
 
 
 def _known(table: dict[str, Any], valid: set[str], kind: str) -> None:

@@ -11,7 +11,7 @@ from tabulate import tabulate
 from effbench.analysis import per_view
 from effbench.analysis.figures import FIGURES
 from effbench.analysis.identity import GROUP
-from effbench.records import board, equal_terms
+from effbench.records import board, equal_terms, scaling
 from effbench.records.styles import MARKDOWN
 
 _LEGEND = """\
@@ -49,7 +49,7 @@ def render(
         parts.append("No records.")
     for (suite, scene, budget, device), rows in _groups(frame, only_means):
         parts += [f"## {suite} · {scene}", _about(budget, device), _table(rows, columns)]
-        parts += [] if columns else equal_terms.section(rows)
+        parts += [] if columns else equal_terms.section(rows) + scaling.section(rows)
     for (suite, budget, device), rows in means.groupby(["suite", "budget", "device"], sort=False):
         heading = f"## {suite} · mean of {rows['scenes'].iloc[0]} scenes"
         parts += [heading, _about(budget, device), _table(rows, columns)]

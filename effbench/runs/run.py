@@ -171,7 +171,7 @@ def _run_cell(
     for parent in cell.parents.values():
         if done[parent].status != "ok":
             return _write(cell, planned, out, "skipped", f"parent failed: {parent}")
-    code = run_worker(out, cell.cell_id, folder / LOG, display.update, display.tick)
+    code = run_worker(out, cell.cell_id, folder / LOG, display.update, display.tick, cell.ranks)
     if (folder / RECORD).exists():
         return record.read(folder / RECORD)
     if code < 0:

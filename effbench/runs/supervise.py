@@ -19,30 +19,30 @@ _GRACE_S = (5.0, 3.0)  # after an interrupt, after a request to terminate
 _TICK_S = 0.25
 
 
-def run_worker(out: Path, cell_id: str, log: Path, report: Report, tick: Callable[[], None]) -> int:
+def run_worker(
+    out: Path,
+    cell_id: str,
+    log: Path,
+    report: Report,
+    tick: Callable[[], None],
+    ranks: int = 1,
+) -> int:
     """Run a cell of `out`'s plan in its own process and return its exit status.
 
     The status is negative if a signal ended it. What the process prints goes to `log`. report:
-    called with the worker's progress; tick: called a few times a second. The process never
+    called with the worker's progress; tick: called a few times a second; ranks: how many processes
+    of the cell share the processors, the worker one of them. The process never
     outlives this one; on an exception, such as KeyboardInterrupt, it is stopped first.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "effbench.runs.worker",
-        "--supervised",
-        str(out),
-        cell_id,
-    ]
+    command = [*worker_command(out, cell_id), "--supervised"]
     with log.open("wb") as stream:
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stream,
-            env=environment.of_a_child(),
+            env=environment.of_a_child(ranks),
             start_new_session=True,  # Ctrl-C reaches this process alone, which stops the worker
         )
     assert process.stdin is not None
@@ -62,6 +62,11 @@ def run_worker(out: Path, cell_id: str, log: Path, report: Report, tick: Callabl
         reader.join(1.0)  # ends with the pipe, unless a process that the worker left has it too
         if not reader.is_alive():
             process.stdout.close()
+
+
+def worker_command(out: Path, cell_id: str) -> list[str]:
+    """Return the command of a cell's process."""
+    return [sys.executable, "-P", "-m", "effbench.runs.worker", str(out), cell_id]
 
 
 def _read(stream: IO[bytes], report: Report) -> None:

@@ -1,5 +1,6 @@
 """The process of one cell, of OUT/plan.json: `python -m effbench.runs.worker OUT CELL_ID`.
 
+With --rank it is another process of a cell that several train together, a child of the first one's.
 Under `effbench run` (--supervised) standard output carries progress, one JSON array per line,
 and standard input is a pipe that closes when the parent is gone, however it went.
 """
@@ -13,6 +14,7 @@ import sys
 import threading
 from pathlib import Path
 
+from effbench.cell.following import follow
 from effbench.cell.reporting import Report, silent
 from effbench.cell.run import run_cell
 from effbench.planning import plan, sources
@@ -20,6 +22,7 @@ from effbench.planning import registry as plugins
 from effbench.planning.plan import Cell, Plan
 from effbench.planning.registry import Registry
 from effbench.records.record import Record
+from effbench.runs.supervise import worker_command
 
 
 def main() -> None:
@@ -28,7 +31,11 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="a run's output folder, with its plan.json")
     parser.add_argument("cell_id")
     parser.add_argument("--supervised", action="store_true")
+    parser.add_argument("--rank", type=int, default=0, help="which rank of the cell this is")
+    parser.add_argument("--rendezvous", type=Path, help="where ranks find each other: a new file")
     arguments = parser.parse_args()
+    if arguments.rank:
+        sys.exit(_follow(arguments.out, arguments.cell_id, arguments.rank, arguments.rendezvous))
     report: Report = silent
     if arguments.supervised:
         report = _reporter()
@@ -53,6 +60,22 @@ def run_planned(
         classes=registry.method,
         sources=sources.of(cell, registry),
         profile=planned.profile,
+        follower=worker_command(out, cell.cell_id),
+    )
+
+
+def _follow(out: Path, cell_id: str, rank: int, rendezvous: Path) -> int:
+    """Be another rank of a cell than the first; return the exit status."""
+    planned = plan.read(out)
+    registry, cell = plugins.discover(planned.plugins), planned.cell(cell_id)
+    return follow(
+        cell,
+        out,
+        rank,
+        rendezvous,
+        method=lambda: registry.method(cell.method),
+        scene=lambda: registry.load_scene(cell.scene, planned.scenes_root),
+        classes=registry.method,
     )
 
 

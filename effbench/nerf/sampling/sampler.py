@@ -175,8 +175,17 @@ class OccupancySampler(Sampler):
             self.grid.update(density, generator, everywhere)
 
     def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
+        return self.place_at(rays, self.jitter(len(rays), generator), field)
+
+    def jitter(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw by how much of a step the samples of each of `count` rays are shifted: float32 in
+        [0, 1)."""
+        device = self.space.aabb.corner.device
+        return torch.rand(count, generator=generator, device=device)
+
+    def place_at(self, rays: Rays, jitter: Tensor, field: RadianceField) -> EncodedSamples:
+        """Place as `place` does, shifted by what was drawn before (float32 [R])."""
         device = rays.origins.device
-        jitter = torch.rand(len(rays), generator=generator, device=device)
         at_once = self.compacts and not isinstance(self.space, Cascades)
         if at_once and (plain := self.at_once(field)):
             return self._visible(rays, jitter, plain)

@@ -17,6 +17,7 @@ from effbench.errors import ConfigError
 from effbench.method import Context
 from effbench.method.spans import OPTIMISER, PLACING, RAYS, span
 from effbench.nerf.fields import RadianceField
+from effbench.nerf.fields.environment import Environment
 from effbench.nerf.sampling import OccupancySampler, Sampler
 from effbench.nerf.sampling.capacity import Capacity, Need, choose, most_marched
 from effbench.nerf.sampling.rays import Rays, TrainingPixels
@@ -53,6 +54,10 @@ class Trainee(Protocol):
     def learner(self) -> Learner: ...
     @property
     def optimizer(self) -> torch.optim.Optimizer: ...
+    @property
+    def environment(self) -> Environment | None: ...
+
+    def loss(self, color: Tensor, target: Tensor) -> Tensor: ...
 
     def matched(
         self, rays: Rays, pixels: Tensor, generator: torch.Generator

@@ -85,9 +85,18 @@ class FullLearner(Learner):
         self.evaluate = evaluate_in_parts if checkpointing else evaluate
 
     def backward(self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss) -> Outcome:
-        samples = batch.placed.samples
-        if not len(samples):
+        if not len(batch.placed.samples):
             return nothing_met(batch, loss)
+        total, outcome = self.forward(model, sampler, batch, loss)
+        with span(BACKWARD):
+            total.backward()  # type: ignore[no-untyped-call]
+        return outcome
+
+    def forward(
+        self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss
+    ) -> tuple[Tensor, Outcome]:
+        """Return what a batch with samples is differentiated for (0-d), and its outcome."""
+        samples = batch.placed.samples
         density, color = self.evaluate(model, batch)
         optical_depth = density * samples.deltas
         render = self.composite or composite
@@ -98,9 +107,7 @@ class FullLearner(Learner):
         value = loss(pixels, batch.target)
         auxiliary = sampler.loss(batch.placed, optical_depth.detach())
         total = value if auxiliary is None else value + auxiliary
-        with span(BACKWARD):
-            total.backward()  # type: ignore[no-untyped-call]
-        return Outcome(value.detach(), pixels.detach())
+        return total, Outcome(value.detach(), pixels.detach())
 
 
 def nothing_met(batch: Batch, loss: Loss) -> Outcome:

@@ -32,6 +32,7 @@ from effbench.nerf.training.distributions import distributions, ray_profile
 from effbench.nerf.training.fixed_step import FixedStep, fixed_step
 from effbench.nerf.training.learning import Batch, FullLearner, Learner
 from effbench.nerf.training.options import TrainingOptions
+from effbench.nerf.training.parallel_step import ParallelStep
 from effbench.nerf.training.step_log import StepLog
 from effbench.scene import Intrinsics
 
@@ -77,7 +78,17 @@ class RadianceFieldMethod(Method):
         self.sample_count = 0
         self.figures: Mapping[str, Tensor] = {}  # of the last step, by the learner
         self.steps = StepLog()
-        self.fixed = fixed_step(self, self.ray_count, self._MOST_RAYS)
+        self.parallel = ParallelStep(self) if context.ranks > 1 else None
+        # ranks agree on sizes that the host knows
+        self.fixed = None if self.parallel else fixed_step(self, self.ray_count, self._MOST_RAYS)
+
+    @classmethod
+    def why_one_rank(cls, config: Any) -> str:
+        if cls.build_learner is not RadianceFieldMethod.build_learner:
+            return "it chooses the samples that it learns from"
+        if cls.build_pixels is not RadianceFieldMethod.build_pixels:
+            return "it draws pixels by what it has seen of others"
+        return ""
 
     @property
     def aabb(self) -> Aabb:
@@ -162,7 +173,10 @@ class RadianceFieldMethod(Method):
         self.sampler.update(self.field, self.iteration, self.generator)
         if not self.fixed:  # a recorded step owns its generator
             self.generator.manual_seed(self._step_seed(self.iteration))
-        loss = self._step_in_fixed(self.fixed) if self.fixed else self._step_exactly()
+        if self.parallel:
+            loss = self._step_of_ranks(self.parallel)
+        else:
+            loss = self._step_in_fixed(self.fixed) if self.fixed else self._step_exactly()
         if self.averaged:
             self.averaged.field.advance(progress)
             self.averaged.update(self.field)
@@ -199,6 +213,13 @@ class RadianceFieldMethod(Method):
         loss: Tensor = reported.pop("loss")
         self.figures = {k: v for k, v in reported.items() if k not in ("rays", "samples")}
         return loss
+
+    def _step_of_ranks(self, parallel: ParallelStep) -> Tensor:
+        """Do a step with this rank's share of the batch."""
+        done = parallel.step(self.ray_count)
+        self.steps.add(self.iteration + 1, self.ray_count, done.samples, done.loss, {})
+        self._steer_rays(self.ray_count, done.samples)
+        return done.loss
 
     def loss(self, color: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
         """Return the mean pixel loss of colours [R, 3]; with reduction "none" each value's."""
@@ -289,6 +310,7 @@ class RadianceFieldMethod(Method):
             "samples_last_step": self.sample_count,
             **self._skipped(),
             **step,
+            **(self.parallel.facts() if self.parallel else {}),
         }
 
     @torch.no_grad()

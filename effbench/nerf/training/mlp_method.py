@@ -64,6 +64,12 @@ class MLPMethod(RadianceFieldMethod):
     }
     config: MLPConfig
 
+    @classmethod
+    def why_one_rank(cls, config: Any) -> str:
+        if config.sampling != "occupancy":
+            return "it samples without an occupancy grid"
+        return super().why_one_rank(config)
+
     def build_options(self) -> TrainingOptions:
         c = self.config
         return TrainingOptions(
