@@ -40,6 +40,10 @@ class Proposal(HashMethod):
         }
     }
 
+    @classmethod
+    def why_one_rank(cls, config: Any) -> str:
+        return "it samples without an occupancy grid"
+
     def build_sampler(self) -> Sampler:
         seed = self.context.seed
         return ProposalSampler(self.config, self.space, self.device, self.backend, seed)

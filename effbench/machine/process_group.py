@@ -45,10 +45,8 @@ def joined(
     _stay_on_this_machine()
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    store = dist.FileStore(str(rendezvous), ranks)  # type: ignore[attr-defined]
-    dist.init_process_group(
-        backend, store=store, rank=rank, world_size=ranks, timeout=timedelta(seconds=timeout_s)
-    )
+    where, timeout = f"file://{rendezvous.resolve()}", timedelta(seconds=timeout_s)
+    dist.init_process_group(backend, where, timeout, ranks, rank)
     try:
         yield
     finally:

@@ -310,3 +310,25 @@ def test_a_profile_is_asked_for_and_makes_no_other_cells(
 @pytest.mark.parametrize("words", [("--eval-views", "0"), ("--curve-views", "some")])
 def test_other_numbers_of_views_are_refused(words: tuple[str, str]) -> None:
     assert effbench_("run", "--method", "fake", *TOY, "--dry-run", *words).exit_code == 2
+
+
+@pytest.mark.parametrize("ranks", ["0", "-1", "two", "1.5"])
+def test_ranks_are_a_positive_number(ranks: str) -> None:
+    result = effbench_("run", "--method", "fake", *TOY, "--dry-run", "--ranks", ranks)
+    assert result.exit_code == 2
+    assert "--ranks" in result.output
+
+
+def test_a_method_that_ranks_cannot_train_is_told_beforehand() -> None:
+    result = effbench_("run", "--method", "fake", *TOY, "--dry-run", "--ranks", "2")
+    assert (result.exit_code, result.exception.__class__) == (2, SystemExit)
+    assert "method 'fake' cannot be trained by 2 ranks" in result.output
+
+
+def test_more_ranks_than_processors_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("effbench.machine.environment.usable_threads", lambda: 2)
+    plugins = ["--plugins", str(FAKES.with_name("fakes_of_ranks"))]
+    result = effbench_("run", "--method", "shared", *TOY, *plugins, "--dry-run", "--ranks", "3")
+    assert result.exit_code == 0, result.output
+    assert "warning: 3 ranks share 2 processors" in result.output
+    assert "shared_ranks3_grey" in result.output

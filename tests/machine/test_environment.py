@@ -87,3 +87,15 @@ class TestQuota:
         assert settings()["OMP_NUM_THREADS"] == settings()["NUMBA_NUM_THREADS"] == "2"
         monkeypatch.setattr(environment, "cpu_quota", lambda: 100.0)
         assert usable_threads() == 64
+
+
+def test_ranks_share_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "usable_threads", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", "6")
+    monkeypatch.setenv("MKL_NUM_THREADS", "2")
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    child = environment.of_a_child(ranks=2)
+    assert [child[name] for name in names] == ["4", "2", "4"], "what the user asks for is the most"
+    assert environment.of_a_child()["OMP_NUM_THREADS"] == "6"
+    assert environment.threads_of_a_rank(16) == 1

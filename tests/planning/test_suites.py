@@ -71,6 +71,8 @@ def test_curves_look_at_more_views_where_claims_are_judged_by_them(tmp_path: Pat
         ("name = 'a'\n[[entry]]\nmethod = 'nerf'\ngird = {}", "unknown key of an entry 'gird'"),
         ("name = 'a'\n[[entry]]\nmethod = 'nerf'\ngrid = {w = 3}", "'w' is 3: write a list"),
         ("name = 'a'\n[[entry]]\nmethod = 'nerf'\ncuda = 3", "'cuda' is 3: write a table of par"),
+        ("name = 'a'\n[[entry]]\nmethod = 'nerf'\nranks = 0", "'ranks' is 0: write a positive"),
+        ("name = 'a'\n[[entry]]\nmethod = 'nerf'\nranks = true", "'ranks' is True: write a pos"),
         (
             "name = 'a'\n[[entry]]\nmethod = 'nerf'\ncuda = {lr = 1}\ngrid = {lr = [1]}",
             "'lr' is in 'cuda' and in 'grid'",
