@@ -19,6 +19,7 @@ from effbench.method.config import Setting
 from effbench.planning import registry
 from effbench.planning.plan import Plan
 from effbench.planning.planner import Request, make_plan
+from effbench.records import record
 from effbench.records.record import Record
 from effbench.runs.worker import run_planned
 from tests.nerf_scene import SMALL
@@ -88,6 +89,22 @@ def test_a_rank_that_fails_ends_the_cell_and_is_named(
     done = run(planned("shared", f"mode={mode}"), tmp_path)
     assert (done.status, done.reason) == ("failed", reason)
     assert time.monotonic() - began < PATIENCE_S, "a hang would end by the collectives' time limit"
+
+
+def test_a_first_rank_that_does_not_notice_leaves_a_record_and_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[tuple[int, str, str]] = []
+
+    def ended(status: int) -> None:
+        (path,) = tmp_path.rglob("record.json")
+        found = record.read(path)
+        left.append((status, found.status, found.reason))
+
+    monkeypatch.setattr("effbench.cell.followers.NOTICE_S", 0.1)
+    monkeypatch.setattr("effbench.cell.run.os._exit", ended)
+    run(planned("shared", "mode=slow"), tmp_path)
+    assert left == [(1, "failed", "rank 1 was killed by SIGKILL")]
 
 
 def test_ranks_end_with_the_first_one(tmp_path: Path) -> None:
