@@ -135,7 +135,7 @@ class Followers:
         assert process.stdout is not None
         with process.stdout as stream:
             for line in stream:
-                told = json.loads(line)
+                told = _told(line)
                 with self._changed:
                     self._told[rank] |= told
                     if ERROR in told:
@@ -150,6 +150,15 @@ class Followers:
             self._changed.notify_all()
         if not self._noticed.wait(self._notice_s):
             self._stuck(self.fault())
+
+
+def _told(line: bytes) -> dict[str, Any]:
+    """Return what a line says; nothing if it is not a rank's but a library's, from start-up."""
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _ended(code: int) -> str:
