@@ -18,7 +18,7 @@ from effbench.scene import Intrinsics
 
 @dataclass(frozen=True)
 class SharedConfig:
-    mode: Literal["ok", "raise", "kill", "load", "slow"] = "ok"  # how rank 1's sixth step goes
+    mode: Literal["ok", "raise", "kill", "slow"] = "ok"  # how rank 1's sixth step goes
 
 
 class Shared(Method):
@@ -33,8 +33,6 @@ class Shared(Method):
 
     def __init__(self, config: SharedConfig, context: Context) -> None:
         super().__init__(config, context)
-        if config.mode == "load" and context.rank == 1:
-            raise ValueError("rank 1 cannot be built")
         self.value, self.steps = torch.zeros(1), 0
 
     def step(self, progress: float) -> Tensor:
@@ -65,7 +63,7 @@ class Shared(Method):
 def misbehave(mode: str, rank: int) -> None:
     """Fail as rank 1; with "slow" rank 0 notices nothing for a while."""
     if mode == "slow":
-        time.sleep(0.3 if rank == 1 else 3)
+        time.sleep(0.2 if rank == 1 else 1.5)
     if mode in ("kill", "slow") and rank == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     if mode == "raise" and rank == 1:
