@@ -24,7 +24,7 @@ from effbench.errors import EffbenchError
 STOP = "stop"
 READY, ERROR = "ready", "error"  # keys of what a rank tells
 _END_S = 10.0  # for ranks that were told to stop
-_NOTICE_S = 20.0  # until rank 0 itself must have noticed that a rank is dead
+NOTICE_S = 20.0  # until rank 0 itself must have noticed that a rank is dead
 _CAUSE_S = 0.2  # the others may be seen to fail of a death before it is seen itself
 
 
@@ -37,11 +37,11 @@ class Followers:
         ranks: int,
         env: Mapping[str, str],
         stuck: Callable[[str], None],
-        notice_s: float = _NOTICE_S,
+        notice_s: float | None = None,
     ) -> None:
         """Start them. command: of a rank, completed by its number; stuck: called in a thread of its
         own with what became of a rank that has been dead for `notice_s` without rank 0 asking."""
-        self._stuck, self._notice_s = stuck, notice_s
+        self._stuck, self._notice_s = stuck, notice_s or NOTICE_S
         self._changed = threading.Condition()
         self._told: dict[int, dict[str, Any]] = {rank: {} for rank in range(1, ranks)}
         self._faults: list[tuple[bool, str]] = []  # whether a signal did it, and what happened
@@ -135,7 +135,7 @@ class Followers:
         assert process.stdout is not None
         with process.stdout as stream:
             for line in stream:
-                told = json.loads(line)
+                told = _told(line)
                 with self._changed:
                     self._told[rank] |= told
                     if ERROR in told:
@@ -150,6 +150,15 @@ class Followers:
             self._changed.notify_all()
         if not self._noticed.wait(self._notice_s):
             self._stuck(self.fault())
+
+
+def _told(line: bytes) -> dict[str, Any]:
+    """Return what a line says; nothing if it is not a rank's but a library's, from start-up."""
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _ended(code: int) -> str:

@@ -52,7 +52,8 @@ def test_every_rank_hears_every_step_and_tells_what_it_knows_in_the_end() -> Non
 
 
 def test_a_rank_is_told_its_number() -> None:
-    with started(READY + "say(argv=sys.argv[1:]); input(); input()") as followers:
+    hello = "print('a library says hello'); "
+    with started(hello + READY + "say(argv=sys.argv[1:]); input(); input()") as followers:
         followers.gather()
         (known,) = followers.stop()
     assert known["argv"] == ["--rank", "1"]

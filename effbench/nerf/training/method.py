@@ -88,6 +88,8 @@ class RadianceFieldMethod(Method):
             return "it chooses the samples that it learns from"
         if cls.build_pixels is not RadianceFieldMethod.build_pixels:
             return "it draws pixels by what it has seen of others"
+        if cls.step is not RadianceFieldMethod.step:
+            return "it has a step of its own"
         return ""
 
     @property

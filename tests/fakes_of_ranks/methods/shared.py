@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from effbench.scene import Intrinsics
 
 @dataclass(frozen=True)
 class SharedConfig:
-    mode: Literal["ok", "raise", "kill", "load"] = "ok"  # how rank 1's sixth step goes
+    mode: Literal["ok", "raise", "kill", "slow"] = "ok"  # how rank 1's sixth step goes
 
 
 class Shared(Method):
@@ -32,19 +33,14 @@ class Shared(Method):
 
     def __init__(self, config: SharedConfig, context: Context) -> None:
         super().__init__(config, context)
-        if config.mode == "load" and context.rank == 1:
-            raise ValueError("rank 1 cannot be built")
         self.value, self.steps = torch.zeros(1), 0
 
     def step(self, progress: float) -> Tensor:
         import torch.distributed as dist
 
         self.steps += 1
-        if self.steps == 6 and self.context.rank == 1:
-            if self.config.mode == "kill":
-                os.kill(os.getpid(), signal.SIGKILL)
-            if self.config.mode == "raise":
-                raise ValueError("broken on purpose")
+        if self.steps == 6:
+            misbehave(self.config.mode, self.context.rank)
         total = torch.ones(1)
         if self.context.ranks > 1:
             dist.all_reduce(total)
@@ -62,3 +58,13 @@ class Shared(Method):
 
     def parameters(self) -> Iterable[Tensor]:
         return [self.value]
+
+
+def misbehave(mode: str, rank: int) -> None:
+    """Fail as rank 1; with "slow" rank 0 notices nothing for a while."""
+    if mode == "slow":
+        time.sleep(0.2 if rank == 1 else 1.5)
+    if mode in ("kill", "slow") and rank == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if mode == "raise" and rank == 1:
+        raise ValueError("broken on purpose")
