@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullLocator
 
 from effbench.analysis import tornado
 from effbench.analysis.identity import GROUP
@@ -65,15 +65,23 @@ def _draw(axes: Axes, panel: Panel) -> None:
     axes.axvline(1.0, color=_GREY, linewidth=0.9)
     axes.set_xlim(panel.low, panel.high)
     axes.set_xlabel(MEASURES[panel.measure].short)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    if panel.high / panel.low < 5:  # too short for two of these
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    axes.xaxis.set_major_locator(_ticks(panel.low, panel.high))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
     axes.xaxis.set_minor_locator(NullLocator())
     names = [entry_label(*bar.entry, 48) for bar in panel.bars]
     axes.set_yticks(range(len(names)), names, fontsize=7)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
+
+
+def _ticks(low: float, high: float) -> Locator:
+    """Return where an axis has ticks: at round ratios, where it is long enough for two of these."""
+    span = high / low
+    if span >= 5:
+        return LogLocator(subs=(1.0, 2.0, 5.0))
+    if span >= 1.6:
+        return LogLocator(subs=(1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 7.0))
+    return MaxNLocator(4, steps=[1, 2, 5, 10])
 
 
 def _draw_bar(axes: Axes, panel: Panel, place: int, bar: Bar) -> None:

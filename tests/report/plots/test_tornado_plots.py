@@ -97,3 +97,10 @@ def test_both_are_among_a_runs_pictures_and_others_have_none(run: Path, tmp_path
 
 def test_without_any_pair_there_is_no_chart(compared: pd.DataFrame) -> None:
     assert tornado_plots.chart(compared.assign(n=0), "tornado-time", "instant-ngp") is None
+
+
+@pytest.mark.parametrize("high", [1.02, 1.3, 1.7, 4.0, 60.0])
+def test_an_axis_of_any_length_has_ticks_to_read_a_bar_by(high: float) -> None:
+    low = 1 / high
+    ticks = tornado_plots._ticks(low, high).tick_values(low, high)
+    assert sum(low <= tick <= high for tick in ticks) >= 3
