@@ -165,6 +165,8 @@ class HashField(NetworkField):
     MLP: spherical harmonics (16) and geometry features → hidden → hidden → 3, sigmoid.
     """
 
+    _layers: Callable[[Tensor, nn.ParameterList], Tensor] | None = None  # compiled
+
     def __init__(
         self,
         layout: HashLayout,
@@ -192,7 +194,6 @@ class HashField(NetworkField):
         )
         self._active = layout.levels  # levels that are encoded and learnt
         self._schedule: Callable[[float], int] | None = None  # of the active levels
-        self._layers: Callable[[Tensor, nn.ParameterList], Tensor] | None = None  # compiled
 
     def coarse_to_fine(self) -> None:
         """Learn the coarser half of the levels first, then one after the other, all from half of

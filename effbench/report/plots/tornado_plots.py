@@ -79,7 +79,7 @@ def _ticks(low: float, high: float) -> Locator:
     span = high / low
     if span >= 5:
         return LogLocator(subs=(1.0, 2.0, 5.0))
-    if span >= 1.6:
+    if span >= 2.2:
         return LogLocator(subs=(1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 7.0))
     return MaxNLocator(4, steps=[1, 2, 5, 10])
 
