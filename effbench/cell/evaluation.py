@@ -84,6 +84,8 @@ def render(method: Method, scene: Scene, view: int) -> torch.Tensor:
     """Render a test view. Raises EffbenchError when the image has not the camera's size."""
     camera = scene.test.cameras[view]
     pose = torch.from_numpy(scene.test.poses[view]).to(method.context.device)
+    if scene.test.times is not None:
+        method.at(float(scene.test.times[view]))
     with torch.no_grad():
         image = method.render(pose, camera)
     if image.shape != (camera.height, camera.width, 3):
