@@ -25,7 +25,8 @@ def frames(
     times: Sequence[float] | None = None,
 ) -> Iterator[Image]:
     """Yield the render of each pose [V, 3, 4] as uint8 [H, W, 3], and to its right one picture of
-    its maps per painter. times: of each, in a scene that moves. Raises ConfigError for a method without maps where they are asked for."""
+    its maps per painter. times: of each, in a scene that moves. Raises ConfigError for a method
+    without maps where they are asked for."""
     for place, pose in enumerate(poses):
         if times is not None:
             method.at(times[place])
