@@ -8,8 +8,10 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from effbench.errors import ConfigError
+from effbench.kernels.hash_encoding_4d import HashLayout4D
 from effbench.kernels.hash_layout import HashLayout
-from effbench.nerf.fields import resolve_precision
+from effbench.nerf.fields import HashField, resolve_precision
+from effbench.nerf.fields.time_designs import BasisField, FourAxesField, TimeNetwork
 from effbench.nerf.fields.warp import Warp, WarpedHashField, WarpShape
 from effbench.nerf.sampling.error_map import ErrorMapOptions, ErrorMapPixels
 from effbench.nerf.sampling.rays import TrainingPixels
@@ -18,9 +20,16 @@ from effbench.nerf.training.hsm import HardSampleLearner, MiningConfig
 from effbench.nerf.training.learning import Learner
 
 
+_OF_TIME = ("warp", "ambient", "coefficients")  # networks of a field with a rate of their own
+
+
 @dataclass(frozen=True)
 class NGPTimeConfig(MiningConfig, ErrorMapOptions, HashConfig):
-    warp_hidden: int = 64  # neurons of each of its layers
+    design: Literal["warp", "hyper", "basis", "4d"] = "warp"  # how the field knows the time
+    time_resolution: int = 16  # of the finest level along the fourth axis (hyper, 4d)
+    warp_hidden: int = (
+        64  # neurons of each of its layers, or of what makes coefficients of the time
+    )
     warp_layers: int = 4
     warp_octaves: int = 6  # of the frequency encoding of positions in front of it
     warp_lr: float = 1e-3
@@ -31,6 +40,8 @@ class NGPTimeConfig(MiningConfig, ErrorMapOptions, HashConfig):
         MiningConfig.__post_init__(self)
         ErrorMapOptions.__post_init__(self)
         HashConfig.__post_init__(self)
+        if self.design in ("hyper", "4d") and self.time_resolution < 2:
+            raise ConfigError(f"time_resolution is {self.time_resolution}: write a number ≥ 2")
         if self.warp_layers < 1:
             raise ConfigError(f"warp_layers is {self.warp_layers}: write a positive number")
 
@@ -44,22 +55,33 @@ class NGPTime(HashMethod):
     config: NGPTimeConfig
     device_defaults: ClassVar[dict[str, dict[str, Any]]] = HashMethod.device_defaults
 
-    def build_field(self, generator: torch.Generator) -> WarpedHashField:
+    def build_field(self, generator: torch.Generator) -> HashField:
         c = self.config
         layout = HashLayout(c.levels, c.log2_table, c.base_resolution, c.finest_resolution)
         precision = resolve_precision(c.precision, self.device)
-        field = WarpedHashField(layout, c.hidden, c.geometry, precision, self.backend, generator)
-        shape = WarpShape(c.warp_octaves, hidden=c.warp_hidden, layers=c.warp_layers)
-        field.add_warp(Warp(shape, generator))
+        kind = {"warp": WarpedHashField, "basis": BasisField}.get(c.design, FourAxesField)
+        field: HashField = kind(layout, c.hidden, c.geometry, precision, self.backend, generator)
+        if isinstance(field, WarpedHashField):
+            shape = WarpShape(c.warp_octaves, hidden=c.warp_hidden, layers=c.warp_layers)
+            field.add_warp(Warp(shape, generator))
+        elif isinstance(field, BasisField):
+            field.add_basis(c.warp_hidden, generator)
+        elif isinstance(field, FourAxesField):
+            ends = (c.base_resolution, c.finest_resolution, 2, c.time_resolution)
+            ambient = TimeNetwork(1, c.warp_hidden, generator) if c.design == "hyper" else None
+            field.add_fourth(HashLayout4D(c.levels, c.log2_table, *ends), ambient, generator)
         return field
 
     def build_optimizer(self) -> torch.optim.Optimizer:
         optimizer = super().build_optimizer()
-        warp = {id(p) for p in self.field.get_submodule("warp").parameters()}
+        warp = {
+            id(p) for name, p in self.field.named_parameters() if name.partition(".")[0] in _OF_TIME
+        }
         networks = optimizer.param_groups[1]
         apart = [p for p in networks["params"] if id(p) in warp]
         networks["params"] = [p for p in networks["params"] if id(p) not in warp]
-        optimizer.add_param_group({"params": apart, "lr": self.config.warp_lr})
+        if apart:
+            optimizer.add_param_group({"params": apart, "lr": self.config.warp_lr})
         return optimizer
 
     def build_pixels(self) -> TrainingPixels:

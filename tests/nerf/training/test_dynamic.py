@@ -69,6 +69,15 @@ def test_it_learns_what_moves(way: dict[str, Any]) -> None:
     assert height(method, 1.0) - height(method, 0.0) > 2, "of 5 pixels"
 
 
+@pytest.mark.parametrize("design", ["hyper", "basis", "4d"])
+def test_other_designs_learn_it_as_well(design: str) -> None:
+    method = build(design=design, warp_lr=5e-3)
+    for _ in range(120):
+        loss = method.step(0.0)
+    assert torch.isfinite(loss)
+    assert height(method, 1.0) - height(method, 0.0) > 1, "of 5 pixels"
+
+
 def test_the_vanilla_network_knows_time_too() -> None:
     method = build("t-nerf")
     for _ in range(3):
