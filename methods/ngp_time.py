@@ -18,7 +18,7 @@ from effbench.nerf.sampling.rays import TrainingPixels
 from effbench.nerf.training.hash_method import HashConfig, HashMethod
 from effbench.nerf.training.hsm import HardSampleLearner, MiningConfig
 from effbench.nerf.training.learning import Learner
-
+from effbench.scene import Intrinsics
 
 _OF_TIME = ("warp", "ambient", "coefficients")  # networks of a field with a rate of their own
 
@@ -83,6 +83,10 @@ class NGPTime(HashMethod):
         if apart:
             optimizer.add_param_group({"params": apart, "lr": self.config.warp_lr})
         return optimizer
+
+    def exportable(self, intrinsics: Intrinsics) -> None:
+        """No exported network has a time for an input."""
+        return
 
     def build_pixels(self) -> TrainingPixels:
         if self.config.pixels == "uniform":

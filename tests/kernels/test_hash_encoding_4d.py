@@ -1,4 +1,4 @@
-"""Hash encoding with a fourth axis: linear between vertices, right gradients, no row out of range."""
+"""Hash encoding with a fourth axis: linear between vertices, right gradients, rows in range."""
 
 from __future__ import annotations
 
