@@ -13,18 +13,15 @@ from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.fields import HashField, resolve_precision
 from effbench.nerf.fields.time_designs import BasisField, FourAxesField, TimeNetwork
 from effbench.nerf.fields.warp import Warp, WarpedHashField, WarpShape
-from effbench.nerf.sampling.error_map import ErrorMapOptions, ErrorMapPixels
-from effbench.nerf.sampling.rays import TrainingPixels
+from effbench.nerf.training.choices import Choices, ChoosingMethod
 from effbench.nerf.training.hash_method import HashConfig, HashMethod
-from effbench.nerf.training.hsm import HardSampleLearner, MiningConfig
-from effbench.nerf.training.learning import Learner
 from effbench.scene import Intrinsics
 
 _OF_TIME = ("warp", "ambient", "coefficients")  # networks of a field with a rate of their own
 
 
 @dataclass(frozen=True)
-class NGPTimeConfig(MiningConfig, ErrorMapOptions, HashConfig):
+class NGPTimeConfig(Choices, HashConfig):
     design: Literal["warp", "hyper", "basis", "4d"] = "warp"  # how the field knows the time
     time_resolution: int = 16  # of the finest level along the fourth axis (hyper, 4d)
     warp_hidden: int = (
@@ -33,12 +30,9 @@ class NGPTimeConfig(MiningConfig, ErrorMapOptions, HashConfig):
     warp_layers: int = 4
     warp_octaves: int = 6  # of the frequency encoding of positions in front of it
     warp_lr: float = 1e-3
-    learner: Literal["full", "hsm"] = "full"  # hsm: hard sample mining
-    pixels: Literal["uniform", "error-map"] = "uniform"  # error-map: where errors were large
 
     def __post_init__(self) -> None:
-        MiningConfig.__post_init__(self)
-        ErrorMapOptions.__post_init__(self)
+        Choices.__post_init__(self)
         HashConfig.__post_init__(self)
         if self.design in ("hyper", "4d") and self.time_resolution < 2:
             raise ConfigError(f"time_resolution is {self.time_resolution}: write a number ≥ 2")
@@ -46,7 +40,7 @@ class NGPTimeConfig(MiningConfig, ErrorMapOptions, HashConfig):
             raise ConfigError(f"warp_layers is {self.warp_layers}: write a positive number")
 
 
-class NGPTime(HashMethod):
+class NGPTime(ChoosingMethod, HashMethod):
     """A hash encoding and tiny MLPs of all times behind a warp and a grid of all times."""
 
     name = "ngp-time"
@@ -87,15 +81,3 @@ class NGPTime(HashMethod):
     def exportable(self, intrinsics: Intrinsics) -> None:
         """No exported network has a time for an input."""
         return
-
-    def build_pixels(self) -> TrainingPixels:
-        if self.config.pixels == "uniform":
-            return super().build_pixels()
-        views = self.context.scene.train
-        return ErrorMapPixels(self.config, views, self.aabb, self.device, self.backend)
-
-    def build_learner(self) -> Learner:
-        if self.config.learner == "full":
-            return super().build_learner()
-        images = len(self.context.scene.train)
-        return HardSampleLearner(self.config, images, self.generator, self.backend)

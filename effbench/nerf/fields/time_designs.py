@@ -6,6 +6,7 @@ static encoding, and density and colour as sums whose coefficients a network mak
 
 from __future__ import annotations
 
+import itertools
 from typing import Literal
 
 import torch
@@ -29,9 +30,7 @@ class TimeNetwork(nn.Module):
     def __init__(self, outputs: int, hidden: int, generator: torch.Generator) -> None:
         super().__init__()
         widths = [frequency_width(_OCTAVES, 1), *[hidden] * _LAYERS, outputs]
-        self.layers = nn.ModuleList(
-            [nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False)]
-        )
+        self.layers = nn.ModuleList([nn.Linear(a, b) for a, b in itertools.pairwise(widths)])
         for layer in self.layers:
             assert isinstance(layer, nn.Linear)
             nn.init.xavier_uniform_(layer.weight, generator=generator)
