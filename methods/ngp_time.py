@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import torch
 
@@ -47,7 +47,6 @@ class NGPTime(ChoosingMethod, HashMethod):
     Config = NGPTimeConfig
     takes_time = True
     config: NGPTimeConfig
-    device_defaults: ClassVar[dict[str, dict[str, Any]]] = HashMethod.device_defaults
 
     def build_field(self, generator: torch.Generator) -> HashField:
         c = self.config

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import torch
 
@@ -26,7 +25,6 @@ class TNeRF(ChoosingMethod, MLPMethod):
     Config = TNeRFConfig
     takes_time = True
     config: TNeRFConfig
-    device_defaults: ClassVar[dict[str, dict[str, Any]]] = MLPMethod.device_defaults
 
     def build_field(self, generator: torch.Generator) -> WarpedMLPField:
         precision = resolve_precision(self.config.precision, self.device)

@@ -7,7 +7,6 @@ static encoding, and density and colour as sums whose coefficients a network mak
 from __future__ import annotations
 
 import itertools
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,6 @@ from effbench.kernels.hash_layout import FEATURES
 from effbench.nerf.fields.encodings import frequency_encode, frequency_width
 from effbench.nerf.fields.field import HashField
 
-Design = Literal["warp", "hyper", "basis", "4d"]
 _OCTAVES = 6  # of the time
 _DENSITIES, _COLOURS = 16, 8  # functions in the sums of basis
 _LAYERS = 4
