@@ -93,7 +93,7 @@ class _HashEncode(torch.autograd.Function):
                 from effbench.kernels.gpu import hash_encoding as gpu
 
                 gpu.backward(positions, gradient, ctx.layout, table_grad)
-            by_position = _position_gradient(positions, gradient, *read, ctx) if read else None
+            by_position = _position_gradient(positions, gradient, read[0], ctx) if read else None
             return by_position, table_grad.to(ctx.type), None, None, None, None
 
 

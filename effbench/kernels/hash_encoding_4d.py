@@ -88,7 +88,7 @@ def hash_encode_4d(points: Tensor, table: Tensor, layout: HashLayout4D) -> Tenso
         scaled = points * scale + 0.5
         cell = scaled.detach().floor()
         fraction = scaled - cell
-        total = 0
+        total = torch.zeros(len(points), FEATURES, dtype=points.dtype, device=points.device)
         for corner in itertools.product((0, 1), repeat=4):
             bits = torch.tensor(corner, device=points.device)
             weight = torch.where(bits == 1, fraction, 1 - fraction).prod(-1, keepdim=True)
@@ -96,7 +96,7 @@ def hash_encode_4d(points: Tensor, table: Tensor, layout: HashLayout4D) -> Tenso
             total = total + weight * table[rows]
         features.append(total)
         first += size
-    return torch.cat(features, -1)  # type: ignore[arg-type]
+    return torch.cat(features, -1)
 
 
 def _row(vertex: Tensor, stride: tuple[int, int], size: int) -> Tensor:

@@ -29,7 +29,7 @@ def test_it_is_that_of_the_definition(layout: HashLayout, count: int) -> None:
         features = encode(points, own, layout)
         found.append(torch.autograd.grad(features, (points, own), gradient))
     for ours, theirs in zip(*found, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-2)
 
 
 def test_the_definition_has_the_slope_of_finite_differences() -> None:

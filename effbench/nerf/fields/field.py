@@ -229,7 +229,7 @@ class HashField(NetworkField):
             raise ConfigError("compile=true: fp16 has kernels of its own; use precision=auto")
         self._layers = torch.compile(_mlp, dynamic=True)
 
-    def plain(self) -> HashNetworks:
+    def plain(self) -> HashNetworks | None:
         density, color = tuple(self.density_layers), tuple(self.color_layers)
         return HashNetworks(self.table, self.layout, density, color)
 

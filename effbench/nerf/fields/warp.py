@@ -113,4 +113,5 @@ class WarpedHashField(HashField):
 def warped(warp: Warp, positions: Tensor, times: Tensor) -> Tensor:
     """Return where positions [N, 3] in [0, 1] are at times [N] in the field of all times; what
     leaves the cube stays on its faces."""
-    return (positions + 0.5 * warp(positions, times)).clamp(0, 1)
+    displaced: Tensor = warp(positions, times)
+    return (positions + 0.5 * displaced).clamp(0, 1)

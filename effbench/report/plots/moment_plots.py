@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -34,9 +35,11 @@ def figures(found: Results, palette: Palette) -> dict[str, Figure | None]:
 def _draw_moments(axes: Axes, shown: pd.DataFrame, palette: Palette) -> list[Label]:
     """Draw the mean over repetitions of each row's test views by their times."""
     axes.set_xlabel("time of the view")
-    for entry, group in shown.groupby(["method", "variant"], sort=False):
+    for (method, variant), group in shown.groupby(["method", "variant"], sort=False):
+        entry = (str(method), str(variant))
         by_time = group.groupby("time")["psnr"].mean()
-        axes.plot(by_time.index, by_time, **palette[entry], linewidth=1.5)  # type: ignore[arg-type]
+        look: dict[str, Any] = {"color": palette.colour[entry], "marker": palette.marker[entry]}
+        axes.plot(by_time.index, by_time, linewidth=1.5, markersize=4.0, **look)
     return []
 
 

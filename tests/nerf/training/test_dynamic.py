@@ -18,7 +18,7 @@ from effbench.scene import Scene
 from tests.nerf_scene import CAMERA, DISTANCE, RADIUS, SMALL, ball, context, look_at_origin
 
 REGISTRY = plugins.discover([])
-WAYS = (
+WAYS: tuple[dict[str, Any], ...] = (
     {},
     {"learner": "hsm", "compaction": "none"},
     {"compaction": "low-weight"},
