@@ -2,6 +2,9 @@
 
 Bounds and cameras follow NeRF-synthetic: radius 4.03 on the upper hemisphere, looking at the
 origin, near and far 2 and 6. Everything lies within ±1.2 (see `effbench.scene.raytrace.designs`).
+
+Scenes that move (`effbench.scene.raytrace.motions`) are seen as in D-NeRF: one camera at each time
+unless `cameras` says otherwise, which jumps around the scene from one time to the next.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from effbench.files import cache_folder, write_bytes
 from effbench.scene import Intrinsics, Scene, SceneEntry, SceneSource, Views, manifest
 from effbench.scene.lazy import Lazy
 from effbench.scene.raytrace.designs import DESIGNS
+from effbench.scene.raytrace.motions import MOTIONS
 from effbench.scene.readers import box_downscale, check_downscale, fail
 
 if TYPE_CHECKING:
@@ -46,6 +50,7 @@ class ProceduralConfig:
     train_views: int = 100
     test_views: int = 25
     downscale: int = 1  # integer factor on both sides; must divide the size
+    cameras: int = 1  # training views at each time, of a scene that moves
 
 
 class _Split(NamedTuple):
@@ -62,7 +67,11 @@ class Procedural(SceneSource):
     def entries(self, root: Path | None) -> list[SceneEntry]:
         """List the designs; `root` is not used."""
         del root
-        return [SceneEntry(name, _summary(design.__doc__)) for name, design in DESIGNS.items()]
+        still = [SceneEntry(name, _summary(design.__doc__)) for name, design in DESIGNS.items()]
+        return still + [
+            SceneEntry(name, _summary(motion.__doc__), moves=True)
+            for name, motion in MOTIONS.items()
+        ]
 
     def load(self, name: str, root: Path | None, config: ProceduralConfig) -> Scene:
         """Make or fetch `procedural/name`. Raises SceneError for a design or size that is none."""
@@ -70,7 +79,8 @@ class Procedural(SceneSource):
         scene = f"{self.family}/{name}"
         _check(scene, name, config)
         (train, test), notes = _cached(name, config)
-        views = (_views("train", train, config), _views("test", test, config))
+        times = _times(config) if name in MOTIONS else (None, None)
+        views = (_views("train", train, times[0], config), _views("test", test, times[1], config))
         total, side = manifest.views_digest(*views), views[0].intrinsics.width
         return Scene(
             name=scene,
@@ -90,19 +100,37 @@ def _summary(docstring: str | None) -> str:
 
 
 def _check(scene: str, name: str, config: ProceduralConfig) -> None:
-    if name not in DESIGNS:
-        raise fail(scene, "there is no such design", f"choose one of {', '.join(DESIGNS)}")
+    if name not in DESIGNS and name not in MOTIONS:
+        known = ", ".join((*DESIGNS, *MOTIONS))
+        raise fail(scene, "there is no such design", f"choose one of {known}")
     if min(config.train_views, config.test_views) < 1:
         wrong = f"{config.train_views} train and {config.test_views} test views"
         raise fail(scene, wrong, "ask for at least one of each")
+    if name in MOTIONS and not 1 <= config.cameras <= config.train_views // 2:
+        wrong = f"{config.train_views} train views of {config.cameras} at each time"
+        raise fail(scene, wrong, "ask for one or more at each of at least two times")
+    if name in DESIGNS and config.cameras != 1:
+        wrong = f"cameras={config.cameras}, but nothing moves"
+        raise fail(scene, wrong, "leave it out, and say how many by train_views")
     check_downscale(scene, config.size, config.size, config.downscale)
 
 
-def _views(label: str, split: _Split, config: ProceduralConfig) -> Views:
-    """Return a drawn split, downscaled, with its camera and names."""
+def _times(config: ProceduralConfig) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the times of both splits, float32 [V]: of training evenly from 0 to 1, `cameras` views
+    at each; of test in the middle between others, which training has not seen."""
+    count, tests = -(-config.train_views // config.cameras), config.test_views
+    train = np.arange(config.train_views) // config.cameras / (count - 1)
+    return train.astype(np.float32), ((np.arange(tests) + 0.5) / tests).astype(np.float32)
+
+
+def _views(
+    label: str, split: _Split, times: NDArray[np.float32] | None, config: ProceduralConfig
+) -> Views:
+    """Return a drawn split, downscaled, with its camera, names and times."""
     images = np.stack([box_downscale(image, config.downscale) for image in split.images])
     camera = _camera(config.size // config.downscale)
-    return Views(images, split.poses, camera, tuple(f"{label}_{i}" for i in range(len(images))))
+    names = tuple(f"{label}_{i}" for i in range(len(images)))
+    return Views(images, split.poses, camera, names, times)
 
 
 def _camera(size: int) -> Intrinsics:
@@ -112,12 +140,23 @@ def _camera(size: int) -> Intrinsics:
 
 def _draw(name: str, config: ProceduralConfig) -> tuple[_Split, _Split]:
     """Ray-trace both splits."""
-    from effbench.scene.raytrace.render import render  # numba: too slow to import for a listing
+    # numba: too slow to import for a listing
+    from effbench.scene.raytrace.render import render, render_frames
 
-    shapes, camera = DESIGNS[name](), _camera(config.size)
-    train = camera_poses(config.train_views, _TRAIN_START)
-    test = camera_poses(config.test_views, _TEST_START)
-    return _Split(render(shapes, train, camera), train), _Split(render(shapes, test, camera), test)
+    camera = _camera(config.size)
+    poses = (
+        camera_poses(config.train_views, _TRAIN_START),
+        camera_poses(config.test_views, _TEST_START),
+    )
+    if name in DESIGNS:
+        shapes = DESIGNS[name]()
+        train, test = (_Split(render(shapes, each, camera), each) for each in poses)
+        return train, test
+    train, test = (
+        _Split(render_frames([MOTIONS[name](float(t)) for t in times], each, camera), each)
+        for times, each in zip(_times(config), poses, strict=True)
+    )
+    return train, test
 
 
 def camera_poses(count: int, start: tuple[float, float]) -> NDArray[np.float32]:
@@ -157,6 +196,8 @@ def _cached(name: str, config: ProceduralConfig) -> tuple[tuple[_Split, _Split],
 def _cache_path(name: str, config: ProceduralConfig) -> Path:
     """Return where the drawn scene is kept; its name depends on all that decides its pixels."""
     drawn = (VERSION, name, config.size, config.train_views, config.test_views)
+    if name in MOTIONS:
+        drawn += (config.cameras,)  # type: ignore[assignment]
     key = hashlib.sha256(repr(drawn).encode()).hexdigest()[:16]
     return cache_folder() / "scenes" / f"procedural-{name}-{key}.npz"
 

@@ -21,6 +21,8 @@ def built(
 ) -> tuple[Callable[[], Method], Callable[[], Mapping[str, float]]]:
     """Return what builds the method of a cell, on a rank of it, and what prepares its training."""
     cls = cls.specialised(cell.params)
+    if cell.ignore_time:
+        scene = scene.still()
     budget = Budget.parse(cell.budget)
     device = torch.device(cell.device)
     context = Context(scene, device, cell.seed, cell.backend, parents, budget, rank, cell.ranks)

@@ -84,6 +84,8 @@ def render(method: Method, scene: Scene, view: int) -> torch.Tensor:
     """Render a test view. Raises EffbenchError when the image has not the camera's size."""
     camera = scene.test.cameras[view]
     pose = torch.from_numpy(scene.test.poses[view]).to(method.context.device)
+    if scene.test.times is not None:
+        method.at(float(scene.test.times[view]))
     with torch.no_grad():
         image = method.render(pose, camera)
     if image.shape != (camera.height, camera.width, 3):
@@ -143,7 +145,9 @@ def evaluate(
             perfect += equal
         scores = scorer.finish(lambda done: on_view(0.5 + 0.5 * done / len(views)))
     shown = [names[view] for view in views]
-    return Evaluation(_quality(columns, shown, scores), render_s, perfect)
+    times = scene.test.times
+    when = None if times is None else [float(times[view]) for view in views]
+    return Evaluation(_quality(columns, shown, scores, when), render_s, perfect)
 
 
 @dataclass
@@ -173,9 +177,13 @@ class _Saver:
 
 
 def _quality(
-    columns: scoring.Columns, names: Sequence[str], scores: Sequence[scoring.Scores]
+    columns: scoring.Columns,
+    names: Sequence[str],
+    scores: Sequence[scoring.Scores],
+    times: Sequence[float] | None,
 ) -> dict[str, Any]:
-    """Return the quality group of a record: means over the views that each column was scored of."""
+    """Return the quality group of a record: means over the views that each column was scored of.
+    times: of the views, in a scene that moves."""
     means = {
         name: statistics.fmean(scores[place][name] for place in places)
         for name, places in columns.views.items()
@@ -187,7 +195,10 @@ def _quality(
         "fewer_views": fewer,
         "missing": dict(columns.missing),
         "weights": dict(columns.sources),
-        "per_view": [{"name": n, **s} for n, s in zip(names, scores, strict=True)],
+        "per_view": [
+            {"name": name, **({} if times is None else {"time": times[place]}), **found}
+            for place, (name, found) in enumerate(zip(names, scores, strict=True))
+        ],
     }
 
 

@@ -22,10 +22,14 @@ def frames(
     poses: NDArray[np.float32],
     camera: Intrinsics,
     painters: Sequence[Painter] = (),
+    times: Sequence[float] | None = None,
 ) -> Iterator[Image]:
     """Yield the render of each pose [V, 3, 4] as uint8 [H, W, 3], and to its right one picture of
-    its maps per painter. Raises ConfigError for a method without maps where they are asked for."""
-    for pose in poses:
+    its maps per painter. times: of each, in a scene that moves. Raises ConfigError for a method
+    without maps where they are asked for."""
+    for place, pose in enumerate(poses):
+        if times is not None:
+            method.at(times[place])
         with torch.no_grad():
             image = method.render(torch.from_numpy(pose).to(method.context.device), camera)
         parts = [quantise(image)]

@@ -49,6 +49,8 @@ def _render(task: Task, method: Method) -> dict[str, ViewMaps]:
     for view in (views[place] for place in evenly_spaced(len(views), VIEWS)):
         camera = scene.test.cameras[view]
         pose = torch.from_numpy(scene.test.poses[view]).to(method.context.device)
+        if scene.test.times is not None:
+            method.at(float(scene.test.times[view]))
         with torch.no_grad():
             shown = method.render_maps(pose, camera)
         if shown is None:

@@ -124,6 +124,12 @@ _RUN_OPTIONS = [
         help="Processes that train each cell together, each with its share of every batch."
         "  [default: 1, or the suite's]",
     ),
+    click.option(
+        "--ignore-time",
+        is_flag=True,
+        help="Train methods that know no time on scenes that move, as if these stood still; rows "
+        "are marked time=ignored.",
+    ),
     click.option("--downscale", type=int, metavar="K", help="Divide the images' sides by K."),
     click.option(
         "--split",

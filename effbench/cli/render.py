@@ -29,10 +29,16 @@ _LOOKS = 6  # frames that the scale of depth is found on, a quarter of the size
 @click.option(
     "--path",
     "kind",
-    type=click.Choice(["orbit", "spiral", "test"]),
+    type=click.Choice(["orbit", "spiral", "test", "still"]),
     default="orbit",
     show_default=True,
-    help="Around the scene, before it, or along its test views.",
+    help="Around the scene, before it, along its test views, or from the first of them.",
+)
+@click.option(
+    "--time",
+    metavar="T|FROM:TO",
+    help="In a scene that moves: the time of all frames, or of the first and the last, from 0 to 1."
+    "  [default: 0:1]",
 )
 @click.option(
     "--seconds",
@@ -74,6 +80,7 @@ _LOOKS = 6  # frames that the scale of depth is found on, a quarter of the size
 def render(
     cell: Path,
     kind: str,
+    time: str | None,
     seconds: float,
     fps: int,
     size: str | None,
@@ -93,8 +100,10 @@ def render(
       effbench render results/runs/demo/cells/instant-ngp_blocks_s0-1a2b3c --out blocks.mp4
       effbench render CELL --path test --seconds 10 --downscale 2 --maps depth --out test.mp4
       effbench render CELL --path spiral --size 320x240 --fps 12 --out spiral.gif
+      effbench render CELL --path still --out swing.mp4          # of a scene that moves
+      effbench render CELL --path orbit --time 0.5 --out frozen.webp
     """
-    wanted = _parsed(size, downscale)
+    wanted, span = _parsed(size, downscale), _span(time)
     if out.suffix.lower() != out.suffix:
         raise ConfigError(f"{out}: write the ending in small letters")
     try:
@@ -106,7 +115,12 @@ def render(
         method = reopen(cell, plugin_folders=plugins, scenes_root=scenes_root)
         given = method.context.scene.test.cameras[0]
         camera = _camera(given, wanted, downscale or 1, even=out.suffix == ".mp4")
-        made = _make(method, camera, kind, max(2, round(seconds * fps)), fps, shown, out)
+        moves = method.context.scene.moves
+        if time is not None and not moves:
+            raise ConfigError("--time: the scene of this cell stands still: leave it out")
+        count = max(2, round(seconds * fps))
+        times = [span[0] + (span[1] - span[0]) * i / (count - 1) for i in range(count)]
+        made = _make(method, camera, kind, times, fps, shown, out)
     except KeyboardInterrupt:
         click.echo("\nstopped: nothing was written", err=True)
         sys.exit(INTERRUPTED)
@@ -117,22 +131,23 @@ def _make(
     method: Method,
     camera: Intrinsics,
     kind: str,
-    count: int,
+    times: list[float],
     fps: int,
     shown: tuple[str, ...],
     out: Path,
 ) -> str:
-    """Render `count` frames into a file; return what was made, in words."""
+    """Render a frame for each time into a file; return what was made, in words."""
     from effbench.cell.frames import frames
     from effbench.export import video
     from effbench.machine import devices
     from effbench.scene.paths import camera_path
 
-    width = camera.width * (1 + len(shown))
+    width, count = camera.width * (1 + len(shown)), len(times)
     video.check(out, width, camera.height)
     poses = camera_path(method.context.scene, kind, count)
     with devices.subnormals_flushed():
-        images = frames(method, poses, camera, _painters(method, poses, camera, shown))
+        painters = _painters(method, poses, camera, shown)
+        images = frames(method, poses, camera, painters, times)
         bar = click.progressbar(images, length=count, label="rendering", file=sys.stderr)
         with bar as watched:
             video.write(out, watched, fps)
@@ -149,6 +164,18 @@ def _parsed(size: str | None, downscale: int | None) -> tuple[int, int] | None:
     if not match:
         raise ConfigError(f"--size {size}: write width and height in pixels, as in 640x480")
     return _large_enough(int(match[1]), int(match[2]))
+
+
+def _span(text: str | None) -> tuple[float, float]:
+    """Return the times of the first and the last frame. Raises ConfigError."""
+    first, colon, last = ("0:1" if text is None else text).partition(":")
+    try:
+        found = (float(first), float(last if colon else first))
+    except ValueError:
+        found = (-1.0, -1.0)
+    if not all(0 <= time <= 1 for time in found):
+        raise ConfigError(f"--time {text}: write a time from 0 to 1, or two as in 0:1")
+    return found
 
 
 def _large_enough(width: int, height: int) -> tuple[int, int]:

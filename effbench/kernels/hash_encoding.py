@@ -30,8 +30,9 @@ def hash_encode(
 ) -> Tensor:
     """Encode `positions` (float32 [N, 3] in [0, 1]) with `table` ([S, F]) as [N, L·F].
 
-    Differentiable in `table` only. `encoded` may hold the result of an earlier call for the same
-    positions and table: the forward pass then costs nothing and the gradient is the same.
+    Differentiable in `table`, and in `positions` where these ask for it. `encoded` may hold the
+    result of an earlier call for the same positions and table: the forward pass then costs nothing
+    and the gradient is the same.
 
     half: a copy of the table in fewer bits that is read instead; the gradient is that of `table`.
     The features have the type of what is read: float32, float16 or bfloat16. Gradients are summed
@@ -59,11 +60,11 @@ class _HashEncode(torch.autograd.Function):
         backend: str,
     ) -> Tensor:
         positions = positions.contiguous()
-        ctx.save_for_backward(positions)
+        read = (table if half is None else half).detach()
+        ctx.save_for_backward(positions, *([read] if ctx.needs_input_grad[0] else []))
         ctx.layout, ctx.rows, ctx.type, ctx.backend = layout, table.shape, table.dtype, backend
         if encoded is not None:
             return encoded.view_as(encoded)
-        read = (table if half is None else half).detach()
         features = read.new_empty(len(positions), layout.width)
         if backend == "cpu":
             from effbench.kernels.cpu import hash_encoding as cpu
@@ -78,7 +79,7 @@ class _HashEncode(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (positions,) = ctx.saved_tensors
+        positions, *read = ctx.saved_tensors
         with span(ENCODING_BACKWARD):
             table_grad = torch.zeros(ctx.rows, device=positions.device)
             gradient = grads[0].contiguous()
@@ -92,7 +93,23 @@ class _HashEncode(torch.autograd.Function):
                 from effbench.kernels.gpu import hash_encoding as gpu
 
                 gpu.backward(positions, gradient, ctx.layout, table_grad)
-            return None, table_grad.to(ctx.type), None, None, None, None
+            by_position = _position_gradient(positions, gradient, read[0], ctx) if read else None
+            return by_position, table_grad.to(ctx.type), None, None, None, None
+
+
+def _position_gradient(positions: Tensor, gradient: Tensor, table: Tensor, ctx: Any) -> Tensor:
+    """Return the gradient by positions [N, 3] of an output gradient [N, L·F]."""
+    if ctx.backend == "cpu":
+        from effbench.kernels.cpu import hash_positions as cpu
+
+        found = cpu.backward(
+            positions.numpy(), gradient.float().numpy(), table.float().numpy(), ctx.layout
+        )
+        return torch.from_numpy(found)
+    with torch.enable_grad():  # elsewhere by the definition
+        points = positions.detach().requires_grad_()
+        features = hash_encode_reference(points, table.float(), ctx.layout)
+    return torch.autograd.grad(features, points, gradient.float())[0]
 
 
 def hash_encode_reference(positions: Tensor, table: Tensor, layout: HashLayout) -> Tensor:

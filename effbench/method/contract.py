@@ -126,6 +126,8 @@ class Method(ABC):
     preset_of, preset: of the class that a preset runs as, the method's name and the parameters.
     trains: False for a method whose result is there once it is built, such as a conversion of its
     parent's: its cell takes no step, and its curve has one point.
+    takes_time: whether it may be trained on a scene that moves, whose views have times
+    (`Views.times`); others are refused there, or given a scene without times.
     exported_with_cell: whether every cell ends with an export to ONNX and a profile of it, for
     methods that are made to be shipped that way; others are exported on demand.
     """
@@ -138,6 +140,7 @@ class Method(ABC):
     preset_of: ClassVar[str] = ""
     preset: ClassVar[Mapping[str, Any]] = {}
     trains: ClassVar[bool] = True
+    takes_time: ClassVar[bool] = False
     exported_with_cell: bool = False
 
     def __init__(self, config: Any, context: Context) -> None:
@@ -193,6 +196,10 @@ class Method(ABC):
     def render(self, pose: torch.Tensor, intrinsics: Intrinsics) -> torch.Tensor:
         """Render a camera ([3, 4] camera to world) as float32 [H, W, 3] in [0, 1], sRGB, over
         the scene's background, on the method's device, without gradients."""
+
+    def at(self, time: float) -> None:  # noqa: B027
+        """Render a scene that moves as it is at a time in [0, 1] from now on. Default: nothing, the
+        method knows no time."""
 
     def render_maps(self, pose: torch.Tensor, intrinsics: Intrinsics) -> Maps | None:
         """Return depth and opacity of a camera ([3, 4] camera to world), on the method's device,

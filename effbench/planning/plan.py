@@ -35,7 +35,8 @@ class Cell:
     (None: all), curve_views: at points of the curve, likewise; role: "parent" if the cell is there
     only because another needs its result; parents: cell ids by role; preset_of: the method whose
     preset `method` is ("" for a method itself); control: the id of the cell that the method calls
-    its control, if the plan has it ("" otherwise); ranks: how many processes train it together.
+    its control, if the plan has it ("" otherwise); ranks: how many processes train it together;
+    ignore_time: whether a method that knows no time is trained as if the scene stood still.
     """
 
     suite: str
@@ -56,6 +57,7 @@ class Cell:
     preset_of: str = ""
     control: str = ""
     ranks: int = 1
+    ignore_time: bool = False
 
     @functools.cached_property
     def cell_id(self) -> str:
@@ -93,8 +95,9 @@ class Cell:
         unseen = ("role", "variant", "changed", "preset_of", "control")
         told = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in unseen}
         told["scene"] = {"name": self.scene.name, "params": self.scene.params}
-        if self.ranks == 1:  # cells that were run before there were ranks keep their ids
-            del told["ranks"]
+        for name, usual in (("ranks", 1), ("ignore_time", False)):
+            if told[name] == usual:  # cells that were run before there was that keep their ids
+                del told[name]
         return json.dumps(told, sort_keys=True)
 
     @classmethod

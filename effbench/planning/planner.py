@@ -31,7 +31,8 @@ class Request:
     None and empty mean the suite's own, or the default; settings replace what the suite says of
     the same parameter, and never touch a cell that is there only as a parent. device, backend:
     what this machine has, as `machine.placement` names it. curve_views: -1 for all of them.
-    profile: profile the cells that are run; ranks: how many processes train each row together.
+    profile: profile the cells that are run; ranks: how many processes train each row together;
+    ignore_time: train methods that know no time on scenes that move, as if these stood still.
     """
 
     suite: str | None = None
@@ -48,6 +49,17 @@ class Request:
     split: str = "test"
     profile: bool = False
     ranks: int | None = None
+    ignore_time: bool = False
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A method with parameters, and how it is trained on each scene."""
+
+    method: str
+    params: Mapping[str, Any]
+    ranks: int = 1
+    ignore_time: bool = False
 
 
 def make_plan(
@@ -65,16 +77,12 @@ def make_plan(
     suite = _suite(request, registry)
     scenes = _scenes(request, suite, registry, scenes_root)
     planner = _Planner(request, suite, registry, scenes_root)
-    rows = [
-        (*row, entry.ranks if request.ranks is None else request.ranks)
-        for entry in suite.entries
-        for row in _rows(entry, request.settings, planner)
-    ]
+    rows = [row for entry in suite.entries for row in _rows(entry, request, planner)]
     _check_settings(request.settings, suite, scenes, planner)
     for repetition in range(suite.seeds if request.seeds is None else request.seeds):
         for scene in scenes:
-            for method, params, ranks in rows:
-                planner.add(method, params, scene, repetition, "row", ranks)
+            for row in rows:
+                planner.add(row, scene, repetition, "row")
     return Plan(
         suite=suite.name,
         cells=planner.with_controls(),
@@ -105,6 +113,7 @@ class _Planner:
         self._budget = str(Budget.parse(budget))
         asked = suite.curve_views if request.curve_views is None else request.curve_views
         self._curve_views = None if asked < 0 else asked
+        self._moving: dict[str, set[str]] = {}  # names of a family's scenes that move
         self._path: list[tuple[str, str]] = []  # from a row through its parents' parents
 
     def method(self, name: str) -> type[Method]:
@@ -122,19 +131,13 @@ class _Planner:
         captured = bool(scene) and self._registry.source(scene.partition("/")[0]).captures
         return resolve(self.method(method), params, self._device, captured=captured)
 
-    def add(
-        self,
-        method: str,
-        params: Mapping[str, Any],
-        scene: SceneRef,
-        repetition: int,
-        role: Any,
-        ranks: int = 1,
-    ) -> str:
+    def add(self, row: _Row, scene: SceneRef, repetition: int, role: Any) -> str:
         """Add a cell and, before it, its parents, which one rank trains; return its id."""
+        method, params = row.method, row.params
         resolved, defaults = self.resolve(method, params, scene.name)
         values = config.to_dict(resolved)
-        self._check_ranks(method, resolved, values, ranks)
+        self._check_ranks(method, resolved, values, row.ranks)
+        ignore_time = self._ignores_time(row, values, scene.name)
         self._enter(method, values)
         parents = {}
         for name, needed in self.method(method).specialised(values).requires(resolved).items():
@@ -144,17 +147,17 @@ class _Planner:
                     "add its plug-in folder with --plugins"
                 )
             where = self._other_scene(needed.scene) if needed.scene else scene
-            parents[name] = self.add(needed.method, needed.params, where, repetition, "parent")
+            behind = _Row(needed.method, needed.params, ignore_time=row.ignore_time)
+            parents[name] = self.add(behind, where, repetition, "parent")
         self._path.pop()
+        variant = config.variant(resolved, defaults, params if role == "row" else ())
         cell = Cell(
             suite=self._suite.name,
             method=method,
             scene=scene,
             budget=self._budget,
             params=values,
-            variant=_with_ranks(
-                config.variant(resolved, defaults, params if role == "row" else ()), ranks
-            ),
+            variant=_completed(variant, row.ranks, ignore_time),
             changed=config.variant(resolved, defaults),
             repetition=repetition,
             seed=seed(scene.name, repetition),
@@ -165,7 +168,8 @@ class _Planner:
             role=role,
             parents=parents,
             preset_of=self.method(method).preset_of,
-            ranks=ranks,
+            ranks=row.ranks,
+            ignore_time=ignore_time,
         )
         key, cell_id = cell.key, cell.cell_id
         present = self.cells.setdefault(key, cell)
@@ -177,6 +181,26 @@ class _Planner:
         if role == "row" and present.role == "parent":
             self.cells[key] = replace(present, role="row", variant=cell.variant)
         return cell_id
+
+    def _ignores_time(self, row: _Row, values: Mapping[str, Any], scene: str) -> bool:
+        """Return whether a row is trained as if a scene stood still. Raises ConfigError for a
+        method that knows no time, unless it is asked for."""
+        if not self._moves(scene) or self.method(row.method).specialised(values).takes_time:
+            return False
+        if not row.ignore_time:
+            raise ConfigError(
+                f"scene '{scene}' moves, and method '{row.method}' knows no time: use one that "
+                "does ('effbench list methods'), or --ignore-time to train it on all frames as if "
+                "they were of one moment"
+            )
+        return True
+
+    def _moves(self, scene: str) -> bool:
+        family, _, name = scene.partition("/")
+        if family not in self._moving:
+            entries = self._registry.source(family).entries(self._scenes_root)
+            self._moving[family] = {entry.name for entry in entries if entry.moves}
+        return name in self._moving[family]
 
     def _other_scene(self, name: str) -> SceneRef:
         """Return a scene that a parent is trained on, at the resolution that was asked for."""
@@ -233,10 +257,11 @@ def _content(method: str, params: Mapping[str, Any], cell: Cell) -> str:
     return json.dumps([method, params, scene, cell.repetition, cell.ranks], sort_keys=True)
 
 
-def _with_ranks(variant: str, ranks: int) -> str:
-    """Return what tells a row from others of its method, ranks included where there are more
-    than one."""
-    return variant if ranks == 1 else ",".join(filter(None, (variant, f"ranks={ranks}")))
+def _completed(variant: str, ranks: int, ignore_time: bool) -> str:
+    """Return what tells a row from others of its method, the way it is trained included where that
+    is not the usual one."""
+    several = f"ranks={ranks}" if ranks > 1 else ""
+    return ",".join(filter(None, (variant, several, "time=ignored" if ignore_time else "")))
 
 
 def resolve(
@@ -272,10 +297,8 @@ def _suite(request: Request, registry: Registry) -> Suite:
     return replace(base, entries=entries)
 
 
-def _rows(
-    entry: Entry, settings: Sequence[Setting], planner: _Planner
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the parameters of each row of an entry, settings in place of what it says itself.
+def _rows(entry: Entry, request: Request, planner: _Planner) -> Iterator[_Row]:
+    """Yield each row of an entry, what is asked for in place of what it says itself.
 
     A preset keeps what it is named for, unless it is set by its own name.
     """
@@ -284,16 +307,17 @@ def _rows(
     params = entry.params_on(planner.device_type)
     axes: dict[str, Any] = {key: [value] for key, value in params.items()}
     axes |= entry.grid
-    for setting in settings:
+    for setting in request.settings:
         owners = {entry.method, planner.method(entry.method).preset_of}
         key = config.current_name(planner.method(entry.method).Config, setting.key)
         if key in kept and setting.owner != entry.method:
             continue
         if setting.owner in owners or (setting.owner is None and key in known):
             axes[key] = setting.values
+    ranks = entry.ranks if request.ranks is None else request.ranks
     for row in config.grid(axes):
         planner.resolve(entry.method, row)  # a mistake is told before anything is planned
-        yield entry.method, row
+        yield _Row(entry.method, row, ranks, request.ignore_time or entry.ignore_time)
 
 
 def _scenes(

@@ -21,14 +21,15 @@ DEFAULT_SCENES = ("procedural/blocks",)
 DEFAULT_BUDGET = {"cpu": "60s", "cuda": "300s"}
 _KEYS = {"name", "description", "scenes", "seeds", "budget", "paper", "baseline", "entry"}
 _DEVICES = ("cpu", "cuda")  # device types that an entry may have parameters for
-_ENTRY_KEYS = {"method", "params", "grid", "ranks", *_DEVICES}
+_ENTRY_KEYS = {"method", "params", "grid", "ranks", "ignore_time", *_DEVICES}
 
 
 @dataclass(frozen=True)
 class Entry:
     """Rows of one method: fixed parameters, and a grid of every combination of others; cpu, cuda:
     parameters on a device of that type, in place of what `params` says of the same ones; ranks:
-    how many processes train a cell of it together."""
+    how many processes train a cell of it together; ignore_time: whether it is trained on scenes
+    that move although it knows no time."""
 
     method: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class Entry:
     cpu: Mapping[str, Any] = field(default_factory=dict)
     cuda: Mapping[str, Any] = field(default_factory=dict)
     ranks: int = 1
+    ignore_time: bool = False
 
     def params_on(self, device_type: str) -> dict[str, Any]:
         """Return the fixed parameters on a device type; one that has none of its own gets those of
@@ -134,6 +136,7 @@ def _check(data: dict[str, Any]) -> None:
         _typed(entry, "params", dict, "a table of parameters")
         _typed(entry, "grid", dict, "a table of lists of values")
         _positive(entry, "ranks")
+        _typed(entry, "ignore_time", bool, "true or false")
         for key in entry.get("grid", {}):
             _typed(entry["grid"], key, list, "a list of values")
         for kind in _DEVICES:

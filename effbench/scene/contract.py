@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -47,13 +47,15 @@ class Views:
     images: uint8 [V, H, W, C], or the pixels of all views, one view after the other and row by row,
     uint8 [P, C], where sizes differ (`Views.of` makes them of images); poses: float32 [V, 3, 4]
     camera to world; camera: that of all views, or one for each; names: V file names or labels, in
-    the split's fixed order. Raises SceneError where these do not fit each other.
+    the split's fixed order; times: float32 [V] in [0, 1], when each was taken, of a scene that
+    moves, else None. Raises SceneError where these do not fit each other.
     """
 
     images: NDArray[np.uint8]
     poses: NDArray[np.float32]
     camera: Intrinsics | tuple[Intrinsics, ...]
     names: tuple[str, ...]
+    times: NDArray[np.float32] | None = None
 
     @classmethod
     def of(
@@ -62,6 +64,7 @@ class Views:
         poses: NDArray[np.float32],
         cameras: Sequence[Intrinsics],
         names: Sequence[str],
+        times: NDArray[np.float32] | None = None,
     ) -> Views:
         """Return V images, uint8 [H, W, C] of any sizes, as views of V cameras."""
         if len({image.shape[-1] for image in images}) > 1:
@@ -72,7 +75,7 @@ class Views:
             flat = (image.reshape(-1, image.shape[-1]) for image in images)
             together = np.concatenate([np.empty((0, *images[0].shape[-1:]), np.uint8), *flat])
         camera = cameras[0] if len(set(cameras)) == 1 else tuple(cameras)
-        return cls(together, poses, camera, tuple(names))
+        return cls(together, poses, camera, tuple(names), times)
 
     def __post_init__(self) -> None:
         count, shape = len(self.names), self.images.shape
@@ -83,6 +86,10 @@ class Views:
             raise SceneError(
                 f"{there} images, but poses of shape {self.poses.shape} and {count} names"
             )
+        if self.times is not None and not (
+            self.times.shape == (count,) and ((self.times >= 0) & (self.times <= 1)).all()
+        ):
+            raise SceneError(f"{count} images, but their times are not as many from 0 to 1")
         if len(self.cameras) != count:
             raise SceneError(f"{count} images, but {len(self.cameras)} cameras")
         sizes = {(camera.height, camera.width) for camera in self.cameras}
@@ -159,7 +166,8 @@ class Scene:
     verified: whether that hash was compared with one shipped with effbench; opaque: whether every
     ray of every camera ends on something, as in a photograph, so that a random background in
     training asks for nothing that is not there;
-    notes: warnings that belong in the record (skipped frames and the like).
+    notes: warnings that belong in the record (skipped frames and the like). Raises SceneError for
+    views that have times in one split alone.
     """
 
     name: str
@@ -175,15 +183,31 @@ class Scene:
     inner: NDArray[np.float32] | None = None
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if (self.train.times is None) != (self.test.times is None):
+            raise SceneError(f"the views of '{self.name}' have times in one split alone")
+
+    @property
+    def moves(self) -> bool:
+        """Whether what is seen depends on when."""
+        return self.train.times is not None
+
+    def still(self) -> Scene:
+        """Return the scene as if it stood still: the same views without their times."""
+        train, test = (replace(views, times=None) for views in (self.train, self.test))
+        return replace(self, train=train, test=test)
+
 
 @dataclass(frozen=True)
 class SceneEntry:
-    """One line of `effbench list scenes`; `reason` says why an unavailable scene is so."""
+    """One line of `effbench list scenes`; `reason` says why an unavailable scene is so; moves: what
+    `Scene.moves` will be."""
 
     name: str
     description: str
     available: bool = True
     reason: str = ""
+    moves: bool = False
 
 
 @dataclass(frozen=True)

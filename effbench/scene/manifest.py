@@ -48,7 +48,8 @@ def _is_text(name: str) -> bool:
 
 
 def views_digest(*splits: Views) -> str:
-    """Return the SHA-256 of the splits' pixels, poses and intrinsics, for scenes made by code."""
+    """Return the SHA-256 of the splits' pixels, poses, intrinsics and times, for scenes made by
+    code."""
     total = hashlib.sha256()
     for views in splits:
         shared = isinstance(views.camera, Intrinsics)
@@ -58,6 +59,8 @@ def views_digest(*splits: Views) -> str:
         total.update(repr((views.images.shape, *lenses, *sizes)).encode())
         total.update(np.ascontiguousarray(views.images).tobytes())
         total.update(np.ascontiguousarray(views.poses).astype("<f4").tobytes())
+        if views.times is not None:
+            total.update(views.times.astype("<f4").tobytes())
     return total.hexdigest()
 
 

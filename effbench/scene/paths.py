@@ -29,8 +29,8 @@ def camera_path(scene: Scene, kind: str, frames: int) -> NDArray[np.float32]:
 
     orbit: closed, around the focus of the training cameras, as far out and as high as they are; to
     and fro where they cover an arc alone; spiral: closed, two turns before the camera in the middle
-    of the training cameras; test: along the test views in their order. Raises ConfigError for
-    another kind, SceneError for a scene that has no such path.
+    of the training cameras; test: along the test views in their order; still: where the first of
+    these is. Raises ConfigError for another kind, SceneError for a scene that has no such path.
     """
     if kind not in PATHS:
         raise unknown("path", kind, PATHS)
@@ -95,10 +95,16 @@ def along_test(scene: Scene, frames: int) -> NDArray[np.float32]:
     return np.concatenate([rotations, eyes[..., None]], 2).astype(np.float32)
 
 
+def still(scene: Scene, frames: int) -> NDArray[np.float32]:
+    """Return the first test view's pose, again and again: for scenes that move."""
+    return np.repeat(scene.test.poses[:1], frames, 0)
+
+
 PATHS: dict[str, Callable[[Scene, int], NDArray[np.float32]]] = {
     "orbit": orbit,
     "spiral": spiral,
     "test": along_test,
+    "still": still,
 }
 
 

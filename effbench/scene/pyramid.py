@@ -24,4 +24,4 @@ def downscaled(views: Views, factor: int) -> Views:
         whole = views.image(index)[: height * factor, : width * factor]
         images.append(box_downscale(whole, factor))
         cameras.append(camera.reduced(factor))
-    return Views.of(images, views.poses, cameras, views.names)
+    return Views.of(images, views.poses, cameras, views.names, views.times)

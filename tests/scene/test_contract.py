@@ -9,6 +9,7 @@ import pytest
 
 from effbench.errors import SceneError
 from effbench.scene import Intrinsics, Views
+from tests.nerf_scene import ball
 
 CAMERA = Intrinsics(width=2, height=1, fx=1.0, fy=1.0, cx=1.0, cy=0.5)
 POSES = np.eye(4, dtype=np.float32)[None, :3]
@@ -100,3 +101,17 @@ def test_inconsistent_views_are_refused(
 ) -> None:
     with pytest.raises(SceneError, match=message):
         views(np.zeros(shape), poses, names)
+
+
+def test_times_are_as_many_as_views_and_from_0_to_1_in_both_splits() -> None:
+    views = ball().train
+    times = np.linspace(0, 1, len(views), dtype=np.float32)
+    for wrong in (times[1:], times + 0.5, times - 0.5, np.full_like(times, np.nan)):
+        with pytest.raises(SceneError, match="times are not as many from 0 to 1"):
+            replace(views, times=wrong)
+    moving = replace(views, times=times)
+    with pytest.raises(SceneError, match="times in one split alone"):
+        replace(ball(), train=moving)
+    scene = replace(ball(), train=moving, test=moving)
+    assert scene.moves
+    assert scene.still().train.times is None

@@ -51,6 +51,15 @@ class RadianceField(nn.Module):
     def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
         """Encode positions [N, 3] in [0, 1] as [N, E]; `encoded` may hold the known result."""
 
+    def encode_at(
+        self, positions: Tensor, times: Tensor | None, encoded: Tensor | None = None
+    ) -> Tensor:
+        """Do as `encode` does at times [N] in [0, 1]; None of a scene that stands still. Default:
+        the field knows no time."""
+        if times is not None:
+            raise ConfigError(f"a {type(self).__name__} knows no time")
+        return self.encode(positions, encoded)
+
     @abstractmethod
     def density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """Return density ≥ 0 per unit-cube length (float32 [N]) and geometry features [N, G]."""
@@ -221,7 +230,7 @@ class HashField(NetworkField):
             raise ConfigError("compile=true: fp16 has kernels of its own; use precision=auto")
         self._layers = torch.compile(_mlp, dynamic=True)
 
-    def plain(self) -> HashNetworks:
+    def plain(self) -> HashNetworks | None:
         density, color = tuple(self.density_layers), tuple(self.color_layers)
         return HashNetworks(self.table, self.layout, density, color)
 

@@ -48,6 +48,7 @@ class AsyncPixels(TrainingPixels):
         super().__init__(views, aabb, torch.device("cpu"), backend)
         self._device, self._seed = device, seed
         self._poses = self._poses.to(device)
+        self._times = None if self._times is None else self._times.to(device)
         self._thread = ThreadPoolExecutor(1, "pixels")
         self._ahead: tuple[int, Future[_Drawn]] | None = None  # a step and its pixels
 
@@ -89,4 +90,5 @@ class AsyncPixels(TrainingPixels):
         world = generate_rays(
             self._poses, self._intrinsics, drawn.view, drawn.x, drawn.y, self._backend
         )
-        return self._aabb.rays(*world), drawn.colors.float() / 255
+        times = None if self._times is None else self._times.index_select(0, drawn.view)
+        return self._aabb.rays(*world, times), drawn.colors.float() / 255

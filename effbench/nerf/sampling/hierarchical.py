@@ -43,7 +43,7 @@ class HierarchicalSampler(Sampler):
         if self.fine:
             with torch.no_grad():
                 with span(ENCODING):
-                    encoded = field.encode(chords.positions(t))
+                    encoded = field.encode_at(chords.positions(t), _times(chords, t))
                 with span(DENSITY):
                     density = field.density(encoded)[0]
                 weights = rendering_weights(density.view_as(t) * _deltas(t, chords))
@@ -61,6 +61,12 @@ def _strata(
     if generator is None:
         return ((start + 0.5) / count).expand(rays, count)
     return (start + torch.rand(rays, count, generator=generator, device=device)) / count
+
+
+def _times(chords: Chords, t: Tensor) -> Tensor | None:
+    """Return the times [H·K] of samples [H, K]."""
+    times = chords.rays.times
+    return None if times is None else times[:, None].expand_as(t).flatten()
 
 
 def _deltas(t: Tensor, chords: Chords) -> Tensor:

@@ -90,7 +90,8 @@ def shade(
     behind = background.expand(len(rays), 3).contiguous()
     if not len(samples):
         return behind
-    density, geometry = field.density(field.encode(samples.positions))
+    times = rays.times_of(samples.rays)
+    density, geometry = field.density(field.encode_at(samples.positions, times))
     directions = field.encode_directions(rays.directions).index_select(0, samples.rays)
     colors = field.color(geometry, directions)
     return composite(density * samples.deltas, colors, samples.offsets, behind, backend)[0]

@@ -39,8 +39,14 @@ class _Distances(RadianceField):
     def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
         return positions
 
+    def encode_at(
+        self, positions: Tensor, times: Tensor | None, encoded: Tensor | None = None
+    ) -> Tensor:
+        return positions if times is None else torch.cat([positions, times[:, None]], 1)
+
     def density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
-        return self._field.density(self._field.encode(encoded))[0], encoded
+        positions, times = encoded[:, :3], encoded[:, 3] if encoded.shape[1] > 3 else None
+        return self._field.density(self._field.encode_at(positions, times))[0], positions
 
     def encode_directions(self, directions: Tensor) -> Tensor:
         return torch.cat([self._rays.origins, directions], 1)

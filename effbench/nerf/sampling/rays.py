@@ -17,16 +17,23 @@ from effbench.scene import Intrinsics, Scene, Views
 
 @dataclass(frozen=True)
 class Rays:
-    """R rays in the unit cube. origins, directions: float32 [R, 3], directions of unit length."""
+    """R rays in the unit cube. origins, directions: float32 [R, 3], directions of unit length;
+    times: float32 [R] in [0, 1], of a scene that moves."""
 
     origins: Tensor
     directions: Tensor
+    times: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.origins)
 
     def select(self, index: Tensor | slice) -> Rays:
-        return Rays(self.origins[index], self.directions[index])
+        times = None if self.times is None else self.times[index]
+        return Rays(self.origins[index], self.directions[index], times)
+
+    def times_of(self, rays: Tensor) -> Tensor | None:
+        """Return the times of samples [N] by the rays (int64 [N]) that they lie on."""
+        return None if self.times is None else self.times.index_select(0, rays)
 
 
 @dataclass(frozen=True)
@@ -54,9 +61,9 @@ class Aabb:
         """Map points [..., 3] of the world into the cube's coordinates."""
         return (points - self.corner) / self.side
 
-    def rays(self, origins: Tensor, directions: Tensor) -> Rays:
+    def rays(self, origins: Tensor, directions: Tensor, times: Tensor | None = None) -> Rays:
         """Map world-space rays (unit directions) into the cube."""
-        return Rays(self.local(origins), directions)
+        return Rays(self.local(origins), directions, times)
 
 
 class TrainingPixels:
@@ -73,6 +80,8 @@ class TrainingPixels:
         self._colors = torch.from_numpy(views.images).to(device).flatten(0, -2)  # uint8 [P, C]
         poses, self._intrinsics = of_one_camera(views)
         self._poses = torch.from_numpy(poses).to(device)
+        times = views.times
+        self._times = None if times is None else torch.from_numpy(times).to(device)
         self._aabb = aabb
         self._backend = backend
 
@@ -98,7 +107,8 @@ class TrainingPixels:
         world = generate_rays(self._poses, self._intrinsics, view, x, y, self._backend)
         pixel = self._grid.index(view, y, x)
         colors = self._colors.index_select(0, pixel).float() / 255
-        return self._aabb.rays(*world), colors
+        times = None if self._times is None else self._times.index_select(0, view)
+        return self._aabb.rays(*world, times), colors
 
     def advance(self, progress: float) -> None:
         """Adapt to how much of the budget is spent, in [0, 1); on the host, before every step.
@@ -146,9 +156,13 @@ def of_one_camera(views: Views) -> tuple[NDArray[np.float32], Intrinsics]:
     return np.stack(columns, 2).astype(np.float32), first
 
 
-def camera_rays(pose: Tensor, intrinsics: Intrinsics, aabb: Aabb, backend: str) -> Rays:
-    """Return the rays of all pixels of a camera, row by row. pose: [3, 4] camera to world."""
+def camera_rays(
+    pose: Tensor, intrinsics: Intrinsics, aabb: Aabb, backend: str, time: float | None = None
+) -> Rays:
+    """Return the rays of all pixels of a camera, row by row. pose: [3, 4] camera to world; time: in
+    [0, 1], of a scene that moves."""
     pixel = torch.arange(intrinsics.height * intrinsics.width, device=pose.device)
     x, y = pixel % intrinsics.width, pixel // intrinsics.width
     world = generate_rays(pose[None], intrinsics, torch.zeros_like(x), x, y, backend)
-    return aabb.rays(*world)
+    times = None if time is None else torch.full((len(pixel),), time, device=pose.device)
+    return aabb.rays(*world, times)

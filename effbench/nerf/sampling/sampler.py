@@ -130,7 +130,13 @@ class OccupancyOptions:
 
 
 class OccupancySampler(Sampler):
-    """Constant steps through occupied cells, with early termination when rendering."""
+    """Constant steps through occupied cells, with early termination when rendering.
+
+    times: those of the training views of a scene that moves, float32 [V]: the grid is then the
+    union of what is occupied at any of them, each visit of a cell being of a random one.
+    """
+
+    times: Tensor | None = None
 
     _WAVE = 8  # samples per ray in the first wave of rendering; doubled with every wave
 
@@ -167,12 +173,20 @@ class OccupancySampler(Sampler):
         def density(positions: Tensor) -> Tensor:
             with torch.no_grad():
                 with span(ENCODING):
-                    encoded = field.encode(positions)
+                    encoded = field.encode_at(positions, self._any_times(positions, generator))
                 with span(DENSITY):
                     return field.density(encoded)[0]
 
         with span(GRID):
             self.grid.update(density, generator, everywhere)
+
+    def _any_times(self, positions: Tensor, generator: torch.Generator) -> Tensor | None:
+        """Draw a time of training for each position [N, 3]."""
+        if self.times is None:
+            return None
+        size = (len(positions),)
+        drawn = torch.randint(len(self.times), size, generator=generator, device=self.times.device)
+        return self.times.index_select(0, drawn)
 
     def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
         return self.place_at(rays, self.jitter(len(rays), generator), field)
@@ -193,7 +207,7 @@ class OccupancySampler(Sampler):
         samples = self._march(rays, near, jitter, self.options.steps, self.step)
         if not self.compacts or not len(samples):
             return EncodedSamples(samples)
-        return self._compacted(samples, field)
+        return self._compacted(samples, rays, field)
 
     def _visible(self, rays: Rays, jitter: Tensor, field: HashNetworks) -> EncodedSamples:
         """March, and drop what is not worth training on, in one kernel."""
@@ -230,16 +244,17 @@ class OccupancySampler(Sampler):
         complete = active & (samples.offsets[1:] < room)
         placed = EncodedSamples(samples)
         if self.compacts:
-            placed = self._compacted(samples, field, capacity.kept)
+            placed = self._compacted(samples, rays, field, capacity.kept)
             complete &= placed.samples.offsets[1:] < capacity.kept
         return PaddedSamples(placed, complete, samples.offsets)
 
     def _compacted(
-        self, samples: Samples, field: RadianceField, capacity: int | None = None
+        self, samples: Samples, rays: Rays, field: RadianceField, capacity: int | None = None
     ) -> EncodedSamples:
         with torch.no_grad():
             with span(ENCODING):
-                encoded = field.encode(samples.positions)
+                times = rays.times_of(samples.rays)
+                encoded = field.encode_at(samples.positions, times)
             with span(DENSITY):
                 optical_depth = field.density(encoded)[0] * samples.deltas
         samples, kept = self._compact(samples, optical_depth, capacity)
@@ -283,7 +298,9 @@ class OccupancySampler(Sampler):
                 break
             full = samples.offsets.diff() == wave
             last = samples.t[samples.offsets[1:][full] - 1]
-            added, opacity = self._shade(samples, encoded_directions[alive], left[alive], field)
+            added, opacity = self._shade(
+                samples, going_on, encoded_directions[alive], left[alive], field
+            )
             color[alive] += left[alive, None] * added
             left[alive] *= 1 - opacity
             going = full & (left[alive] >= self.options.early_stop_eps)
@@ -319,10 +336,11 @@ class OccupancySampler(Sampler):
         return replace(where, cascades=self.space.count, cone=self.space.cone, longest=longest)
 
     def _shade(
-        self, samples: Samples, directions: Tensor, left: Tensor, field: RadianceField
+        self, samples: Samples, rays: Rays, directions: Tensor, left: Tensor, field: RadianceField
     ) -> tuple[Tensor, Tensor]:
         """Return colour and opacity of a wave; only samples that are seen get a colour."""
-        density, geometry = field.density(field.encode(samples.positions))
+        times = rays.times_of(samples.rays)
+        density, geometry = field.density(field.encode_at(samples.positions, times))
         optical_depth = density * samples.deltas
         counts = visible_counts(
             optical_depth, samples.offsets, self.options.early_stop_eps, self.backend

@@ -111,7 +111,8 @@ class HardSampleLearner(Learner):
         if len(kept):
             positions = batch.placed.samples.positions.index_select(0, kept)
             with span(ENCODING):
-                known = model.encode(positions, encoded.index_select(0, kept))
+                times = batch.rays.times_of(batch.placed.samples.rays.index_select(0, kept))
+                known = model.encode_at(positions, times, encoded.index_select(0, kept))
             outputs = _outputs(model, known, directions.index_select(0, kept))
             d_log_density, d_logits = (g.index_select(0, kept) for g in gradients)
             weighted = (d_log_density * factor, d_logits * factor[:, None])

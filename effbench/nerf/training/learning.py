@@ -124,7 +124,8 @@ def encode(model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
     samples = batch.placed.samples
     directions = model.encode_directions(batch.rays.directions)
     with span(ENCODING):
-        encoded = model.encode(samples.positions, batch.placed.encoded)
+        times = batch.rays.times_of(samples.rays)
+        encoded = model.encode_at(samples.positions, times, batch.placed.encoded)
     return encoded, directions.index_select(0, samples.rays)
 
 
@@ -143,7 +144,8 @@ def evaluate_in_parts(model: RadianceField, batch: Batch) -> tuple[Tensor, Tenso
     after the other, so that what is inside the networks is there for one part at a time."""
     samples = batch.placed.samples
     with span(ENCODING):
-        encoded = model.encode(samples.positions, batch.placed.encoded)
+        times = batch.rays.times_of(samples.rays)
+        encoded = model.encode_at(samples.positions, times, batch.placed.encoded)
         directions = model.encode_directions(batch.rays.directions)
 
     def networks(encoded: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:

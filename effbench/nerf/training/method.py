@@ -52,6 +52,7 @@ class RadianceFieldMethod(Method):
         self.device = context.device
         self.backend, self.library = libraries.split(context.backend, self.device)
         self.generator = torch.Generator(self.device).manual_seed(context.seed)
+        self.time = 0.0  # of what is rendered
         self.space = build_space(context.scene, self.device, self.build_space_options())
         self.options = self.build_options()
         self.pixels = self.build_pixels()
@@ -91,6 +92,20 @@ class RadianceFieldMethod(Method):
         if cls.step is not RadianceFieldMethod.step:
             return "it has a step of its own"
         return ""
+
+    @property
+    def times(self) -> Tensor | None:
+        """When the training views were taken, float32 [V], for a method that takes time."""
+        times = self.context.scene.train.times
+        known = times is not None and self.takes_time
+        return torch.from_numpy(times).to(self.device) if known else None
+
+    def at(self, time: float) -> None:
+        self.time = time
+
+    def _camera_rays(self, pose: Tensor, camera: Intrinsics) -> Rays:
+        time = self.time if self.context.scene.moves and self.takes_time else None
+        return camera_rays(pose.to(self.device), camera, self.aabb, self.backend, time)
 
     @property
     def aabb(self) -> Aabb:
@@ -156,6 +171,7 @@ class RadianceFieldMethod(Method):
         )
         kind = NerfaccSampler if self.library == "nerfacc" else OccupancySampler
         sampler = kind(options, self.space, self.device, self.backend)
+        sampler.times = self.times
         scene = self.context.scene
         if c.grid_unseen == "culled" or (c.grid_unseen == "auto" and scene.inner is not None):
             sampler.grid.cull(seen_cells(sampler.grid, self.space, scene.train))
@@ -232,7 +248,7 @@ class RadianceFieldMethod(Method):
     @torch.no_grad()
     def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:
         field = self._evaluated()
-        rays = camera_rays(pose.to(self.device), intrinsics, self.aabb, self.backend)
+        rays = self._camera_rays(pose, intrinsics)
         starts = range(0, len(rays), self._RENDER_RAYS)
         chunks = (rays.select(slice(start, start + self._RENDER_RAYS)) for start in starts)
         parts = [self.sampler.render(chunk, field, self._behind(chunk)) for chunk in chunks]
@@ -244,7 +260,7 @@ class RadianceFieldMethod(Method):
 
     def render_maps(self, pose: Tensor, intrinsics: Intrinsics) -> Maps:
         field = self._evaluated()
-        rays = camera_rays(pose.to(self.device), intrinsics, self.aabb, self.backend)
+        rays = self._camera_rays(pose, intrinsics)
         starts = range(0, len(rays), self._RENDER_RAYS)
         chunks = (rays.select(slice(start, start + self._RENDER_RAYS)) for start in starts)
         parts = [ray_maps(self.sampler, chunk, field, self.space) for chunk in chunks]
@@ -347,8 +363,9 @@ class RadianceFieldMethod(Method):
         views = self.context.scene.train
         camera = views.cameras[0]
         x, y = camera.width // 2, camera.height // 2
+        first = None if views.times is None else float(views.times[0])
         pose = torch.from_numpy(views.poses[0]).to(self.device)
-        rays = camera_rays(pose, camera, self.aabb, self.backend)
+        rays = camera_rays(pose, camera, self.aabb, self.backend, first)
         pixel = torch.from_numpy(views.image(0)[y, x]).to(self.device).float() / 255
         index = y * camera.width + x
         return rays.select(slice(index, index + 1)), pixel[None]

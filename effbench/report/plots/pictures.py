@@ -19,6 +19,7 @@ from effbench.report.plots import (
     comparison_plots,
     cost_plots,
     diagnostic_plots,
+    moment_plots,
     profile_plots,
     renders,
     tornado_plots,
@@ -90,6 +91,7 @@ def figures(
         **cost_plots.figures(found, palette, bench),
         **diagnostic_plots.figures(found, palette),
         **profile_plots.figures(found),
+        **moment_plots.figures(found, palette),
         "renders": renders.renders(found),
     }
     yield from ((name, figure) for name, figure in drawn.items() if figure is not None)

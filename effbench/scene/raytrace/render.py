@@ -46,12 +46,26 @@ def render(
 
     poses: float32 [V, 3, 4] camera to world, OpenGL axes.
     """
+    return _render([pack(shapes)] * len(poses), poses, camera)
+
+
+def render_frames(
+    frames: Sequence[Sequence[Shape]], poses: NDArray[np.float32], camera: Intrinsics
+) -> NDArray[np.uint8]:
+    """Return what `render` does where every view has shapes of its own: `frames`, as many as
+    `poses`."""
+    return _render([pack(shapes) for shapes in frames], poses, camera)
+
+
+def _render(packed: list[Any], poses: NDArray[np.float32], camera: Intrinsics) -> NDArray[np.uint8]:
     images = np.empty((len(poses), camera.height, camera.width, 4), np.uint8)
     lens = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
-    packed, lights = pack(shapes), _lights()
+    draw = partial(_render_view, lights=_lights(), lens=lens)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # compiled code runs without the GIL
-        draw = partial(_render_view, packed, lights, lens)
-        list(pool.map(draw, poses.astype(np.float64), images))  # a list: errors show
+        views = zip(packed, poses.astype(np.float64), images, strict=True)
+        list(
+            pool.map(lambda view: draw(view[0], pose=view[1], image=view[2]), views)
+        )  # errors show
     return images
 
 

@@ -1,0 +1,121 @@
+"""Other ways than a warp to let a hash field know the time (after torch-ngp's, Tang 2022).
+
+hyper: a fourth coordinate that a network makes of the time; 4d: the time itself as that; basis: a
+static encoding, and density and colour as sums whose coefficients a network makes of the time.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from effbench.kernels.hash_encoding_4d import HashLayout4D, hash_encode_4d
+from effbench.kernels.hash_layout import FEATURES
+from effbench.nerf.fields.encodings import frequency_encode, frequency_width
+from effbench.nerf.fields.field import HashField
+
+_OCTAVES = 6  # of the time
+_DENSITIES, _COLOURS = 16, 8  # functions in the sums of basis
+_LAYERS = 4
+
+
+class TimeNetwork(nn.Module):
+    """What a network of ReLU layers makes of the time: [N] to [N, outputs]."""
+
+    def __init__(self, outputs: int, hidden: int, generator: torch.Generator) -> None:
+        super().__init__()
+        widths = [frequency_width(_OCTAVES, 1), *[hidden] * _LAYERS, outputs]
+        self.layers = nn.ModuleList([nn.Linear(a, b) for a, b in itertools.pairwise(widths)])
+        for layer in self.layers:
+            assert isinstance(layer, nn.Linear)
+            nn.init.xavier_uniform_(layer.weight, generator=generator)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, times: Tensor) -> Tensor:
+        x = frequency_encode(times[:, None], _OCTAVES)
+        *hidden, last = self.layers
+        for layer in hidden:
+            x = functional.relu(layer(x), inplace=True)
+        found: Tensor = last(x)
+        return found
+
+
+class FourAxesField(HashField):
+    """A hash field over space and a fourth coordinate: the time, or what `ambient` makes of it."""
+
+    layout_4d: HashLayout4D
+    ambient: TimeNetwork | None
+
+    def add_fourth(
+        self, layout: HashLayout4D, ambient: TimeNetwork | None, generator: torch.Generator
+    ) -> None:
+        """Replace the table by one of four axes."""
+        self.layout_4d, self.ambient = layout, ambient
+        entries = torch.empty(layout.rows, FEATURES).uniform_(-1e-4, 1e-4, generator=generator)
+        self.table = nn.Parameter(entries)
+
+    def plain(self) -> None:
+        """The kernels that work on whole rays know no fourth axis."""
+        return
+
+    def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
+        return self.encode_at(positions, None, encoded)
+
+    def encode_at(
+        self, positions: Tensor, times: Tensor | None, encoded: Tensor | None = None
+    ) -> Tensor:
+        if encoded is not None and not torch.is_grad_enabled():
+            return encoded
+        if times is None:
+            times = positions.new_zeros(len(positions))
+        fourth = times if self.ambient is None else self.ambient(times)[:, 0].sigmoid()
+        points = torch.cat([positions, fourth[:, None]], 1)
+        return hash_encode_4d(points, self.table, self.layout_4d)
+
+
+class BasisField(HashField):
+    """A static hash encoding; coefficients of the time are carried with it to where density and
+    colour are summed."""
+
+    coefficients: TimeNetwork
+
+    def add_basis(self, hidden: int, generator: torch.Generator) -> None:
+        """Widen the networks' outputs to the functions of the sums."""
+        self.coefficients = TimeNetwork(_DENSITIES + _COLOURS, hidden, generator)
+        for layers, added in ((self.density_layers, _DENSITIES - 1), (self.color_layers, None)):
+            last = layers[-1]
+            rows = len(last) + added if added is not None else 3 * _COLOURS
+            wider = nn.init.xavier_uniform_(torch.empty(rows, last.shape[1]), generator=generator)
+            layers[-1] = nn.Parameter(wider)
+
+    def plain(self) -> None:
+        """The kernels that work on whole rays know no coefficients."""
+        return
+
+    def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
+        return self.encode_at(positions, None, encoded)
+
+    def encode_at(
+        self, positions: Tensor, times: Tensor | None, encoded: Tensor | None = None
+    ) -> Tensor:
+        if times is None:
+            times = positions.new_zeros(len(positions))
+        known = None if encoded is None else encoded[:, : self.layout.width]
+        features = super().encode(positions, known)
+        return torch.cat([features, self.coefficients(times).to(features.dtype)], 1)
+
+    def log_density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        features, coefficients = encoded.tensor_split([self.layout.width], 1)
+        output = self._network(features, self.density_layers)
+        own = coefficients[:, :_DENSITIES].to(output.dtype)
+        log_density = (output[:, :_DENSITIES] * own).sum(1)
+        geometry = torch.cat([output[:, _DENSITIES:], coefficients[:, _DENSITIES:].to(output)], 1)
+        return log_density.float(), geometry
+
+    def color_logits(self, geometry: Tensor, directions: Tensor) -> Tensor:
+        features, own = geometry.tensor_split([geometry.shape[1] - _COLOURS], 1)
+        output = super().color_logits(features, directions).view(-1, 3, _COLOURS)
+        return (output * own[:, None].float()).sum(2)
