@@ -11,7 +11,7 @@ from effbench.errors import ConfigError
 from effbench.kernels.hash_encoding_4d import HashLayout4D
 from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.fields import HashField, resolve_precision
-from effbench.nerf.fields.time_designs import BasisField, FourAxesField, TimeNetwork
+from effbench.nerf.fields.time_designs import BasisField, FourAxesField
 from effbench.nerf.fields.warp import Warp, WarpedHashField, WarpShape
 from effbench.nerf.training.choices import Choices, ChoosingMethod
 from effbench.nerf.training.hash_method import HashConfig, HashMethod
@@ -24,9 +24,7 @@ _OF_TIME = ("warp", "ambient", "coefficients")  # networks of a field with a rat
 class NGPTimeConfig(Choices, HashConfig):
     design: Literal["warp", "hyper", "basis", "4d"] = "warp"  # how the field knows the time
     time_resolution: int = 16  # of the finest level along the fourth axis (hyper, 4d)
-    warp_hidden: int = (
-        64  # neurons of each of its layers, or of what makes coefficients of the time
-    )
+    warp_hidden: int = 64  # neurons of each layer of the network that the time enters
     warp_layers: int = 4
     warp_octaves: int = 6  # of the frequency encoding of positions in front of it
     warp_lr: float = 1e-3
@@ -54,14 +52,14 @@ class NGPTime(ChoosingMethod, HashMethod):
         precision = resolve_precision(c.precision, self.device)
         kind = {"warp": WarpedHashField, "basis": BasisField}.get(c.design, FourAxesField)
         field: HashField = kind(layout, c.hidden, c.geometry, precision, self.backend, generator)
+        shape = WarpShape(c.warp_octaves, hidden=c.warp_hidden, layers=c.warp_layers)
         if isinstance(field, WarpedHashField):
-            shape = WarpShape(c.warp_octaves, hidden=c.warp_hidden, layers=c.warp_layers)
             field.add_warp(Warp(shape, generator))
         elif isinstance(field, BasisField):
             field.add_basis(c.warp_hidden, generator)
         elif isinstance(field, FourAxesField):
             ends = (c.base_resolution, c.finest_resolution, 2, c.time_resolution)
-            ambient = TimeNetwork(1, c.warp_hidden, generator) if c.design == "hyper" else None
+            ambient = Warp(shape, generator, outputs=1) if c.design == "hyper" else None
             field.add_fourth(HashLayout4D(c.levels, c.log2_table, *ends), ambient, generator)
         return field
 

@@ -12,8 +12,8 @@ from typing import Any
 Check = Callable[[Any], bool]
 
 _ANNOTATIONS = {"$schema", "title", "description"}
-_KNOWN = {"type", "enum", "const", "minimum", "minLength", "minItems", "maxItems", "items"}
-_KNOWN |= {"properties", "required", "additionalProperties"}
+_KNOWN = {"type", "enum", "const", "minimum", "maximum", "minLength", "minItems", "maxItems"}
+_KNOWN |= {"items", "properties", "required", "additionalProperties"}
 
 
 def compile_schema(schema: Mapping[str, Any]) -> Check:
@@ -51,17 +51,25 @@ def _const(expected: Any) -> Check:
 
 
 def _number(schema: Mapping[str, Any], integer: bool = False, null: bool = False) -> Check:
-    least = schema.get("minimum")
+    within = _range(schema)
 
     def check(value: Any) -> bool:
         kind = type(value)
         if kind is int or (kind is float and not integer):
-            return least is None or not value < least
+            return within is None or within(value)
         if value is None:
             return null
-        return kind is float and value.is_integer() and (least is None or not value < least)
+        return kind is float and value.is_integer() and (within is None or within(value))
 
     return check
+
+
+def _range(schema: Mapping[str, Any]) -> Check | None:
+    least, most = schema.get("minimum"), schema.get("maximum")
+    if most is None:
+        return None if least is None else lambda value: not value < least  # NaN is for `files`
+    lowest = float("-inf") if least is None else least
+    return lambda value: not (value < lowest or value > most)
 
 
 def _string(schema: Mapping[str, Any]) -> Check:

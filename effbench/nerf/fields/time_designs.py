@@ -1,7 +1,8 @@
 """Other ways than a warp to let a hash field know the time (after torch-ngp's, Tang 2022).
 
-hyper: a fourth coordinate that a network makes of the time; 4d: the time itself as that; basis: a
-static encoding, and density and colour as sums whose coefficients a network makes of the time.
+4d: the time as a fourth coordinate of the encoding; hyper: a fourth coordinate that a network makes
+of place and time, and that starts as the time (Park et al. 2021, HyperNeRF); basis: a static
+encoding, and density and colour as sums whose coefficients a network makes of the time.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from effbench.kernels.hash_encoding_4d import HashLayout4D, hash_encode_4d
 from effbench.kernels.hash_layout import FEATURES
 from effbench.nerf.fields.encodings import frequency_encode, frequency_width
 from effbench.nerf.fields.field import HashField
+from effbench.nerf.fields.warp import Warp, known_times
 
 _OCTAVES = 6  # of the time
 _DENSITIES, _COLOURS = 16, 8  # functions in the sums of basis
 _LAYERS = 4
 
 
-class TimeNetwork(nn.Module):
-    """What a network of ReLU layers makes of the time: [N] to [N, outputs]."""
+class Coefficients(nn.Module):
+    """What a network of ReLU layers makes of the time, [N] to [N, outputs]: about 1 at the start,
+    when the sums are nearly the same at all times."""
 
     def __init__(self, outputs: int, hidden: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -33,6 +36,7 @@ class TimeNetwork(nn.Module):
             assert isinstance(layer, nn.Linear)
             nn.init.xavier_uniform_(layer.weight, generator=generator)
             nn.init.zeros_(layer.bias)
+        nn.init.ones_(layer.bias)
 
     def forward(self, times: Tensor) -> Tensor:
         x = frequency_encode(times[:, None], _OCTAVES)
@@ -44,13 +48,14 @@ class TimeNetwork(nn.Module):
 
 
 class FourAxesField(HashField):
-    """A hash field over space and a fourth coordinate: the time, or what `ambient` makes of it."""
+    """A hash field over space and a fourth coordinate: the time, or what `ambient` makes of place
+    and time."""
 
     layout_4d: HashLayout4D
-    ambient: TimeNetwork | None
+    ambient: Warp | None
 
     def add_fourth(
-        self, layout: HashLayout4D, ambient: TimeNetwork | None, generator: torch.Generator
+        self, layout: HashLayout4D, ambient: Warp | None, generator: torch.Generator
     ) -> None:
         """Replace the table by one of four axes."""
         self.layout_4d, self.ambient = layout, ambient
@@ -69,10 +74,10 @@ class FourAxesField(HashField):
     ) -> Tensor:
         if encoded is not None and not torch.is_grad_enabled():
             return encoded
-        if times is None:
-            times = positions.new_zeros(len(positions))
-        fourth = times if self.ambient is None else self.ambient(times)[:, 0].sigmoid()
-        points = torch.cat([positions, fourth[:, None]], 1)
+        fourth = known_times(positions, times)[:, None]
+        if self.ambient is not None:
+            fourth = (fourth + 0.5 * self.ambient(positions, fourth[:, 0])).clamp(0, 1)
+        points = torch.cat([positions, fourth], 1)
         return hash_encode_4d(points, self.table, self.layout_4d)
 
 
@@ -80,11 +85,11 @@ class BasisField(HashField):
     """A static hash encoding; coefficients of the time are carried with it to where density and
     colour are summed."""
 
-    coefficients: TimeNetwork
+    coefficients: Coefficients
 
     def add_basis(self, hidden: int, generator: torch.Generator) -> None:
         """Widen the networks' outputs to the functions of the sums."""
-        self.coefficients = TimeNetwork(_DENSITIES + _COLOURS, hidden, generator)
+        self.coefficients = Coefficients(_DENSITIES + _COLOURS, hidden, generator)
         for layers, added in ((self.density_layers, _DENSITIES - 1), (self.color_layers, None)):
             last = layers[-1]
             rows = len(last) + added if added is not None else 3 * _COLOURS
@@ -101,11 +106,9 @@ class BasisField(HashField):
     def encode_at(
         self, positions: Tensor, times: Tensor | None, encoded: Tensor | None = None
     ) -> Tensor:
-        if times is None:
-            times = positions.new_zeros(len(positions))
         known = None if encoded is None else encoded[:, : self.layout.width]
         features = super().encode(positions, known)
-        return torch.cat([features, self.coefficients(times).to(features.dtype)], 1)
+        return torch.cat([features, self.coefficients(known_times(positions, times)).to(features.dtype)], 1)
 
     def log_density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         features, coefficients = encoded.tensor_split([self.layout.width], 1)

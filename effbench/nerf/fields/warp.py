@@ -40,14 +40,14 @@ class Warp(nn.Module):
     It starts as next to nothing: output weights are from U(0, 10⁻⁴), biases 0.
     """
 
-    def __init__(self, shape: WarpShape, generator: torch.Generator) -> None:
+    def __init__(self, shape: WarpShape, generator: torch.Generator, outputs: int = 3) -> None:
         super().__init__()
         self.shape = shape
         inputs, hidden, count = shape.inputs, shape.hidden, shape.layers
         widths = [inputs, *[hidden] * (count - 1)]
         widths[-1] += inputs if count > 1 else 0
         self.hidden = nn.ModuleList([nn.Linear(width, hidden) for width in widths])
-        self.last = nn.Linear(hidden, 3)
+        self.last = nn.Linear(hidden, outputs)
         for module in self.hidden:
             assert isinstance(module, nn.Linear)
             nn.init.xavier_uniform_(module.weight, generator=generator)
@@ -56,8 +56,8 @@ class Warp(nn.Module):
         nn.init.zeros_(self.last.bias)
 
     def forward(self, positions: Tensor, times: Tensor) -> Tensor:
-        """Return displacements [N, 3] in halves of the cube's side, of positions [N, 3] in [0, 1]
-        at times [N]."""
+        """Return displacements [N, outputs] in halves of the cube's side, of positions [N, 3] in
+        [0, 1] at times [N]."""
         x = frequency_encode(2 * positions - 1, self.shape.position_octaves)
         inputs = torch.cat([x, frequency_encode(times[:, None], self.shape.time_octaves)], 1)
         x = inputs
@@ -80,8 +80,6 @@ class WarpedMLPField(MLPField):
     def encode_at(
         self, positions: Tensor, times: Tensor | None, encoded: Tensor | None = None
     ) -> Tensor:
-        if times is None:
-            times = positions.new_zeros(len(positions))
         if encoded is not None and not torch.is_grad_enabled():
             return encoded
         return self.encode(warped(self.warp, positions, times))
@@ -102,16 +100,19 @@ class WarpedHashField(HashField):
     def encode_at(
         self, positions: Tensor, times: Tensor | None, encoded: Tensor | None = None
     ) -> Tensor:
-        if times is None:
-            times = positions.new_zeros(len(positions))
         if encoded is not None and not torch.is_grad_enabled():
             return encoded
         places = warped(self.warp, positions, times)
         return hash_encode(places, self.table, self.layout, self.backend, encoded)
 
 
-def warped(warp: Warp, positions: Tensor, times: Tensor) -> Tensor:
-    """Return where positions [N, 3] in [0, 1] are at times [N] in the field of all times; what
-    leaves the cube stays on its faces."""
-    displaced: Tensor = warp(positions, times)
+def warped(warp: Warp, positions: Tensor, times: Tensor | None) -> Tensor:
+    """Return where positions [N, 3] in [0, 1] are at times [N] (None: at time 0) in the field of
+    all times; what leaves the cube stays on its faces."""
+    displaced: Tensor = warp(positions, known_times(positions, times))
     return (positions + 0.5 * displaced).clamp(0, 1)
+
+
+def known_times(positions: Tensor, times: Tensor | None) -> Tensor:
+    """Return the times [N] of positions [N, 3]; 0 of a scene that stands still."""
+    return positions.new_zeros(len(positions)) if times is None else times
