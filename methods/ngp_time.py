@@ -26,6 +26,7 @@ class NGPTimeConfig(Choices, HashConfig):
     time_resolution: int = 16  # of the finest level along the fourth axis (hyper, 4d)
     warp_hidden: int = 64  # neurons of each layer of the network that the time enters
     warp_layers: int = 4
+    ambient: int = 15  # features of place and time that the density's network gets beside (warp)
     warp_octaves: int = 6  # of the frequency encoding of positions in front of it
     warp_lr: float = 1e-3
 
@@ -54,13 +55,13 @@ class NGPTime(ChoosingMethod, HashMethod):
         field: HashField = kind(layout, c.hidden, c.geometry, precision, self.backend, generator)
         shape = WarpShape(c.warp_octaves, hidden=c.warp_hidden, layers=c.warp_layers)
         if isinstance(field, WarpedHashField):
-            field.add_warp(Warp(shape, generator))
+            field.add_warp(Warp(shape, generator, 3 + c.ambient), c.ambient, generator)
         elif isinstance(field, BasisField):
             field.add_basis(c.warp_hidden, generator)
         elif isinstance(field, FourAxesField):
-            ends = (c.base_resolution, c.finest_resolution, 2, c.time_resolution)
+            ends = (8, 48, 6, c.time_resolution)
             ambient = Warp(shape, generator, outputs=1) if c.design == "hyper" else None
-            field.add_fourth(HashLayout4D(c.levels, c.log2_table, *ends), ambient, generator)
+            field.add_fourth(HashLayout4D(4, c.log2_table, *ends), ambient, generator)
         return field
 
     def build_optimizer(self) -> torch.optim.Optimizer:

@@ -17,7 +17,7 @@ from effbench.kernels.hash_encoding_4d import HashLayout4D, hash_encode_4d
 from effbench.kernels.hash_layout import FEATURES
 from effbench.nerf.fields.encodings import frequency_encode, frequency_width
 from effbench.nerf.fields.field import HashField
-from effbench.nerf.fields.warp import Warp, known_times
+from effbench.nerf.fields.warp import Warp, known_times, widen
 
 _OCTAVES = 6  # of the time
 _DENSITIES, _COLOURS = 16, 8  # functions in the sums of basis
@@ -57,10 +57,11 @@ class FourAxesField(HashField):
     def add_fourth(
         self, layout: HashLayout4D, ambient: Warp | None, generator: torch.Generator
     ) -> None:
-        """Replace the table by one of four axes."""
+        """Put a table of four axes beside the one of three."""
         self.layout_4d, self.ambient = layout, ambient
         entries = torch.empty(layout.rows, FEATURES).uniform_(-1e-4, 1e-4, generator=generator)
-        self.table = nn.Parameter(entries)
+        self.table_4d = nn.Parameter(entries)
+        widen(self, layout.width, generator)
 
     def plain(self) -> None:
         """The kernels that work on whole rays know no fourth axis."""
@@ -78,7 +79,10 @@ class FourAxesField(HashField):
         if self.ambient is not None:
             fourth = (fourth + 0.5 * self.ambient(positions, fourth[:, 0])).clamp(0, 1)
         points = torch.cat([positions, fourth], 1)
-        return hash_encode_4d(points, self.table, self.layout_4d)
+        known = None if encoded is None else encoded[:, : self.layout.width].contiguous()
+        still = super().encode(positions, known)
+        moving = hash_encode_4d(points, self.table_4d, self.layout_4d)
+        return torch.cat([still, moving.to(still.dtype)], 1)
 
 
 class BasisField(HashField):
@@ -108,7 +112,9 @@ class BasisField(HashField):
     ) -> Tensor:
         known = None if encoded is None else encoded[:, : self.layout.width]
         features = super().encode(positions, known)
-        return torch.cat([features, self.coefficients(known_times(positions, times)).to(features.dtype)], 1)
+        return torch.cat(
+            [features, self.coefficients(known_times(positions, times)).to(features.dtype)], 1
+        )
 
     def log_density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         features, coefficients = encoded.tensor_split([self.layout.width], 1)
