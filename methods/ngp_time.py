@@ -1,9 +1,9 @@
-"""Instant-NGP behind a warp, for scenes that move (after torch-ngp's mode for D-NeRF)."""
+"""Instant-NGP behind a warp and with a coarse table of space and time, for scenes that move."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -11,8 +11,8 @@ from effbench.errors import ConfigError
 from effbench.kernels.hash_encoding_4d import HashLayout4D
 from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.fields import HashField, resolve_precision
-from effbench.nerf.fields.time_designs import BasisField, FourAxesField
-from effbench.nerf.fields.warp import Warp, WarpedHashField, WarpShape
+from effbench.nerf.fields.time_designs import BasisField, MovingField
+from effbench.nerf.fields.warp import Warp, WarpShape
 from effbench.nerf.training.choices import Choices, ChoosingMethod
 from effbench.nerf.training.hash_method import HashConfig, HashMethod
 from effbench.scene import Intrinsics
@@ -23,45 +23,58 @@ _OF_TIME = ("warp", "ambient", "coefficients")  # networks of a field with a rat
 @dataclass(frozen=True)
 class NGPTimeConfig(Choices, HashConfig):
     design: Literal["warp", "hyper", "basis", "4d"] = "warp"  # how the field knows the time
-    time_resolution: int = 16  # of the finest level along the fourth axis (hyper, 4d)
-    warp_hidden: int = 64  # neurons of each layer of the network that the time enters
-    warp_layers: int = 4
-    ambient: int = 15  # features of place and time that the density's network gets beside (warp)
+    time_levels: int = 4  # of the table of space and time (warp, hyper, 4d)
+    time_base: int = 4  # resolution of its first level along the time
+    time_resolution: int = 12  # of its last
+    moving_base: int = 8  # of its first level in space
+    moving_resolution: int = 32  # of its last
+    warp_hidden: int = 32  # neurons of each layer of the network that the time enters
+    warp_layers: int = 2
     warp_octaves: int = 6  # of the frequency encoding of positions in front of it
-    warp_lr: float = 1e-3
+    warp_lr: float = 2e-3
 
     def __post_init__(self) -> None:
         Choices.__post_init__(self)
         HashConfig.__post_init__(self)
-        if self.design in ("hyper", "4d") and self.time_resolution < 2:
-            raise ConfigError(f"time_resolution is {self.time_resolution}: write a number ≥ 2")
+        if self.design != "basis":
+            self.moving_layout()  # says what is wrong
         if self.warp_layers < 1:
             raise ConfigError(f"warp_layers is {self.warp_layers}: write a positive number")
 
+    def moving_layout(self) -> HashLayout4D:
+        """Return where the entries of the table of space and time lie."""
+        space, time = (
+            (self.moving_base, self.moving_resolution),
+            (self.time_base, self.time_resolution),
+        )
+        return HashLayout4D(self.time_levels, self.log2_table, *space, *time)
+
 
 class NGPTime(ChoosingMethod, HashMethod):
-    """A hash encoding and tiny MLPs of all times behind a warp and a grid of all times."""
+    """A hash encoding that knows the time, tiny MLPs, and a grid of all times."""
 
     name = "ngp-time"
     Config = NGPTimeConfig
     takes_time = True
     config: NGPTimeConfig
+    device_defaults: ClassVar[dict[str, dict[str, Any]]] = {
+        # More and smaller steps than what stands still asks for: a warp takes many of them.
+        "cpu": {**HashMethod.device_defaults["cpu"], "samples": 8192, "finest_resolution": 256}
+    }
 
     def build_field(self, generator: torch.Generator) -> HashField:
         c = self.config
         layout = HashLayout(c.levels, c.log2_table, c.base_resolution, c.finest_resolution)
         precision = resolve_precision(c.precision, self.device)
-        kind = {"warp": WarpedHashField, "basis": BasisField}.get(c.design, FourAxesField)
+        kind = BasisField if c.design == "basis" else MovingField
         field: HashField = kind(layout, c.hidden, c.geometry, precision, self.backend, generator)
-        shape = WarpShape(c.warp_octaves, hidden=c.warp_hidden, layers=c.warp_layers)
-        if isinstance(field, WarpedHashField):
-            field.add_warp(Warp(shape, generator, 3 + c.ambient), c.ambient, generator)
-        elif isinstance(field, BasisField):
+        if isinstance(field, BasisField):
             field.add_basis(c.warp_hidden, generator)
-        elif isinstance(field, FourAxesField):
-            ends = (8, 48, 6, c.time_resolution)
+        elif isinstance(field, MovingField):
+            shape = WarpShape(c.warp_octaves, hidden=c.warp_hidden, layers=c.warp_layers)
+            warp = Warp(shape, generator) if c.design == "warp" else None
             ambient = Warp(shape, generator, outputs=1) if c.design == "hyper" else None
-            field.add_fourth(HashLayout4D(4, c.log2_table, *ends), ambient, generator)
+            field.add_time(c.moving_layout(), warp, ambient, generator)
         return field
 
     def build_optimizer(self) -> torch.optim.Optimizer:

@@ -1,7 +1,7 @@
 """Multiresolution hash encoding of points in space and a fourth coordinate, such as time.
 
-Notation as in `hash_encoding`, with 16 vertices to a cell. On a CPU there is a kernel; elsewhere the
-definition runs, in eager torch.
+Notation as in `hash_encoding`, with 16 vertices to a cell. On a CPU there is a kernel; elsewhere
+the definition runs, in eager torch.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Other ways than a warp to let a hash field know the time (after torch-ngp's, Tang 2022).
+"""Ways to let a hash field know the time.
 
-4d: the time as a fourth coordinate of the encoding; hyper: a fourth coordinate that a network makes
-of place and time, and that starts as the time (Park et al. 2021, HyperNeRF); basis: a static
-encoding, and density and colour as sums whose coefficients a network makes of the time.
+A coarse table of four axes beside the field's own holds what moves (4d), read at a fourth
+coordinate that a network makes of place and time (hyper; Park et al. 2021, HyperNeRF), or at places
+that a warp leads to, as the field's own table is (warp). Or density and colour are sums whose
+coefficients a network makes of the time (basis; torch-ngp's, Tang 2022).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from effbench.kernels.hash_encoding_4d import HashLayout4D, hash_encode_4d
 from effbench.kernels.hash_layout import FEATURES
 from effbench.nerf.fields.encodings import frequency_encode, frequency_width
 from effbench.nerf.fields.field import HashField
-from effbench.nerf.fields.warp import Warp, known_times, widen
+from effbench.nerf.fields.warp import Warp, known_times, warped
 
 _OCTAVES = 6  # of the time
 _DENSITIES, _COLOURS = 16, 8  # functions in the sums of basis
@@ -47,24 +48,35 @@ class Coefficients(nn.Module):
         return found
 
 
-class FourAxesField(HashField):
-    """A hash field over space and a fourth coordinate: the time, or what `ambient` makes of place
-    and time."""
+class MovingField(HashField):
+    """A hash field with a second table over space and time, both read where `warp` leads.
 
-    layout_4d: HashLayout4D
-    ambient: Warp | None
+    The second one shows roughly what moves within some hundred steps; without it a warp finds
+    nothing to carry, for a field of all times has only a smear where something passed.
+    """
 
-    def add_fourth(
-        self, layout: HashLayout4D, ambient: Warp | None, generator: torch.Generator
+    moving_layout: HashLayout4D
+    warp: Warp | None  # of places, for both tables
+    ambient: Warp | None  # of the fourth coordinate, which else is the time
+
+    def add_time(
+        self,
+        layout: HashLayout4D,
+        warp: Warp | None,
+        ambient: Warp | None,
+        generator: torch.Generator,
     ) -> None:
-        """Put a table of four axes beside the one of three."""
-        self.layout_4d, self.ambient = layout, ambient
+        """Add the second table and what finds places in it."""
+        self.moving_layout, self.warp, self.ambient = layout, warp, ambient
         entries = torch.empty(layout.rows, FEATURES).uniform_(-1e-4, 1e-4, generator=generator)
-        self.table_4d = nn.Parameter(entries)
-        widen(self, layout.width, generator)
+        self.moving_table = nn.Parameter(entries)
+        first = self.density_layers[0]
+        added = torch.empty(len(first), layout.width)
+        nn.init.xavier_uniform_(added, generator=generator)
+        self.density_layers[0] = nn.Parameter(torch.cat([first.detach(), added], 1))
 
     def plain(self) -> None:
-        """The kernels that work on whole rays know no fourth axis."""
+        """The kernels that work on whole rays know no time."""
         return
 
     def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
@@ -76,12 +88,13 @@ class FourAxesField(HashField):
         if encoded is not None and not torch.is_grad_enabled():
             return encoded
         fourth = known_times(positions, times)[:, None]
+        places = positions if self.warp is None else warped(self.warp, positions, times)
         if self.ambient is not None:
             fourth = (fourth + 0.5 * self.ambient(positions, fourth[:, 0])).clamp(0, 1)
-        points = torch.cat([positions, fourth], 1)
         known = None if encoded is None else encoded[:, : self.layout.width].contiguous()
-        still = super().encode(positions, known)
-        moving = hash_encode_4d(points, self.table_4d, self.layout_4d)
+        still = super().encode(places, known)
+        points = torch.cat([places, fourth], 1)
+        moving = hash_encode_4d(points, self.moving_table, self.moving_layout, self.backend)
         return torch.cat([still, moving.to(still.dtype)], 1)
 
 

@@ -1,6 +1,6 @@
-"""Fields of scenes that move: points are carried to where they are in one field of all times.
+"""Points of a scene that moves are carried to where they are in one field of all times.
 
-A small network says by how much a point at a time is displaced; the field is evaluated where that
+A small network says by how much a point at a time is displaced; a field is evaluated where that
 leads (Pumarola et al. 2021, D-NeRF; sizes of NerfAcc's example of it, `TNeRFRadianceField`).
 """
 
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from effbench.nerf.fields.encodings import frequency_encode, frequency_width
-from effbench.nerf.fields.field import HashField
 from effbench.nerf.fields.mlp import MLPField
 
 
@@ -84,37 +83,6 @@ class WarpedMLPField(MLPField):
         return self.encode(warped(self.warp, positions, times))
 
 
-class WarpedHashField(HashField):
-    """Instant-NGP's field behind a warp, which also tells the density's network of place and time
-    directly: `ambient` features more than displacements (torch-ngp gives it their encodings)."""
-
-    warp: Warp
-
-    def add_warp(self, warp: Warp, ambient: int, generator: torch.Generator) -> None:
-        """warp: of 3 + `ambient` outputs."""
-        self.warp = warp
-        widen(self, ambient, generator)
-
-    def plain(self) -> None:
-        """The kernels that work on whole rays know no time."""
-        return
-
-    def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
-        return self.encode_at(positions, None, encoded)
-
-    def encode_at(
-        self, positions: Tensor, times: Tensor | None, encoded: Tensor | None = None
-    ) -> Tensor:
-        if encoded is not None and not torch.is_grad_enabled():
-            return encoded
-        displaced, ambient = self.warp(positions, known_times(positions, times)).tensor_split(
-            [3], 1
-        )
-        known = None if encoded is None else encoded[:, : self.layout.width].contiguous()
-        features = super().encode((positions + 0.5 * displaced).clamp(0, 1), known)
-        return torch.cat([features, ambient.to(features.dtype)], 1)
-
-
 def warped(warp: Warp, positions: Tensor, times: Tensor | None) -> Tensor:
     """Return where positions [N, 3] in [0, 1] are at times [N] (None: at time 0) in the field of
     all times; what leaves the cube stays on its faces."""
@@ -125,10 +93,3 @@ def warped(warp: Warp, positions: Tensor, times: Tensor | None) -> Tensor:
 def known_times(positions: Tensor, times: Tensor | None) -> Tensor:
     """Return the times [N] of positions [N, 3]; 0 of a scene that stands still."""
     return positions.new_zeros(len(positions)) if times is None else times
-
-
-def widen(field: HashField, inputs: int, generator: torch.Generator) -> None:
-    """Give the density's network of a field more inputs, behind the encoding's."""
-    first = field.density_layers[0]
-    added = nn.init.xavier_uniform_(torch.empty(len(first), inputs), generator=generator)
-    field.density_layers[0] = nn.Parameter(torch.cat([first.detach(), added], 1))

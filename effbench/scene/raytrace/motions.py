@@ -79,7 +79,7 @@ def pendulum(time: float) -> list[Shape]:
     shapes.append(rod((-0.95, 0, top), (0.95, 0, top), 0.06, noise(WOOD, BARK, 8)))
     shapes.append(rod((0.0, 0.45, floor), (0.0, 0.45, floor + 0.5), 0.12, stripes(BLUE, WHITE, 8)))
     shapes.append(box((0.5, -0.5, floor + 0.12), (0.12, 0.12, 0.12), stripes(GREEN, YELLOW, 10)))
-    swing = 38 * math.cos(1.5 * math.pi * time)
+    swing = 36 * math.cos(math.pi * time)
     pivot = (0.0, 0.12, top)
     long = [
         rod(pivot, (0.0, 0.12, -0.2), 0.025, plain(DARK, 0.6)),
@@ -91,7 +91,7 @@ def pendulum(time: float) -> list[Shape]:
         rod(pivot, (0.0, -0.22, 0.25), 0.025, plain(DARK, 0.6)),
         box((0.0, -0.22, 0.13), (0.16, 0.12, 0.14), stripes(ORANGE, PURPLE, 10)),
     ]
-    return shapes + turned(short, -46 * math.cos(2.2 * math.pi * time), 1, pivot)
+    return shapes + turned(short, -42 * math.cos(1.2 * math.pi * time), 1, pivot)
 
 
 def carousel(time: float) -> list[Shape]:

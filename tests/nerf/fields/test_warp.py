@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from effbench.kernels.hash_encoding_4d import HashLayout4D
 from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.fields.mlp import MLPShape
-from effbench.nerf.fields.warp import Warp, WarpedHashField, WarpedMLPField, WarpShape, warped
+from effbench.nerf.fields.time_designs import MovingField
+from effbench.nerf.fields.warp import Warp, WarpedMLPField, WarpShape, warped
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -26,11 +28,12 @@ def bent() -> Warp:
     return warp
 
 
-def hash_field(backend: str = "auto") -> WarpedHashField:
+def hash_field(backend: str = "auto") -> MovingField:
     layout = HashLayout(levels=3, log2_table=9, base=4, finest=16)
-    field = WarpedHashField(layout, 8, 3, "fp32", backend, generator())
-    torch.nn.init.normal_(field.table, generator=generator(2))
-    field.add_warp(bent())
+    field = MovingField(layout, 8, 3, "fp32", backend, generator())
+    field.add_time(HashLayout4D(2, 9, 3, 8, 2, 4), bent(), None, generator())
+    for table in (field.table, field.moving_table):
+        torch.nn.init.normal_(table, generator=generator(2))
     return field
 
 
@@ -92,14 +95,14 @@ def test_gradients_through_the_encoding_are_those_of_its_definition(known: bool)
         (features * weights).sum().backward()
         found.append({name: p.grad for name, p in field.named_parameters() if p.grad is not None})
     ours, theirs = found
-    assert ours.keys() == theirs.keys() >= {"table", "warp.last.weight", "warp.hidden.0.weight"}
+    assert ours.keys() == theirs.keys() >= {"table", "moving_table", "warp.last.weight"}
     for name, gradient in theirs.items():
         torch.testing.assert_close(ours[name], gradient, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["hash", "mlp"])
 def test_what_a_field_shows_depends_on_the_time(kind: str) -> None:
-    field: WarpedHashField | WarpedMLPField = hash_field()
+    field: MovingField | WarpedMLPField = hash_field()
     if kind == "mlp":
         field = WarpedMLPField(MLPShape((16,) * 8, 16, 8), "fp32", generator())
         field.add_warp(bent())
