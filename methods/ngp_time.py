@@ -13,7 +13,7 @@ from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.fields import HashField, resolve_precision
 from effbench.nerf.fields.time_designs import BasisField, MovingField
 from effbench.nerf.fields.warp import Warp, WarpShape
-from effbench.nerf.training.choices import Choices, ChoosingMethod
+from effbench.nerf.training.choices import Choices, ChoosingMethod, set_apart
 from effbench.nerf.training.hash_method import HashConfig, HashMethod
 from effbench.scene import Intrinsics
 
@@ -79,14 +79,12 @@ class NGPTime(ChoosingMethod, HashMethod):
 
     def build_optimizer(self) -> torch.optim.Optimizer:
         optimizer = super().build_optimizer()
-        warp = {
-            id(p) for name, p in self.field.named_parameters() if name.partition(".")[0] in _OF_TIME
-        }
-        networks = optimizer.param_groups[1]
-        apart = [p for p in networks["params"] if id(p) in warp]
-        networks["params"] = [p for p in networks["params"] if id(p) not in warp]
-        if apart:
-            optimizer.add_param_group({"params": apart, "lr": self.config.warp_lr})
+        tables, networks = optimizer.param_groups
+        if isinstance(self.field, MovingField):  # learnt as the other table is: without decay
+            moving = self.field.moving_table
+            tables["params"].append(moving)
+            networks["params"] = [p for p in networks["params"] if p is not moving]
+        set_apart(optimizer, self.field, _OF_TIME, self.config.warp_lr)
         return optimizer
 
     def exportable(self, intrinsics: Intrinsics) -> None:

@@ -3,8 +3,12 @@ methods of their own."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import torch
+from torch import nn
 
 from effbench.nerf.sampling.error_map import ErrorMapOptions, ErrorMapPixels
 from effbench.nerf.sampling.rays import TrainingPixels
@@ -41,3 +45,15 @@ class ChoosingMethod(RadianceFieldMethod):
             return super().build_learner()
         images = len(self.context.scene.train)
         return HardSampleLearner(self.config, images, self.generator, self.backend)
+
+
+def set_apart(
+    optimizer: torch.optim.Optimizer, field: nn.Module, modules: Collection[str], lr: float
+) -> None:
+    """Give the parameters of a field's modules, which are in the last group, a rate of their own."""
+    own = {id(p) for name, p in field.named_parameters() if name.partition(".")[0] in modules}
+    rest = optimizer.param_groups[-1]
+    apart = [p for p in rest["params"] if id(p) in own]
+    if apart:
+        rest["params"] = [p for p in rest["params"] if id(p) not in own]
+        optimizer.add_param_group({"params": apart, "lr": lr})
