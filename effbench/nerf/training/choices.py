@@ -50,7 +50,7 @@ class ChoosingMethod(RadianceFieldMethod):
 def set_apart(
     optimizer: torch.optim.Optimizer, field: nn.Module, modules: Collection[str], lr: float
 ) -> None:
-    """Give the parameters of a field's modules, which are in the last group, a rate of their own."""
+    """Give parameters of a field's modules, which are in the last group, a rate of their own."""
     own = {id(p) for name, p in field.named_parameters() if name.partition(".")[0] in modules}
     rest = optimizer.param_groups[-1]
     apart = [p for p in rest["params"] if id(p) in own]
