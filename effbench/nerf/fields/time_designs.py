@@ -37,6 +37,7 @@ class Coefficients(nn.Module):
             assert isinstance(layer, nn.Linear)
             nn.init.xavier_uniform_(layer.weight, generator=generator)
             nn.init.zeros_(layer.bias)
+        assert isinstance(layer, nn.Linear)
         nn.init.ones_(layer.bias)
 
     def forward(self, times: Tensor) -> Tensor:
