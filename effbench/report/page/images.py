@@ -18,6 +18,7 @@ from effbench.records.results import Results, SceneRenders, renders, view_figure
 from effbench.report import error_maps
 from effbench.report.error_maps import Pixels
 
+MOMENTS = 24  # views of a scene that moves, for the slider over its time
 MOST_ROWS = 24  # of a scene: the ones with the best PSNR
 LONGEST_SIDE = 400  # pixels; larger images are scaled down
 _LOSSLESS_SIDE = 128  # images up to this size are small enough to be kept exact
@@ -51,22 +52,39 @@ class Images:
 def collect(found: Results, views: int, limit: int) -> Images:
     """Return up to `views` evenly spaced test views of each scene, within `limit` bytes.
 
-    Every scene gets its first view before any gets a second one; what does not fit is left out and
-    named in the notes. An image that cannot be read is left out in the same way.
+    A scene that moves has up to `MOMENTS`, in the order of their times. Every scene gets its first
+    view before any gets a second one; what does not fit is left out and named in the notes. An image that cannot be read is left out in the same way.
     """
     images = Images()
     scenes = renders(found)
-    chosen = {scene.label: _spread(scene.views, views) for scene in scenes}
-    for number in range(views):
+    chosen = {scene.label: _chosen(scene, views) for scene in scenes}
+    for number in range(max(map(len, chosen.values()), default=0)):
         for index, scene in enumerate(scenes):
             if number >= len(chosen[scene.label]):
                 continue
             waiting = len(scenes) - index if number == 0 else 1
             share = (limit - images.size) // waiting
             _add(images, scene, chosen[scene.label][number], share)
+    for entry in images.scenes:
+        entry["views"].sort(key=lambda view: view.get("time", 0.0))
     for scene in scenes:
         _note(images, scene)
     return images
+
+
+def _chosen(scene: SceneRenders, views: int) -> list[str]:
+    """Return the views that are shown where there is room: of a scene that moves every other one
+    before those between them."""
+    if not any(_time(scene, view) is not None for view in scene.views):
+        return _spread(scene.views, views)
+    spread = _spread(scene.views, max(views, MOMENTS))
+    return spread[::2] + spread[1::2]
+
+
+def _time(scene: SceneRenders, view: str) -> float | None:
+    """Return the time of a view in [0, 1]; None of a scene that stands still."""
+    times = (view_figure(cell, view, "time") for cell in scene.cells.values())
+    return next((time for time in times if time == time), None)
 
 
 def _spread(names: Sequence[str], wanted: int) -> list[str]:
@@ -107,7 +125,9 @@ def _add(images: Images, scene: SceneRenders, view: str, share: int) -> None:
         entry = {"label": scene.label, "width": width, "height": height, "views": []}
         images.scenes.append(entry)
     items = [item for item, _ in rows]
-    added = {"name": Path(view).stem, "truth": encoded, "items": items}
+    added: dict[str, Any] = {"name": Path(view).stem, "truth": encoded, "items": items}
+    if (time := _time(scene, view)) is not None:
+        added["time"] = time
     if (width, height) != (entry["width"], entry["height"]):
         added |= {"width": width, "height": height}  # in place of the first view's
     entry["views"].append(added)

@@ -96,6 +96,7 @@ def render(
         profiled=profiles.profiled(found),
         images=images,
         maps=any("scale" in shown.view for shown in images.shown),
+        moving=any("time" in shown.view for shown in images.shown),
         **_provenance(found, data),
         failures=[cell for cell in found.records if cell.status != "ok"],
         problems=[str(problem) for problem in found.problems],

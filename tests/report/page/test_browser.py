@@ -294,6 +294,24 @@ class TestImages:
         figures = page.locator("#image-figures tbody tr").all_inner_texts()
         assert figures[0].split("\t")[:2] == ["left", "instant-ngp"]
 
+    def test_a_slider_goes_through_the_time_of_a_scene_that_moves(
+        self, open_page: Open, tmp_path: Path
+    ) -> None:
+        assert open_page().locator("#time").count() == 0, "nothing moves"
+        for made in write_results(tmp_path / "run", views=3):
+            for view, time in zip(made.quality["per_view"], (0.75, 0.25, 0.5), strict=True):
+                view["time"] = time
+            path = tmp_path / "run" / "cells" / made.cell_id / "record.json"
+            path.write_text(json.dumps(record.to_dict(made)))
+        report.write([tmp_path / "run"], tmp_path / "report.html")
+        page = open_page(tmp_path / "report.html")
+        shown = []
+        for at in ("0", "1", "2"):
+            page.locator("#time").fill(at)
+            name = "document.getElementById('image-view').selectedOptions[0].text"
+            shown.append((page.evaluate(name), page.get_attribute("#time", "aria-valuetext")))
+        assert shown == [("r_1", "0.25"), ("r_2", "0.50"), ("r_0", "0.75")]
+
     def test_zoom_and_error_overlay(self, open_page: Open) -> None:
         page = open_page()
         error = page.locator("#layer-right .error")

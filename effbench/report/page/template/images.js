@@ -9,6 +9,7 @@ function startImages() {
     side, select: find(`image-${side}`), layer: find(`layer-${side}`), tag: find(`tag-${side}`),
   }));
   const shown = find("image-shown"); // only where some row has maps
+  const time = find("time"); // only where some scene moves
   const at = { x: 0.5, y: 0.5 }; // the part of the picture in the middle of the stage
 
   const scene = () => data.images[Number(find("image-scene").value)];
@@ -20,7 +21,19 @@ function startImages() {
 
   function chooseScene() {
     fillSelect(find("image-view"), scene().views.map((one) => one.name));
+    if (time) {
+      const moments = scene().views.filter((one) => one.time != null).length;
+      find("time-control").hidden = moments < 2;
+      time.max = String(scene().views.length - 1);
+    }
     chooseView([0, 1]);
+  }
+
+  // The slider goes through the views, which are in the order of their times.
+  function showTime() {
+    if (!time || view().time == null) return;
+    time.value = find("image-view").value;
+    time.setAttribute("aria-valuetext", view().time.toFixed(2));
   }
 
   function chooseView(kept) {
@@ -44,6 +57,7 @@ function startImages() {
     }
     showMaps();
     showFigures();
+    showTime();
     place();
   }
 
@@ -142,6 +156,10 @@ function startImages() {
   const kept = () => sides.map(({ select }) => Number(select.value));
   find("image-scene").addEventListener("change", chooseScene);
   find("image-view").addEventListener("change", () => chooseView(kept()));
+  if (time) time.addEventListener("input", () => {
+    find("image-view").value = time.value;
+    chooseView(kept());
+  });
   for (const { select } of sides) select.addEventListener("change", showImages);
   if (shown) shown.addEventListener("change", showImages);
   find("image-swap").addEventListener("click", () => chooseView(kept().reverse()));
