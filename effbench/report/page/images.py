@@ -53,7 +53,8 @@ def collect(found: Results, views: int, limit: int) -> Images:
     """Return up to `views` evenly spaced test views of each scene, within `limit` bytes.
 
     A scene that moves has up to `MOMENTS`, in the order of their times. Every scene gets its first
-    view before any gets a second one; what does not fit is left out and named in the notes. An image that cannot be read is left out in the same way.
+    view before any gets a second one; what does not fit is left out and named in the notes. An
+    image that cannot be read is left out in the same way.
     """
     images = Images()
     scenes = renders(found)
