@@ -192,7 +192,7 @@ def test_a_record_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -
 
 
 def test_papers_are_listed_and_shown() -> None:
-    assert effbench_("paper").output.startswith(f"{'hsm':<20} Efficient NeRF Optimization")
+    assert f"\n{'hsm':<20} Efficient NeRF Optimization" in effbench_("paper").output
     assert "| bonsai" in effbench_("paper", "hsm").output
     assert "| coreset" in effbench_("paper", "neuron-pruning").output
     assert "| occupancy skipping" in effbench_("paper", "pytorch-acceleration").output
