@@ -38,7 +38,7 @@ def test_a_family_means_all_its_scenes() -> None:
 
 
 def test_mistyped_names_are_answered() -> None:
-    with pytest.raises(ConfigError, match="did you mean .*nerf_synthetic/lego"):
+    with pytest.raises(ConfigError, match=r"did you mean .*nerf_synthetic/lego"):
         SHIPPED.named(["lego"])
     with pytest.raises(ConfigError, match=r"is to be had from github\.com, huggingface\.co: name"):
         SHIPPED.choices("nerf_synthetic/lego", "example.org")
