@@ -14,9 +14,19 @@ COLUMNS = (*GROUP, "method", "variant", "repetition", "time", "psnr")
 
 
 def moments(records: Iterable[Record]) -> pd.DataFrame:
-    """Return COLUMNS of finished cells, PSNR in dB, sorted by time; empty where nothing moves."""
+    """Return COLUMNS of finished cells, PSNR in dB, sorted by time; empty where nothing moves.
+
+    A row that ignores time is shown at the times that the others know of the same views.
+    """
+    cells = list(records)
+    known = {
+        (record.scene_label(cell), view["name"]): view["time"]
+        for cell in cells
+        for view in cell.quality.get("per_view") or ()
+        if view.get("time") is not None
+    }
     rows = []
-    for cell in records:
+    for cell in cells:
         if cell.status != "ok" or cell.role != "row":
             continue
         about = {
@@ -29,7 +39,8 @@ def moments(records: Iterable[Record]) -> pd.DataFrame:
             "repetition": cell.repetition,
         }
         for view in cell.quality.get("per_view") or ():
-            if view.get("time") is not None and view.get("psnr") is not None:
-                rows.append({**about, "time": view["time"], "psnr": view["psnr"]})
+            time = known.get((record.scene_label(cell), view["name"]))
+            if time is not None and view.get("psnr") is not None:
+                rows.append({**about, "time": time, "psnr": view["psnr"]})
     columns = list(dict.fromkeys(COLUMNS))
     return pd.DataFrame(rows, columns=columns).sort_values("time", kind="stable")

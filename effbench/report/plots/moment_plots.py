@@ -63,9 +63,9 @@ def strips(scenes: list[SceneRenders]) -> Figure | None:
 
 def _times(found: SceneRenders) -> dict[str, float]:
     """Return the times of a scene's views by file name, ascending; none where it stands still."""
-    cell = next(iter(found.cells.values()))
     known = {
         Path(entry["name"]).stem: entry["time"]
+        for cell in found.cells.values()  # one that ignores time knows none
         for entry in cell.quality.get("per_view") or ()
         if entry.get("time") is not None
     }
