@@ -8,7 +8,7 @@ from effbench.records.moments import moments
 from effbench.records.record import Record
 
 
-def cell(method: str, *views: dict[str, Any], status: str = "ok", name: str = "s") -> Record:
+def cell(method: str, *views: dict[str, Any], failed: bool = False, name: str = "s") -> Record:
     return Record(
         cell_id=method,
         suite="dynamic",
@@ -16,7 +16,7 @@ def cell(method: str, *views: dict[str, Any], status: str = "ok", name: str = "s
         scene={"key": name, "name": name, "background": [1.0] * 3, "notes": [], "width": 4},
         budget="1s",
         seed=0,
-        status=status,
+        status="failed" if failed else "ok",
         quality={"per_view": list(views)},
     )
 
@@ -26,7 +26,7 @@ def test_views_are_in_the_order_of_their_times() -> None:
         {"name": "a", "time": 0.9, "psnr": 20.0},
         {"name": "b", "time": 0.1, "psnr": 9.0},
     )
-    found = moments([cell("t-nerf", late, early), cell("failed", late, status="failed")])
+    found = moments([cell("t-nerf", late, early), cell("failed", late, failed=True)])
     assert found[["method", "time", "psnr"]].to_numpy().tolist() == [
         ["t-nerf", 0.1, 9.0],
         ["t-nerf", 0.9, 20.0],
