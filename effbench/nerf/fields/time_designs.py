@@ -49,7 +49,23 @@ class Coefficients(nn.Module):
         return found
 
 
-class MovingField(HashField):
+class TimeField(HashField):
+    """A hash field of all times: `encode` is at the beginning."""
+
+    def plain(self) -> None:
+        """The kernels that work on whole rays know no time."""
+        return
+
+    def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
+        return self.encode_at(positions, None, encoded)
+
+    def encode_places(self, places: Tensor, encoded: Tensor | None) -> Tensor:
+        """Encode with the table of space alone; its features come first in `encoded`."""
+        known = None if encoded is None else encoded[:, : self.layout.width].contiguous()
+        return super().encode(places, known)
+
+
+class MovingField(TimeField):
     """A hash field with a second table over space and time, both read where `warp` leads.
 
     The second one shows roughly what moves within some hundred steps; without it a warp finds
@@ -76,13 +92,6 @@ class MovingField(HashField):
         nn.init.xavier_uniform_(added, generator=generator)
         self.density_layers[0] = nn.Parameter(torch.cat([first.detach(), added], 1))
 
-    def plain(self) -> None:
-        """The kernels that work on whole rays know no time."""
-        return
-
-    def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
-        return self.encode_at(positions, None, encoded)
-
     def encode_at(
         self, positions: Tensor, times: Tensor | None, encoded: Tensor | None = None
     ) -> Tensor:
@@ -92,14 +101,13 @@ class MovingField(HashField):
         places = positions if self.warp is None else warped(self.warp, positions, times)
         if self.ambient is not None:
             fourth = (fourth + 0.5 * self.ambient(positions, fourth[:, 0])).clamp(0, 1)
-        known = None if encoded is None else encoded[:, : self.layout.width].contiguous()
-        still = super().encode(places, known)
+        still = self.encode_places(places, encoded)
         points = torch.cat([places, fourth], 1)
         moving = hash_encode_4d(points, self.moving_table, self.moving_layout, self.backend)
         return torch.cat([still, moving.to(still.dtype)], 1)
 
 
-class BasisField(HashField):
+class BasisField(TimeField):
     """A static hash encoding; coefficients of the time are carried with it to where density and
     colour are summed."""
 
@@ -114,18 +122,10 @@ class BasisField(HashField):
             wider = nn.init.xavier_uniform_(torch.empty(rows, last.shape[1]), generator=generator)
             layers[-1] = nn.Parameter(wider)
 
-    def plain(self) -> None:
-        """The kernels that work on whole rays know no coefficients."""
-        return
-
-    def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
-        return self.encode_at(positions, None, encoded)
-
     def encode_at(
         self, positions: Tensor, times: Tensor | None, encoded: Tensor | None = None
     ) -> Tensor:
-        known = None if encoded is None else encoded[:, : self.layout.width]
-        features = super().encode(positions, known)
+        features = self.encode_places(positions, encoded)
         return torch.cat(
             [features, self.coefficients(known_times(positions, times)).to(features.dtype)], 1
         )
