@@ -68,8 +68,8 @@ class TimeField(HashField):
 class MovingField(TimeField):
     """A hash field with a second table over space and time, both read where `warp` leads.
 
-    The second one shows roughly what moves within some hundred steps; without it a warp finds
-    nothing to carry, for a field of all times has only a smear where something passed.
+    The second one shows roughly what moves, and gives a warp something to carry: a field of all
+    times alone has only a smear at first where something passes.
     """
 
     moving_layout: HashLayout4D
