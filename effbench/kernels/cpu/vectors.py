@@ -14,11 +14,14 @@ import math
 from typing import Any, Literal
 
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 ROWS, COLUMNS = 8, 16  # of a tile
+# Rows whose sums are in registers together: without AVX-512 a row takes several of them.
+_IN_REGISTERS = 8 if get_host_cpu_features().get("avx512f") else 4
 LANES = 64  # points that are addressed at once, see `blend`
 
 _intrinsic: Any = intrinsic  # untyped: callers leave out the first parameter, numba's own
@@ -65,7 +68,9 @@ def _make_tile(mode: Literal["set", "relu", "add_relu"]) -> Any:
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             pointers = [_data(context, builder, signature.args[i], arguments[i]) for i in (0, 3, 6)]
-            _tile(builder, mode, pointers, [arguments[i] for i in (1, 2, 4, 5, 7, 8, 9)])
+            numbers = [arguments[i] for i in (1, 2, 4, 5, 7, 8, 9)]
+            for first in range(0, ROWS, _IN_REGISTERS):
+                _tile(builder, mode, pointers, numbers, range(first, first + _IN_REGISTERS))
             return context.get_dummy_value()
 
         return signature, generate
@@ -73,12 +78,12 @@ def _make_tile(mode: Literal["set", "relu", "add_relu"]) -> Any:
     return tile
 
 
-def _tile(builder: Any, mode: str, pointers: Any, numbers: Any) -> None:
-    """Write the loop over what is summed, with a register per row."""
+def _tile(builder: Any, mode: str, pointers: Any, numbers: Any, rows: range) -> None:
+    """Write the loop over what is summed, for some of a tile's rows."""
     (a, b, c), (a0, lda, b0, ldb, c0, ldc, inner) = pointers, numbers
     zero = ir.Constant(ir.VectorType(_FLOAT, COLUMNS), [0.0] * COLUMNS)
-    rows_a = [builder.add(a0, builder.mul(lda, _number(row))) for row in range(ROWS)]
-    rows_c = [builder.add(c0, builder.mul(ldc, _number(row))) for row in range(ROWS)]
+    rows_a = [builder.add(a0, builder.mul(lda, _number(row))) for row in rows]
+    rows_c = [builder.add(c0, builder.mul(ldc, _number(row))) for row in rows]
     started = [_load(builder, c, at, COLUMNS) if mode == "add_relu" else zero for at in rows_c]
     before = builder.block
     loop, done = builder.append_basic_block("sum"), builder.append_basic_block("done")
@@ -86,7 +91,7 @@ def _tile(builder: Any, mode: str, pointers: Any, numbers: Any) -> None:
     builder.position_at_end(loop)
     k = builder.phi(_INT64)
     k.add_incoming(_number(0), before)
-    sums = [builder.phi(zero.type) for _ in range(ROWS)]
+    sums = [builder.phi(zero.type) for _ in rows]
     for total, start in zip(sums, started, strict=True):
         total.add_incoming(start, before)
     row_b = _load(builder, b, builder.add(b0, builder.mul(k, ldb)), COLUMNS)
