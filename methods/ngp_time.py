@@ -10,7 +10,7 @@ import torch
 from effbench.errors import ConfigError
 from effbench.kernels.hash_encoding_4d import HashLayout4D
 from effbench.kernels.hash_layout import HashLayout
-from effbench.nerf.fields import HashField, resolve_precision
+from effbench.nerf.fields import HashField
 from effbench.nerf.fields.time_designs import BasisField, MovingField
 from effbench.nerf.fields.warp import Warp, WarpShape
 from effbench.nerf.training.choices import Choices, ChoosingMethod, set_apart
@@ -65,7 +65,7 @@ class NGPTime(ChoosingMethod, HashMethod):
     def build_field(self, generator: torch.Generator) -> HashField:
         c = self.config
         layout = HashLayout(c.levels, c.log2_table, c.base_resolution, c.finest_resolution)
-        precision = resolve_precision(c.precision, self.device)
+        precision = self.network_precision()
         kind = BasisField if c.design == "basis" else MovingField
         field: HashField = kind(layout, c.hidden, c.geometry, precision, self.backend, generator)
         if isinstance(field, BasisField):

@@ -1,9 +1,9 @@
 """Small networks without biases: linear layers with ReLU between them.
 
 Fused (Müller et al. 2021, Real-time Neural Radiance Caching, §5): a block of rows goes through all
-layers without leaving the chip, so that only inputs and outputs touch memory; backward, the
-activations are computed again instead of stored. That pays while a network is narrow; wider ones
-are the reference's, whose products of matrices are the vendor's.
+layers without leaving the chip, so that only inputs and outputs touch memory; backward, a GPU
+computes the activations again, and a CPU, which has the memory, keeps them. That pays while a
+network is narrow; wider ones are the reference's, whose products of matrices are the vendor's.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -32,20 +33,28 @@ def mlp(
     "fp16", in which factors, activations and the result are rounded to that type while sums are
     float32. float16 gradients need a loss scaled by the caller.
 
-    Triton fuses networks of 2 to 4 matrices, at most 128 wide, in bf16 and fp16; the reference
-    takes the others, and the CPU's.
+    Networks of 2 to 4 matrices, at most 128 wide, are fused: by Triton in bf16 and fp16, by the
+    CPU's kernels in fp32. The reference takes the others.
     """
     if precision not in TYPES:
         raise unknown("precision", precision, TYPES)
-    if resolve(backend, x.device) == "triton" and fusible(weights, precision):
+    kernels = resolve(backend, x.device)
+    if kernels == "triton" and fusible(weights, precision):
         return _FusedMLP.apply(x, precision, *weights)  # type: ignore[no-any-return, no-untyped-call]
+    if kernels == "cpu" and precision == "fp32" and narrow(weights):
+        return _NumbaMLP.apply(x, *weights)  # type: ignore[no-any-return, no-untyped-call]
     return mlp_reference(x, weights, precision)
 
 
 def fusible(weights: Sequence[Tensor], precision: str) -> bool:
     """Return whether the Triton kernels take a network of these matrices."""
+    return precision != "fp32" and narrow(weights)
+
+
+def narrow(weights: Sequence[Tensor]) -> bool:
+    """Return whether a network is small enough for what fuses networks at all."""
     widest = max(max(weight.shape) for weight in weights)
-    return precision != "fp32" and 2 <= len(weights) <= DEEPEST and widest <= WIDEST
+    return 2 <= len(weights) <= DEEPEST and widest <= WIDEST
 
 
 def mlp_reference(x: Tensor, weights: Sequence[Tensor], precision: str = "fp32") -> Tensor:
@@ -81,3 +90,36 @@ class _FusedMLP(torch.autograd.Function):
         d_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         d_weights = gpu.backward(x, weights, grads[0].contiguous(), ctx.kind, d_x)
         return d_x, None, *d_weights
+
+
+class _NumbaMLP(torch.autograd.Function):
+    """The CPU's kernels as one differentiable operation."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, *weights: Tensor) -> Tensor:
+        from effbench.kernels.cpu import mlp as cpu
+
+        inputs = x.detach().float().contiguous()
+        matrices = [weight.detach().numpy() for weight in weights]
+        needed = any(ctx.needs_input_grad)
+        out, hidden = cpu.forward(inputs.numpy(), matrices, kept=needed)
+        activations = map(torch.from_numpy, hidden if needed else ())
+        ctx.kind = x.dtype
+        ctx.save_for_backward(inputs, *weights, *activations)
+        return torch.from_numpy(out)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        from effbench.kernels.cpu import mlp as cpu
+
+        x, *others = ctx.saved_tensors
+        layers = (len(others) + 1) // 2  # matrices, and activations between them
+        d_x, d_weights = cpu.backward(
+            x.numpy(),
+            [weight.detach().numpy() for weight in others[:layers]],
+            tuple(activations.numpy() for activations in others[layers:]),
+            grads[0].contiguous().numpy(),
+            wanted=ctx.needs_input_grad[0],
+        )
+        gradient = torch.from_numpy(d_x).to(ctx.kind) if ctx.needs_input_grad[0] else None
+        return gradient, *(torch.from_numpy(np.ascontiguousarray(g)) for g in d_weights)

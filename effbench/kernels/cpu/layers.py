@@ -7,7 +7,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from effbench.kernels.cpu import SERIAL
-from effbench.kernels.cpu.vectors import COLUMNS, ROWS, tile_add_relu, tile_relu, tile_set
+from effbench.kernels.cpu.vectors import (
+    COLUMNS,
+    ROWS,
+    tile_add,
+    tile_add_relu,
+    tile_relu,
+    tile_set,
+)
 
 Array = NDArray[np.float32]
 
@@ -28,7 +35,7 @@ def layer_relu(x, width, w, h, rows):  # type: ignore[no-untyped-def]
     for row in range(0, rows, ROWS):
         for column in range(0, outer, COLUMNS):
             tile_relu(
-                x, row * width, width, flat, column, outer, h, row * outer + column, outer, inner
+                x, row * width, width, 1, flat, column, outer, h, row * outer + column, outer, inner
             )  # fmt: skip
 
 
@@ -40,7 +47,7 @@ def layer_add_relu(x, width, w, h, rows):  # type: ignore[no-untyped-def]
     for row in range(0, rows, ROWS):
         for column in range(0, outer, COLUMNS):
             tile_add_relu(
-                x, row * width, width, flat, column, outer, h, row * outer + column, outer, inner
+                x, row * width, width, 1, flat, column, outer, h, row * outer + column, outer, inner
             )  # fmt: skip
 
 
@@ -52,5 +59,18 @@ def layer(x, width, w, y, rows):  # type: ignore[no-untyped-def]
     for row in range(0, rows, ROWS):
         for column in range(0, outer, COLUMNS):
             tile_set(
-                x, row * width, width, flat, column, outer, y, row * outer + column, outer, inner
+                x, row * width, width, 1, flat, column, outer, y, row * outer + column, outer, inner
+            )  # fmt: skip
+
+
+@njit(**SERIAL)
+def add_weight_gradient(slope, width, x, inputs, gradient, rows):  # type: ignore[no-untyped-def]
+    """gradient += slopeᵀ x for gradient [O, I], O a multiple of 8 and I one of 16, and flat
+    slope [rows, width ≥ O] and x [rows, inputs ≥ I]."""
+    outer, inner = gradient.shape
+    flat = gradient.reshape(-1)
+    for row in range(0, outer, ROWS):
+        for column in range(0, inner, COLUMNS):
+            tile_add(
+                slope, row, 1, width, x, column, inputs, flat, row * inner + column, inner, rows
             )  # fmt: skip

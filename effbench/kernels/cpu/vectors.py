@@ -60,15 +60,15 @@ def _number(value: int) -> Any:
     return ir.Constant(_INT64, value)
 
 
-def _make_tile(mode: Literal["set", "relu", "add_relu"]) -> Any:
+def _make_tile(mode: Literal["set", "relu", "add", "add_relu"]) -> Any:
     @_intrinsic
-    def tile(_, a, _a0, _lda, b, _b0, _ldb, c, _c0, _ldc, _inner):  # type: ignore[no-untyped-def]
+    def tile(_, a, _a0, _lda, _along, b, _b0, _ldb, c, _c0, _ldc, _inner):  # type: ignore[no-untyped-def]
         long = types.int64
-        signature = types.void(a, long, long, b, long, long, c, long, long, long)
+        signature = types.void(a, long, long, long, b, long, long, c, long, long, long)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            pointers = [_data(context, builder, signature.args[i], arguments[i]) for i in (0, 3, 6)]
-            numbers = [arguments[i] for i in (1, 2, 4, 5, 7, 8, 9)]
+            pointers = [_data(context, builder, signature.args[i], arguments[i]) for i in (0, 4, 7)]
+            numbers = [arguments[i] for i in (1, 2, 3, 5, 6, 8, 9, 10)]
             for first in range(0, ROWS, _IN_REGISTERS):
                 _tile(builder, mode, pointers, numbers, range(first, first + _IN_REGISTERS))
             return context.get_dummy_value()
@@ -80,11 +80,12 @@ def _make_tile(mode: Literal["set", "relu", "add_relu"]) -> Any:
 
 def _tile(builder: Any, mode: str, pointers: Any, numbers: Any, rows: range) -> None:
     """Write the loop over what is summed, for some of a tile's rows."""
-    (a, b, c), (a0, lda, b0, ldb, c0, ldc, inner) = pointers, numbers
+    (a, b, c), (a0, lda, along, b0, ldb, c0, ldc, inner) = pointers, numbers
     zero = ir.Constant(ir.VectorType(_FLOAT, COLUMNS), [0.0] * COLUMNS)
     rows_a = [builder.add(a0, builder.mul(lda, _number(row))) for row in rows]
     rows_c = [builder.add(c0, builder.mul(ldc, _number(row))) for row in rows]
-    started = [_load(builder, c, at, COLUMNS) if mode == "add_relu" else zero for at in rows_c]
+    added = mode.startswith("add")
+    started = [_load(builder, c, at, COLUMNS) if added else zero for at in rows_c]
     before = builder.block
     loop, done = builder.append_basic_block("sum"), builder.append_basic_block("done")
     builder.branch(loop)
@@ -95,9 +96,10 @@ def _tile(builder: Any, mode: str, pointers: Any, numbers: Any, rows: range) -> 
     for total, start in zip(sums, started, strict=True):
         total.add_incoming(start, before)
     row_b = _load(builder, b, builder.add(b0, builder.mul(k, ldb)), COLUMNS)
+    place = builder.mul(k, along)
     grown = []
     for total, row in zip(sums, rows_a, strict=True):
-        factor = _everywhere(builder, _load(builder, a, builder.add(row, k)), COLUMNS)
+        factor = _everywhere(builder, _load(builder, a, builder.add(row, place)), COLUMNS)
         product = builder.fmul(factor, row_b, flags=_FLAGS)
         grown.append(builder.fadd(product, total, flags=_FLAGS))
     following = builder.add(k, _number(1))
@@ -108,15 +110,16 @@ def _tile(builder: Any, mode: str, pointers: Any, numbers: Any, rows: range) -> 
     builder.position_at_end(done)
     for sum_, at in zip(grown, rows_c, strict=True):
         negative = builder.fcmp_ordered("<", sum_, zero)
-        value = sum_ if mode == "set" else builder.select(negative, zero, sum_)
+        value = builder.select(negative, zero, sum_) if mode.endswith("relu") else sum_
         _store(builder, value, c, at)
 
 
-# tile(A, a0, lda, B, b0, ldb, C, c0, ldc, K): of 8 rows and 16 columns from C[c0] on,
-# C[m·ldc + n] becomes Σ_k A[a0 + m·lda + k] · B[b0 + k·ldb + n], K ≥ 1
+# tile(A, a0, lda, s, B, b0, ldb, C, c0, ldc, K): of 8 rows and 16 columns from C[c0] on,
+# C[m·ldc + n] becomes Σ_k A[a0 + m·lda + k·s] · B[b0 + k·ldb + n], K ≥ 1
 tile_set = _make_tile("set")
 tile_relu = _make_tile("relu")  # and 0 where that is negative
-tile_add_relu = _make_tile("add_relu")  # C itself added before
+tile_add = _make_tile("add")  # C itself added
+tile_add_relu = _make_tile("add_relu")
 
 
 @_intrinsic

@@ -256,7 +256,8 @@ class HashField(NetworkField):
     def _network(self, x: Tensor, layers: nn.ParameterList) -> Tensor:
         if self.precision == "fp16":
             return in_fp16(x, list(layers), self.backend)
-        if x.device.type == "cuda" and not self._layers:
+        fused = x.device.type == "cuda" or self.precision == "fp32"
+        if fused and not self._layers:
             return mlp(x, list(layers), self.precision, self.backend)
         with self._autocast(x.device):
             return (self._layers or _mlp)(self._padded(x), layers)[: len(x)]

@@ -11,6 +11,8 @@ import torch
 
 from effbench.errors import ConfigError
 from effbench.kernels.hash_layout import HashLayout
+from effbench.kernels.mlp import WIDEST
+from effbench.kernels.rays import SH_WIDTH
 from effbench.method import Exportable, Method
 from effbench.nerf.fields import HashField, NetworkField, resolve_precision
 from effbench.nerf.fields.tcnn import TcnnField
@@ -132,9 +134,20 @@ class HashMethod(RadianceFieldMethod):
     def build_field(self, generator: torch.Generator) -> NetworkField:
         c = self.config
         layout = HashLayout(c.levels, c.log2_table, c.base_resolution, c.finest_resolution)
-        precision = resolve_precision(c.precision, self.device)
+        precision = self.network_precision()
         field = HashField(layout, c.hidden, c.geometry, precision, self.backend, generator)
         return TcnnField(field) if self.library == "tcnn" else field
+
+    def network_precision(self) -> str:
+        """Return what the networks compute in. precision=auto: fp32 where the CPU's kernels take
+        them, which need no bf16 units to be fast, and whose gradients are those of fp32."""
+        c = self.config
+        fused = (
+            self.backend == "cpu" and max(c.hidden, 2 * c.levels, SH_WIDTH + c.geometry) <= WIDEST
+        )
+        if c.precision == "auto" and fused:
+            return "fp32"
+        return resolve_precision(c.precision, self.device)
 
     def build_sampler(self) -> Sampler:
         return self.occupancy_sampler()
