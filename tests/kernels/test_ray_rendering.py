@@ -200,14 +200,24 @@ def test_a_tile_is_a_product() -> None:
     a = generator.normal(size=(vectors.ROWS, 5)).astype("f4")
     b = generator.normal(size=(5, vectors.COLUMNS)).astype("f4")
     start = generator.normal(size=(vectors.ROWS, vectors.COLUMNS)).astype("f4")
-    expected = {"set": a @ b, "relu": (a @ b).clip(0), "add_relu": (start + a @ b).clip(0)}
+    expected = {
+        "set": a @ b,
+        "relu": (a @ b).clip(0),
+        "add": start + a @ b,
+        "add_relu": (start + a @ b).clip(0),
+    }
     for mode, product in expected.items():
         tile = getattr(vectors, f"tile_{mode}")
 
         @njit
         def multiply(a, b, c, tile=tile):  # type: ignore[no-untyped-def]
-            tile(a, 0, 5, b, 0, 16, c, 0, 16, 5)
+            tile(a, 0, 5, 1, b, 0, 16, c, 0, 16, 5)
 
-        found = start.copy()
-        multiply(a.reshape(-1), b.reshape(-1), found.reshape(-1))
-        np.testing.assert_allclose(found, product, atol=1e-5)
+        @njit
+        def multiply_turned(a, b, c, tile=tile):  # type: ignore[no-untyped-def]
+            tile(a, 0, 1, 8, b, 0, 16, c, 0, 16, 5)
+
+        for function, left in ((multiply, a), (multiply_turned, np.ascontiguousarray(a.T))):
+            found = start.copy()
+            function(left.reshape(-1), b.reshape(-1), found.reshape(-1))
+            np.testing.assert_allclose(found, product, atol=1e-5)

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from effbench.kernels.cpu import SERIAL
+from effbench.kernels.cpu import SERIAL_WITH_NAN
 from effbench.kernels.cpu.vectors import (
     COLUMNS,
     ROWS,
@@ -27,7 +27,7 @@ def padded(matrix: Array, rows: int | None = None) -> Array:
     return whole
 
 
-@njit(**SERIAL)
+@njit(**SERIAL_WITH_NAN)
 def layer_relu(x, width, w, h, rows):  # type: ignore[no-untyped-def]
     """h = relu(x W) for flat x [rows, width], w [width, N] and flat h [rows, N]."""
     inner, outer = w.shape
@@ -39,7 +39,7 @@ def layer_relu(x, width, w, h, rows):  # type: ignore[no-untyped-def]
             )  # fmt: skip
 
 
-@njit(**SERIAL)
+@njit(**SERIAL_WITH_NAN)
 def layer_add_relu(x, width, w, h, rows):  # type: ignore[no-untyped-def]
     """h = relu(h + x W), of the first rows of x that W has, as in `layer_relu`."""
     inner, outer = w.shape
@@ -51,7 +51,7 @@ def layer_add_relu(x, width, w, h, rows):  # type: ignore[no-untyped-def]
             )  # fmt: skip
 
 
-@njit(**SERIAL)
+@njit(**SERIAL_WITH_NAN)
 def layer(x, width, w, y, rows):  # type: ignore[no-untyped-def]
     """y = x W, as in `layer_relu`."""
     inner, outer = w.shape
@@ -63,7 +63,7 @@ def layer(x, width, w, y, rows):  # type: ignore[no-untyped-def]
             )  # fmt: skip
 
 
-@njit(**SERIAL)
+@njit(**SERIAL_WITH_NAN)
 def add_weight_gradient(slope, width, x, inputs, gradient, rows):  # type: ignore[no-untyped-def]
     """gradient += slopeᵀ x for gradient [O, I], O a multiple of 8 and I one of 16, and flat
     slope [rows, width ≥ O] and x [rows, inputs ≥ I]."""

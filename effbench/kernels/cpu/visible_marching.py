@@ -20,8 +20,8 @@ from effbench.kernels.cpu.ray_windows import first_distance, march_on, march_on_
 from effbench.kernels.cpu.vectors import COLUMNS, ROWS, exp_16
 from effbench.kernels.hash_layout import HashLayout
 
-_GROUP = 128  # rays
-_WINDOW, _WIDEST = 4, 16  # samples that a ray adds to the first wave, and to later ones at most
+_GROUP = 256  # rays
+_WINDOW, _WIDEST = 4, 8  # samples that a ray adds to the first wave, and to later ones at most
 _HIDDEN_ROWS = 512  # through the network at once, so that the hidden layer stays in the cache
 _ROOM = 64  # samples per ray of a group that a slab has room for at first
 _f32 = np.float32
