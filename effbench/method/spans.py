@@ -13,7 +13,7 @@ Watcher = Callable[[str], AbstractContextManager[object]]  # takes a part's name
 
 RAYS = "rays"  # pixels drawn, and the rays through them
 PLACING = "samples worth training on"
-GRID = "occupancy"  # updates of the grid
+GRID = "occupancy"  # updates of the grid, what they encode and evaluate included
 ENCODING = "encode forward"
 DENSITY = "density network"
 COLOUR = "colour network"
@@ -35,6 +35,21 @@ _watcher: Watcher | None = None  # of all threads: on a GPU backward passes have
 def span(name: str) -> AbstractContextManager[object]:
     """Count what happens meanwhile as part `name` of a step, if anybody counts."""
     return _NOTHING if _watcher is None else _watcher(name)
+
+
+@contextmanager
+def whole(name: str) -> Iterator[None]:
+    """Count what happens meanwhile as part `name`, parts inside it included."""
+    global _watcher
+    if (watcher := _watcher) is None:
+        yield
+        return
+    with watcher(name):
+        _watcher = None
+        try:
+            yield
+        finally:
+            _watcher = watcher
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from effbench.method.spans import span, watched
+from effbench.method.spans import span, watched, whole
 
 
 class Watcher:
@@ -59,3 +59,15 @@ def test_nobody_watches_after_an_error() -> None:
     with span("after"):
         pass
     assert not watcher.told
+
+
+def test_a_whole_part_counts_what_is_inside_as_its_own() -> None:
+    watcher = Watcher()
+    with whole("before"):
+        pass
+    with watched(watcher.part):
+        with whole("grid"), span("encode"):
+            pass
+        with span("place"):
+            pass
+    assert watcher.told == ["+grid", "-grid", "+place", "-place"]

@@ -65,8 +65,9 @@ class OccupancyGrid:
     ) -> None:
         """Evaluate `density` ([N, 3] → [N]) at a random point of each cell visited.
 
-        Visits all cells, or a quarter of them at random plus a quarter drawn among the occupied
-        ones; never those that were culled.
+        Visits all cells, or a quarter of them at random plus as many among the occupied ones, both
+        drawn in order, since neighbours share entries of a hash table; never those that were
+        culled.
         """
         visited = self._all() if everywhere else self._visit(generator)
         self.optical_depth *= _DECAY
@@ -127,13 +128,13 @@ class OccupancyGrid:
         device = self.optical_depth.device
         kept = len(self.optical_depth) if self._kept is None else len(self._kept)
         count = kept // 4
-        anywhere = torch.randint(kept, (count,), generator=generator, device=device)
+        anywhere = _spread(count, kept, generator, device)
         if self._kept is not None:
             anywhere = self._kept[anywhere]
         occupied = self.occupied().nonzero()[:, 0]
         if not len(occupied):
             return anywhere
-        drawn = torch.randint(len(occupied), (count,), generator=generator, device=device)
+        drawn = _spread(count, len(occupied), generator, device)
         return torch.cat([anywhere, occupied[drawn]])
 
     def _refresh(self) -> None:
@@ -148,6 +149,14 @@ class OccupancyGrid:
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         self.bits = state["occupancy.bits"].to(self.bits.device)
+
+
+def _spread(count: int, among: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Draw `count` of the numbers 0 … among − 1 in order, one in each of as many equal parts."""
+    # float64: float32 does not tell 2²⁴ cells apart
+    inside = torch.rand(count, dtype=torch.float64, generator=generator, device=device)
+    places = (torch.arange(count, device=device) + inside) * (among / max(count, 1))
+    return places.long().clamp_max(among - 1)
 
 
 def unpack(bits: Tensor) -> Tensor:

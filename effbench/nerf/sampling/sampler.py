@@ -16,7 +16,7 @@ from effbench.kernels.samples import Samples
 from effbench.kernels.visible_marching import march_visible
 from effbench.kernels.volume_rendering import composite, visible_counts
 from effbench.machine.phases import memory_phase
-from effbench.method.spans import DENSITY, ENCODING, GRID, span
+from effbench.method.spans import DENSITY, ENCODING, GRID, span, whole
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling.capacity import Capacity
 from effbench.nerf.sampling.occupancy import OccupancyGrid
@@ -172,12 +172,10 @@ class OccupancySampler(Sampler):
     def _visit(self, field: RadianceField, generator: torch.Generator, everywhere: bool) -> None:
         def density(positions: Tensor) -> Tensor:
             with torch.no_grad():
-                with span(ENCODING):
-                    encoded = field.encode_at(positions, self._any_times(positions, generator))
-                with span(DENSITY):
-                    return field.density(encoded)[0]
+                encoded = field.encode_at(positions, self._any_times(positions, generator))
+                return field.density(encoded)[0]
 
-        with span(GRID):
+        with whole(GRID):
             self.grid.update(density, generator, everywhere)
 
     def _any_times(self, positions: Tensor, generator: torch.Generator) -> Tensor | None:
