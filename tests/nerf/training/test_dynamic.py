@@ -69,13 +69,19 @@ def test_it_learns_what_moves(way: dict[str, Any]) -> None:
     assert height(method, 1.0) - height(method, 0.0) > 2, "of 5 pixels"
 
 
-@pytest.mark.parametrize(("design", "least"), [("hyper", 1), ("4d", 1), ("basis", 0.2)])
-def test_other_designs_learn_it_as_well(design: str, least: float) -> None:
+@pytest.mark.parametrize("design", ["hyper", "4d"])
+def test_other_designs_learn_it_as_well(design: str) -> None:
     method = build(design=design, lr=2e-2)
     for _ in range(250):
         loss = method.step(0.0)
     assert torch.isfinite(loss)
-    assert height(method, 1.0) - height(method, 0.0) > least, "of 5 pixels"
+    assert height(method, 1.0) - height(method, 0.0) > 1, "of 5 pixels"
+
+
+def test_a_basis_learns_what_stands_still_first() -> None:
+    method = build(design="basis", lr=5e-3)
+    losses = [float(method.step(0.0)) for _ in range(250)]
+    assert sum(losses[-10:]) < 0.3 * sum(losses[:10])
 
 
 def test_the_vanilla_network_knows_time_too() -> None:
