@@ -79,7 +79,7 @@ def _versions() -> Iterator[tuple[str, bool, str]]:
 def _devices() -> Iterator[tuple[str, bool, str]]:
     yield "cpu", True, f"{provenance.cpu_model()}, {torch.get_num_threads()} threads"
     bf16 = resolve_precision("auto", torch.device("cpu")) == "bf16"
-    yield "cpu bf16", bf16, "" if bf16 else "the processor has it not: wide MLPs run in fp32, as narrow ones do"
+    yield "cpu bf16", bf16, "" if bf16 else "the processor has it not: wide networks run in fp32"
     if not torch.cuda.is_available():
         yield "cuda", False, "torch sees no CUDA device: runs use the CPU"
     for index in range(torch.cuda.device_count()):

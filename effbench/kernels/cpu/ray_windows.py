@@ -47,7 +47,7 @@ def march_on(  # type: ignore[no-untyped-def]
         gz = (_f32(1) - fz if d[2] > 0 else fz) + beyond
         ahead = max(min(gx * ax, gy * ay, gz * az), _f32(0))
         lattice = (t + ahead - enter) * per_length - jitter
-        k = max(k + 1, int(lattice) + int(lattice > int(lattice)))
+        k = max(k + 1, int(np.ceil(lattice)))
     return count, k, False
 
 

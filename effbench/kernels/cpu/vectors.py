@@ -4,8 +4,6 @@ Arrays are one-dimensional, contiguous and float32 (indices uint32). A tile keep
 product in registers, 16 columns each, while it walks along what is summed: one multiply-add per
 cycle and unit, where a loop that numba vectorises also loads and stores. LLVM splits vectors of 16
 for processors that have shorter ones.
-
-numba's cache does not notice a change in this file: delete `__pycache__` beside it after one.
 """
 
 from __future__ import annotations
