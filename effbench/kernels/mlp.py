@@ -2,8 +2,9 @@
 
 Fused (Müller et al. 2021, Real-time Neural Radiance Caching, §5): a block of rows goes through all
 layers without leaving the chip, so that only inputs and outputs touch memory; backward, the
-activations are computed again instead of stored. That pays while a network is narrow; wider ones
-are the reference's, whose products of matrices are the vendor's.
+activations are computed again instead of stored. That pays while a network is narrow, and has to
+find room in the shared memory of a GPU; the others are the reference's, whose products of matrices
+are the vendor's.
 """
 
 from __future__ import annotations
@@ -32,20 +33,37 @@ def mlp(
     "fp16", in which factors, activations and the result are rounded to that type while sums are
     float32. float16 gradients need a loss scaled by the caller.
 
-    Triton fuses networks of 2 to 4 matrices, at most 128 wide, in bf16 and fp16; the reference
-    takes the others, and the CPU's.
+    Triton fuses networks of 2 to 4 matrices, at most 128 wide, in bf16 and fp16, where they fit;
+    the reference takes the others, and the CPU's.
     """
     if precision not in TYPES:
         raise unknown("precision", precision, TYPES)
-    if resolve(backend, x.device) == "triton" and fusible(weights, precision):
-        return _FusedMLP.apply(x, precision, *weights)  # type: ignore[no-any-return, no-untyped-call]
-    return mlp_reference(x, weights, precision)
+    if why_not_fused(weights, precision, x.device, backend):
+        return mlp_reference(x, weights, precision)
+    return _FusedMLP.apply(x, precision, *weights)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def fusible(weights: Sequence[Tensor], precision: str) -> bool:
-    """Return whether the Triton kernels take a network of these matrices."""
-    widest = max(max(weight.shape) for weight in weights)
-    return precision != "fp32" and 2 <= len(weights) <= DEEPEST and widest <= WIDEST
+def why_not_fused(
+    weights: Sequence[Tensor], precision: str, device: torch.device, backend: str = "auto"
+) -> str:
+    """Return why the Triton kernels do not take a network of these matrices; "" if they do."""
+    if (chosen := resolve(backend, device)) != "triton":
+        return f"backend {chosen}"
+    if precision == "fp32":
+        return "fp32"
+    if not 2 <= len(weights) <= DEEPEST:
+        return f"{len(weights)} matrices"
+    if (widest := max(max(weight.shape) for weight in weights)) > WIDEST:
+        return f"{widest} wide"
+    from effbench.kernels import gpu
+    from effbench.kernels.gpu import mlp as fused
+
+    if not gpu.has_tensor_cores(device):
+        return "no tensor cores that Triton uses"
+    room = gpu.shared_memory(device)
+    if not fused.fits(weights, room):
+        return f"{len(weights)} matrices of {widest} do not fit into {room >> 10} KiB"
+    return ""
 
 
 def mlp_reference(x: Tensor, weights: Sequence[Tensor], precision: str = "fp32") -> Tensor:
