@@ -172,10 +172,10 @@ def test_rays(compiled: Compiled) -> None:
 # these for capability 9.0 and for others. Instant-NGP's two come first.
 DEFAULTS = [(32, 64, 16), (31, 64, 64, 3)]
 SPILLED = {
-    (32, 64, 16): (0, 0),
-    (31, 64, 64, 3): (160, 280),
+    (32, 64, 16): (0, 8),
+    (31, 64, 64, 3): (160, 304),
     (16, 16, 1): (0, 0),
-    (64, 64, 64, 64, 64): (648, 432),
+    (64, 64, 64, 64, 64): (648, 1424),
     (31, 128, 128, 3): (0, 0),
     (40, 128, 128, 3): (0, 0),
 }
@@ -198,7 +198,7 @@ def test_fused_networks(compiled: Compiled, shape: tuple[int, ...]) -> None:
 def test_networks_in_fp16(compiled: Compiled) -> None:
     evaluate(1000, precision="fp16")
     for (binary,) in compiled.values():
-        assert ".f16.f16" in ptx(binary)
+        assert ".f16.f16" in ptx(binary) or "kind::f16" in ptx(binary)
 
 
 @pytest.mark.parametrize("shape", DEFAULTS)
