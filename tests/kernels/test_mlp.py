@@ -91,7 +91,7 @@ def test_networks_find_room_in_a_gpu_or_are_not_fused(
 
 
 class Told:
-    """What torch says of a GPU, from 2.7 on with its shared memory."""
+    """What torch says of a GPU, newer versions with its shared memory."""
 
     def __init__(self, major: int, minor: int, told: int | None) -> None:
         self.major, self.minor = major, minor

@@ -244,12 +244,9 @@ class HashField(NetworkField):
 
     def _taken(self, weights: list[Tensor]) -> str:
         """Return how a network is computed when nothing else, such as whole rays, takes it."""
-        device = self.table.device
         if self._layers:
             return "compiled"
-        if device.type != "cuda":
-            return "layer by layer"
-        reason = why_not_fused(weights, self.precision, device, self.backend)
+        reason = why_not_fused(weights, self.precision, self.table.device, self.backend)
         return f"layer by layer: {reason}" if reason else "fused"
 
     def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
