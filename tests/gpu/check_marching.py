@@ -6,10 +6,9 @@ import math
 
 import pytest
 import torch
-import triton
 import triton.language as tl
 
-from effbench.kernels.gpu import marching
+from effbench.kernels.gpu import jit, marching
 from effbench.kernels.marching import march
 from effbench.kernels.samples import Samples
 
@@ -97,7 +96,7 @@ def test_a_capacity_fixes_the_length(rays: Rays, generator: torch.Generator, sha
         assert torch.equal(getattr(fixed, name), getattr(expected, name)), name
 
 
-@triton.jit
+@jit
 def _exits(scaled, cells, directions, out, SIZE: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     i = tl.arange(0, BLOCK)
     d = tl.load(directions + i)
