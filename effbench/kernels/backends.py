@@ -40,6 +40,11 @@ def resolve(requested: str, device: torch.device) -> str:
 
     Raises ConfigError for an unknown backend and for one that cannot run on `device`.
     """
+    if requested in ("auto", "triton") and device.type == "cuda" and interpreting():
+        raise ConfigError(
+            f"TRITON_INTERPRET is set, with which {device} would run no kernel: unset it, or use "
+            "--backend reference"
+        )
     if requested == "auto":
         fastest = {"cpu": "cpu", "cuda": "triton"}.get(device.type, "reference")
         return "reference" if reason(fastest) else fastest

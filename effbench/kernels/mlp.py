@@ -3,7 +3,8 @@
 Fused (Müller et al. 2021, Real-time Neural Radiance Caching, §5): a block of rows goes through all
 layers without leaving the chip, so that only inputs and outputs touch memory; backward, a GPU
 computes the activations again, and a CPU, which has the memory, keeps them. That pays while a
-network is narrow; wider ones are the reference's, whose products of matrices are the vendor's.
+network is narrow, and has to find room in the shared memory of a GPU; the others are the
+reference's, whose products of matrices are the vendor's.
 """
 
 from __future__ import annotations
@@ -33,28 +34,42 @@ def mlp(
     "fp16", in which factors, activations and the result are rounded to that type while sums are
     float32. float16 gradients need a loss scaled by the caller.
 
-    Networks of 2 to 4 matrices, at most 128 wide, are fused: by Triton in bf16 and fp16, by the
-    CPU's kernels in fp32. The reference takes the others.
+    Networks of 2 to 4 matrices, at most 128 wide, are fused: by Triton in bf16 and fp16, where they
+    fit, and by the CPU's kernels in fp32. The reference takes the others.
     """
     if precision not in TYPES:
         raise unknown("precision", precision, TYPES)
-    kernels = resolve(backend, x.device)
-    if kernels == "triton" and fusible(weights, precision):
-        return _FusedMLP.apply(x, precision, *weights)  # type: ignore[no-any-return, no-untyped-call]
-    if kernels == "cpu" and precision == "fp32" and narrow(weights):
+    if why_not_fused(weights, precision, x.device, backend):
+        return mlp_reference(x, weights, precision)
+    if resolve(backend, x.device) == "cpu":
         return _NumbaMLP.apply(x, *weights)  # type: ignore[no-any-return, no-untyped-call]
-    return mlp_reference(x, weights, precision)
+    return _FusedMLP.apply(x, precision, *weights)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def fusible(weights: Sequence[Tensor], precision: str) -> bool:
-    """Return whether the Triton kernels take a network of these matrices."""
-    return precision != "fp32" and narrow(weights)
+def why_not_fused(
+    weights: Sequence[Tensor], precision: str, device: torch.device, backend: str = "auto"
+) -> str:
+    """Return why the kernels do not take a network of these matrices; "" if they do."""
+    chosen = resolve(backend, device)
+    if chosen == "reference":
+        return "backend reference"
+    if (precision == "fp32") != (chosen == "cpu"):
+        return precision
+    if not 2 <= len(weights) <= DEEPEST:
+        return f"{len(weights)} matrices"
+    if (widest := max(max(weight.shape) for weight in weights)) > WIDEST:
+        return f"{widest} wide"
+    if chosen == "cpu":
+        return ""
+    from effbench.kernels import gpu
+    from effbench.kernels.gpu import mlp as fused
 
-
-def narrow(weights: Sequence[Tensor]) -> bool:
-    """Return whether a network is small enough for what fuses networks at all."""
-    widest = max(max(weight.shape) for weight in weights)
-    return 2 <= len(weights) <= DEEPEST and widest <= WIDEST
+    if not gpu.has_tensor_cores(device):
+        return "no tensor cores that Triton uses"
+    room = gpu.shared_memory(device)
+    if not fused.fits(weights, room):
+        return f"{len(weights)} matrices of {widest} do not fit into {room >> 10} KiB"
+    return ""
 
 
 def mlp_reference(x: Tensor, weights: Sequence[Tensor], precision: str = "fp32") -> Tensor:

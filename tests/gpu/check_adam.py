@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -33,3 +34,13 @@ def test_five_steps(
         a, b = fused.state[ours][name], reference.state[theirs][name]
         torch.testing.assert_close(a.cpu(), b.cpu(), rtol=1e-5, atol=1e-9)
     assert torch.equal(copy, ours.to(torch.float16))
+
+
+def test_a_gradient_of_nan_stays_nan(device: torch.device) -> None:
+    parameter = torch.zeros(5, device=device).requires_grad_()
+    parameter.grad = torch.tensor([0.0, math.nan, 1.0, 1.0, 1.0], device=device)
+    optimizer = FusedAdam([parameter], 0.1, backend="triton")
+    optimizer.step()
+    seen = [False, True, False, False, False]
+    for value in (parameter, *(optimizer.state[parameter][k] for k in ("exp_avg", "exp_avg_sq"))):
+        assert value.isnan().tolist() == seen

@@ -1,12 +1,13 @@
-"""Every kernel compiles for a GPU of compute capability 9.0, which need not be there.
+"""Every kernel compiles for a GPU of some compute capability, which need not be there.
 
-The interpreter permits what the compiler refuses; this finds it. Front functions are called with
-tensors on the CPU, and each launch compiles the kernel for the types at hand instead of running it.
+The interpreter permits what the compiler refuses; this finds it. Also looked at: shared memory,
+registers, and the instructions that a kernel is built around.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,17 +15,18 @@ from typing import Any
 
 import pytest
 import torch
-from triton.backends.compiler import GPUTarget
-from triton.runtime.driver import driver
+import triton
 from triton.runtime.jit import JITFunction
 
 from bench import fused_adam_triton
 from bench.fused_adam import FusedAdam
-from effbench.kernels import backends, gpu
+from effbench.kernels import gpu
 from effbench.kernels.compaction import keep_prefix, keep_selected
 from effbench.kernels.contracted_marching import march_contracted
 from effbench.kernels.contraction import Norm
 from effbench.kernels.gpu import hash_encoding
+from effbench.kernels.gpu import mlp as mlp_kernels
+from effbench.kernels.gpu.mlp import fits
 from effbench.kernels.hash_encoding import hash_encode
 from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.marching import march
@@ -34,144 +36,218 @@ from effbench.kernels.rays import generate_rays, spherical_harmonics
 from effbench.kernels.samples import Samples
 from effbench.kernels.volume_rendering import composite, visible_counts
 from effbench.scene import Intrinsics
+from tests.gpu.compiling import CAPABILITY, SHARED, Compiled, compiling, ptx, usage
 
-
-class NoDriver:
-    """What Triton asks of a driver before it compiles."""
-
-    def get_current_target(self) -> GPUTarget:
-        return GPUTarget("cuda", 90, 32)
-
-    def get_current_device(self) -> int:
-        return 0
-
-    def get_current_stream(self, device: int) -> int:
-        return 0
-
-    def get_active_torch_device(self) -> torch.device:
-        return torch.device("cpu")
-
-
-Compiled = dict[str, list[Any]]
 SEEN: set[str] = set()  # module and name of every kernel that any test compiled
 
 
 @pytest.fixture
-def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Compiled]:
-    """The kernels compiled by the test so far, by name."""
-    found: Compiled = {}
-
-    def compile_only(kernel: Any, grid: tuple[int, ...]) -> Callable[..., None]:
-        def warm_up(*arguments: Any, **constants: Any) -> None:
-            binary = kernel.warmup(*arguments, grid=grid, **constants)
-            SEEN.add(f"{kernel.__module__.rpartition('.')[2]}.{kernel.__name__}")
-            found.setdefault(kernel.__name__.lstrip("_"), []).append(binary)
-
-        return warm_up
-
-    monkeypatch.setattr(JITFunction, "__getitem__", compile_only)
-    monkeypatch.setattr(backends, "interpreting", lambda: True)  # else triton is refused on a CPU
-    backends.reason.cache_clear()
-    driver.set_active(NoDriver())
-    yield found
-    backends.reason.cache_clear()
+def compiled() -> Iterator[Compiled]:
+    """The kernels compiled by the test so far, none of which may take more than there is."""
+    with compiling() as found:
+        yield found
+    SEEN.update(found)
+    for name, binary in itertools.chain(*([(k, b) for b in found[k]] for k in found)):
+        assert binary.metadata.shared <= SHARED[CAPABILITY], name
 
 
-def ptx(binary: Any) -> str:
-    return str(binary.asm["ptx"])
+def spilled(binary: Any) -> int:
+    """Return the bytes of a thread that found no register, 0 where nothing tells."""
+    used = usage(binary)
+    return used.stack if used else 0
 
 
-def test_the_interpreter_is_off() -> None:
-    assert isinstance(hash_encoding._forward, JITFunction)
-
-
-@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16])
-def test_hash_encoding(compiled: Compiled, kind: torch.dtype) -> None:
+def encode(count: int, kind: torch.dtype = torch.float32) -> None:
     layout = HashLayout(levels=4, log2_table=10, base=4, finest=60)
     table = torch.zeros(layout.rows, 2, dtype=kind, requires_grad=True)
-    hash_encode(torch.zeros(1000, 3), table, layout, "triton").sum().backward()
-    (forward,), (backward,) = compiled["forward"], compiled["backward"]
-    assert "atom" in ptx(backward) or "red." in ptx(backward)
-    # a row's two features are one load: of 8 bytes, or of 4 where they are half as wide
-    assert ptx(forward).count("ld.global.v2.b32" if kind == torch.float32 else "ld.global.b32") >= 8
+    hash_encode(torch.zeros(count, 3), table, layout, "triton").sum().backward()
 
 
-def test_volume_rendering(compiled: Compiled) -> None:
-    optical_depth = torch.zeros(10, requires_grad=True)
-    offsets = torch.tensor([0, 4, 10])
-    color, _ = composite(optical_depth, torch.zeros(10, 3), offsets, torch.zeros(2, 3), "triton")
+def render(count: int) -> None:
+    optical_depth = torch.zeros(count, requires_grad=True)
+    offsets = torch.tensor([0, 0, count])
+    background = torch.zeros(2, 3)
+    color, _ = composite(optical_depth, torch.zeros(count, 3), offsets, background, "triton")
     color.sum().backward()
     visible_counts(optical_depth.detach(), offsets, 1e-4, "triton")
-    assert set(compiled) == {"forward", "backward", "visible_counts"}
 
 
-@pytest.mark.parametrize(("cascades", "cone"), [(1, 0.0), (4, 0.004)])
-def test_marching(compiled: Compiled, cascades: int, cone: float) -> None:
-    rays = torch.zeros(40, 3)
-    near, bits = torch.zeros(40), torch.zeros(cascades * 32**3 // 8, dtype=torch.uint8)
+def place(count: int, cascades: int = 1, cone: float = 0.0) -> None:
+    rays = torch.zeros(count, 3)
+    near, bits = torch.zeros(count), torch.zeros(cascades * 32**3 // 8, dtype=torch.uint8)
     more: dict[str, Any] = {"capacity": 100, "cascades": cascades, "cone": cone, "step_max": 0.1}
-    march(rays, rays, near, bits, 32, 0.01, near, 1024, backend="triton", **more)
-    assert set(compiled) == {"coarsen", "count", "write"}
+    march(rays, rays, near, bits, 32, 0.01, near, count, backend="triton", **more)
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_contracted_marching(compiled: Compiled, norm: Norm) -> None:
-    rays = torch.zeros(40, 3)
-    near, bits = torch.zeros(40), torch.zeros(32**3 // 8, dtype=torch.uint8)
-    march_contracted(rays, rays, near, bits, 32, 0.01, near, 1024, 9.0, norm, "triton", 100)
-    assert set(compiled) == {"count", "write"}
+def place_contracted(count: int, norm: Norm = "linf") -> None:
+    rays = torch.zeros(count, 3)
+    near, bits = torch.zeros(count), torch.zeros(32**3 // 8, dtype=torch.uint8)
+    march_contracted(rays, rays, near, bits, 32, 0.01, near, count, 9.0, norm, "triton", 100)
 
 
-def test_compaction(compiled: Compiled) -> None:
-    samples = Samples(
-        torch.zeros(9, 3),
-        torch.zeros(9),
-        torch.zeros(9).long(),
-        torch.tensor([0, 4, 9]),
-        torch.zeros(9),
-    )
-    keep_prefix(samples, torch.tensor([1, 2]), 20, "triton")
-    keep_selected(samples, torch.ones(9).bool(), 20, "triton")
-    assert set(compiled) == {"copy_prefixes", "copy_selected"}
+def compact(count: int) -> None:
+    """As many samples as rays, so that the ends of their tensors lie anywhere."""
+    zeros = torch.zeros(count)
+    samples = Samples(torch.zeros(count, 3), zeros, zeros.long(), torch.arange(count + 1), zeros)
+    keep_prefix(samples, torch.ones(count).long(), count, "triton")
+    keep_selected(samples, torch.ones(count).bool(), count, "triton")
 
 
-def test_rays(compiled: Compiled) -> None:
-    pixel = torch.zeros(50, dtype=torch.int64)
+def aim(count: int) -> None:
+    pixel = torch.zeros(count, dtype=torch.int64)
     camera = Intrinsics(20, 30, 25.0, 26.0, 10.0, 15.0)
     _, directions = generate_rays(torch.zeros(2, 3, 4), camera, pixel, pixel, pixel, "triton")
     spherical_harmonics(directions, "triton")
-    assert set(compiled) == {"generate", "spherical_harmonics"}
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-@pytest.mark.parametrize(
-    "shape", [(32, 64, 16), (31, 64, 64, 3), (16, 16, 1), (128, 128, 128, 128, 128)]
-)
-def test_fused_networks(compiled: Compiled, shape: tuple[int, ...], precision: str) -> None:
+def evaluate(count: int, shape: tuple[int, ...] = (32, 64, 16), precision: str = "bf16") -> None:
     weights = [torch.zeros(o, i).requires_grad_() for i, o in itertools.pairwise(shape)]
-    x = torch.zeros(1000, shape[0], requires_grad=True)
+    x = torch.zeros(count, shape[0], requires_grad=True)
     mlp(x, weights, precision, "triton").float().sum().backward()
-    for (binary,) in compiled.values():
-        assert "wgmma" in ptx(binary) or "mma.sync" in ptx(binary)
-        assert binary.metadata.shared <= 227 << 10  # bytes of a multiprocessor
 
 
-@pytest.mark.parametrize("on_device", [False, True])
-def test_adam(compiled: Compiled, on_device: bool) -> None:
+def update(count: int) -> None:
+    cells = torch.zeros(8 * count)
+    raise_to(cells, torch.zeros(count, dtype=torch.int64), torch.zeros(count), "triton")
+    pack_bits(cells, torch.tensor(0.1), "triton")
+
+
+def learn(on_device: bool) -> None:
     parameter = torch.zeros(8192, requires_grad=True)
     parameter.grad = torch.zeros(8192)
     optimizer = FusedAdam([parameter], torch.tensor(0.1) if on_device else 0.1, backend="triton")
     optimizer.copy_of(parameter, torch.float16)
     optimizer.step()
-    (binary,) = compiled["step"]
+
+
+def test_the_triton_at_hand_compiles() -> None:
+    assert isinstance(hash_encoding._forward, JITFunction)
+    assert triton.__version__ == os.environ.get("EFFBENCH_TRITON", triton.__version__)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16])
+def test_hash_encoding(compiled: Compiled, kind: torch.dtype) -> None:
+    encode(1000, kind)
+    (forward,) = compiled["hash_encoding._forward"]
+    (backward,) = compiled["hash_encoding._backward"]
+    # a row's two features are one load: of 8 bytes, or of 4 where they are half as wide
+    assert ptx(forward).count("ld.global.v2.b32" if kind == torch.float32 else "ld.global.b32") >= 8
+    added = re.findall(r"(?:atom|red)\.[\w.]*add[\w.]*", ptx(backward))
+    assert added
+    # and one addition, where there is an instruction for it
+    assert all("v2.f32" in a for a in added) == (CAPABILITY >= 90)
+    assert spilled(forward) == spilled(backward) == 0
+
+
+def test_volume_rendering(compiled: Compiled) -> None:
+    render(10)
+    assert set(compiled) == {
+        f"volume_rendering.{name}" for name in ("_forward", "_backward", "_visible_counts")
+    }
+
+
+@pytest.mark.parametrize(("cascades", "cone"), [(1, 0.0), (4, 0.004)])
+def test_marching(compiled: Compiled, cascades: int, cone: float) -> None:
+    place(40, cascades, cone)
+    assert set(compiled) == {f"marching.{name}" for name in ("_coarsen", "_count", "_write")}
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_contracted_marching(compiled: Compiled, norm: Norm) -> None:
+    place_contracted(40, norm)
+    assert set(compiled) == {f"contracted_marching.{name}" for name in ("_count", "_write")}
+
+
+def test_compaction(compiled: Compiled) -> None:
+    compact(9)
+    assert set(compiled) == {"compaction._copy_prefixes", "compaction._copy_selected"}
+
+
+def test_rays(compiled: Compiled) -> None:
+    aim(50)
+    assert set(compiled) == {"rays._generate", "rays._spherical_harmonics"}
+
+
+# Networks, and the bytes that a thread's registers do not hold: forward none, backward at most
+# these for capability 9.0 and for others. Instant-NGP's two come first.
+DEFAULTS = [(32, 64, 16), (31, 64, 64, 3)]
+SPILLED = {
+    (32, 64, 16): (0, 8),
+    (31, 64, 64, 3): (160, 304),
+    (16, 16, 1): (0, 0),
+    (64, 64, 64, 64, 64): (648, 1424),
+    (31, 128, 128, 3): (0, 0),
+    (40, 128, 128, 3): (0, 0),
+}
+
+
+@pytest.mark.parametrize("shape", SPILLED)
+def test_fused_networks(compiled: Compiled, shape: tuple[int, ...]) -> None:
+    weights = [torch.empty(o, i) for i, o in itertools.pairwise(shape)]
+    evaluate(1000, shape)
+    if not fits(weights, SHARED[CAPABILITY]):
+        assert not compiled, "the reference takes it"
+        return
+    (forward,), (backward,) = compiled["mlp._forward"], compiled["mlp._backward"]
+    for binary in (forward, backward):
+        assert ("wgmma" if CAPABILITY == 90 and max(shape) > 16 else "mma") in ptx(binary)
+    assert spilled(forward) == 0
+    assert spilled(backward) <= SPILLED[shape][CAPABILITY != 90]
+
+
+def test_networks_in_fp16(compiled: Compiled) -> None:
+    evaluate(1000, precision="fp16")
+    for (binary,) in compiled.values():
+        assert ".f16.f16" in ptx(binary) or "kind::f16" in ptx(binary)
+
+
+@pytest.mark.parametrize("shape", DEFAULTS)
+def test_a_multiprocessor_holds_as_many_programs_as_are_meant_to_share_it(
+    compiled: Compiled, shape: tuple[int, ...]
+) -> None:
+    evaluate(1000, shape)
+    (binary,) = compiled["mlp._backward"]
+    if (used := usage(binary)) is None:
+        pytest.skip("this Triton brings no cuobjdump")
+    programs = mlp_kernels._BACKWARD["narrow"].programs
+    registers = -(-used.registers // 8) * 8 * 32 * binary.metadata.num_warps
+    assert programs * registers <= 65536
+    reserved = 1024  # bytes of every program that are the driver's
+    assert programs * (binary.metadata.shared + reserved) <= SHARED[CAPABILITY] + reserved
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_adam(compiled: Compiled, on_device: bool) -> None:
+    learn(on_device)
+    (binary,) = compiled["fused_adam_triton._step"]
     assert ptx(binary).count("ld.global.v4.b32") >= 4  # parameter, gradient and two moments
 
 
 def test_occupancy(compiled: Compiled) -> None:
-    cells = torch.zeros(4096)
-    raise_to(cells, torch.zeros(100, dtype=torch.int64), torch.zeros(100), "triton")
-    pack_bits(cells, torch.tensor(0.1), "triton")
-    assert set(compiled) == {"raise_to", "pack_bits"}
+    update(512)
+    assert set(compiled) == {"occupancy._raise_to", "occupancy._pack_bits"}
+
+
+COUNTED: dict[str, Callable[[int], None]] = {
+    "hash encoding": encode,
+    "volume rendering": render,
+    "marching": place,
+    "contracted marching": place_contracted,
+    "compaction": compact,
+    "rays": aim,
+    "networks": evaluate,
+    "occupancy": update,
+}
+
+
+@pytest.mark.parametrize("operation", COUNTED)
+def test_one_binary_serves_any_count(compiled: Compiled, operation: str) -> None:
+    """1 and multiples of 16 are what Triton would compile a kernel anew for."""
+    for count in (1, 4096, 4097):
+        COUNTED[operation](count)
+    binaries = {name: len({b.hash for b in found}) for name, found in compiled.items()}
+    assert binaries
+    assert binaries == dict.fromkeys(binaries, 1)
 
 
 def test_no_kernel_was_left_out() -> None:

@@ -54,3 +54,20 @@ def test_a_capacity_fixes_the_length(arguments: Arguments, share: float) -> None
     assert fixed.wanted == len(free)
     for name in ("positions", "t", "rays", "deltas", "offsets"):
         assert torch.equal(getattr(fixed, name), getattr(expected, name)), name
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")  # of the interpreter
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("broken", [0, 1, 2, 6])
+def test_a_ray_of_nan_has_no_samples(arguments: Arguments, norm: Norm, broken: int) -> None:
+    """In its origin, direction, near or jitter; the others have theirs."""
+    value = arguments[broken]
+    assert isinstance(value, torch.Tensor)
+    value[3] = math.nan
+    ours, theirs = (
+        march_contracted(*arguments, 1000, 500.0, norm, backend).offsets
+        for backend in ("triton", "reference")
+    )
+    assert ours[4] == ours[3]
+    assert theirs[4] == theirs[3]
+    assert (ours.diff() != theirs.diff()).float().mean() <= 0.03

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -74,6 +76,41 @@ def test_known_features_keep_their_gradient(points: torch.Tensor, table: torch.T
     (expected,) = torch.autograd.grad(fresh.square().sum(), table)
     (actual,) = torch.autograd.grad(reused.square().sum(), table)
     torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_nan_stays_nan(points: torch.Tensor, table: torch.Tensor) -> None:
+    """In the rows of the table that were reached by it, and in the gradient of the features."""
+    with torch.no_grad():
+        table[::7] = math.nan
+    table.requires_grad_()
+    upstream = torch.zeros(len(points), LAYOUT.width, device=points.device)
+    upstream[::50, ::3] = math.nan
+    found = []
+    for backend in ("triton", "reference"):
+        features = hash_encode(points, table, LAYOUT, backend)
+        (gradient,) = torch.autograd.grad(features, table, upstream)
+        found.append((features.isnan(), gradient.isnan()))
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.equal(ours, theirs)
+        assert 0 < ours.float().mean() < 1
+
+
+@pytest.mark.parametrize("zeros", ["tail", "one ray", "all"])
+def test_samples_without_gradient(
+    points: torch.Tensor, table: torch.Tensor, generator: torch.Generator, zeros: str
+) -> None:
+    """They add nothing, which is all the same to the sums: slots of the tail, whole rays."""
+    table.requires_grad_()
+    points = torch.cat([points, torch.full((600, 3), 0.5, device=points.device)])
+    shape = (len(points), LAYOUT.width)
+    upstream = torch.randn(shape, generator=generator, device=points.device)
+    upstream[{"tail": slice(-600, None), "one ray": slice(29, 58), "all": slice(None)}[zeros]] = 0
+    features = hash_encode(points, table, LAYOUT, "triton")
+    (gradient,) = torch.autograd.grad(features, table, upstream)
+    expected = exact_gradient(points, table, upstream)
+    torch.testing.assert_close(gradient.double(), expected, rtol=1e-3, atol=2e-3)
+    assert torch.equal(gradient[expected == 0], torch.zeros_like(gradient[expected == 0]))
+    assert gradient.any() == (zeros != "all")
 
 
 @pytest.mark.parametrize("count", [0, 1])

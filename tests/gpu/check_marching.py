@@ -6,7 +6,9 @@ import math
 
 import pytest
 import torch
+import triton.language as tl
 
+from effbench.kernels.gpu import jit, marching
 from effbench.kernels.marching import march
 from effbench.kernels.samples import Samples
 
@@ -92,6 +94,54 @@ def test_a_capacity_fixes_the_length(rays: Rays, generator: torch.Generator, sha
     assert fixed.wanted == len(free)
     for name in ("positions", "t", "rays", "deltas", "offsets"):
         assert torch.equal(getattr(fixed, name), getattr(expected, name)), name
+
+
+@jit
+def _exits(scaled, cells, directions, out, SIZE: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+    i = tl.arange(0, BLOCK)
+    d = tl.load(directions + i)
+    inverse = 1.0 / tl.where(d == 0.0, 1e-10, d)
+    ahead = marching._exit(tl.load(scaled + i), tl.load(cells + i), d, inverse, 0.25, SIZE)
+    tl.store(out + i, ahead)
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_the_way_out_of_a_block_of_cells(device: torch.device, size: int) -> None:
+    """On one axis, in a cube of 8 cells of ¼: what is not moved along is never left."""
+    directions = torch.tensor([0.5, -0.5, 0.0, -0.0], device=device)
+    scaled = torch.full((4,), 5.5, device=device)
+    out = torch.empty(4, device=device)
+    _exits[(1,)](scaled, scaled.int(), directions, out, size, 4)
+    forward, backward = {1: (0.5, 0.5), 4: (2.5, 1.5)}[size]  # in cells
+    assert out.tolist() == [forward / 2, backward / 2, math.inf, math.inf]
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_rays_along_an_axis(device: torch.device, generator: torch.Generator, axis: int) -> None:
+    bits = random_grid(0.05, 16, 1, generator)
+    towards = torch.ones(30, device=device)
+    towards[::2] = -1
+    origins = torch.rand(30, 3, generator=generator, device=device)
+    origins[:, axis] = 0.5 - towards
+    directions = torch.zeros(30, 3, device=device)
+    directions[:, axis] = towards
+    zeros = torch.zeros(30, device=device)
+    arguments = (origins, directions, zeros, bits, 16, math.sqrt(3) / 90, zeros, 1000)
+    ours, theirs = (march(*arguments, backend=backend) for backend in ("triton", "reference"))
+    assert_close(ours, theirs)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")  # of the interpreter
+@pytest.mark.parametrize("broken", range(4))
+def test_a_ray_of_nan_has_no_samples(rays: Rays, broken: int) -> None:
+    """In its origin, direction, near or jitter; the others have theirs."""
+    rays[broken][3] = math.nan
+    origins, directions, near, jitter = rays
+    bits = torch.full((64,), 255, dtype=torch.uint8, device=origins.device)
+    arguments = (origins, directions, near, bits, 8, 0.05, jitter, 1000)
+    ours, theirs = (march(*arguments, backend=backend) for backend in ("triton", "reference"))
+    assert_close(ours, theirs)
+    assert ours.offsets[4] == ours.offsets[3]
 
 
 def test_no_rays(device: torch.device) -> None:

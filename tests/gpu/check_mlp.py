@@ -4,12 +4,13 @@ within the rounding of the type they compute in."""
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 import torch
 
 from effbench.kernels.backends import interpreting
-from effbench.kernels.mlp import fusible, mlp, mlp_reference
+from effbench.kernels.mlp import mlp, mlp_reference, why_not_fused
 
 # inputs, hidden widths, outputs: Instant-NGP's two networks, a pruned one, the deepest, the widest
 SHAPES = [(32, 64, 16), (31, 64, 64, 3), (10, 23, 17, 5), (16, 16, 16, 16, 1), (40, 128, 128, 3)]
@@ -33,7 +34,9 @@ def test_outputs_and_gradients(
     generator: torch.Generator, scale: int, shape: tuple[int, ...], precision: str
 ) -> None:
     x, weights = network(shape, 300 * scale, generator)
-    assert fusible(weights, precision)
+    if reason := why_not_fused(weights, precision, x.device, "triton"):
+        assert x.is_cuda, "the interpreter has the room of the largest GPU"
+        assert "do not fit" in reason
     out = mlp(x, weights, precision, "triton")
     exact = x.detach().double()
     for weight in weights[:-1]:
@@ -76,9 +79,40 @@ def test_rows_that_fill_no_block(generator: torch.Generator, rows: int) -> None:
         assert difference <= roundings("bf16") * theirs.double().norm()
 
 
+@pytest.mark.parametrize("where", range(5))
+def test_nan_stays_nan(generator: torch.Generator, where: int) -> None:
+    """In the inputs and in each matrix, whose first layers' neurons may be off: a network that
+    diverged has to be seen to have."""
+    x, weights = network((10, 23, 17, 5, 3), 70, generator)
+    values = (x, *weights)
+    with torch.no_grad():
+        values[where][2, 1] = math.nan
+    found = []
+    for backend in ("triton", "reference"):
+        out = mlp(x, weights, "fp16", backend)
+        gradients = torch.autograd.grad(out.float().sum(), values)
+        found.append([value.isnan() for value in (out, *gradients)])
+    assert found[0][0].any()
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_gradient_of_nan_stays_nan(generator: torch.Generator) -> None:
+    x, weights = network((10, 23, 5), 70, generator)
+    upstream = torch.zeros(70, 5, device=x.device, dtype=torch.bfloat16)
+    upstream[2, 1] = math.nan
+    found = []
+    for backend in ("triton", "reference"):
+        out = mlp(x, weights, "bf16", backend)
+        found.append(torch.autograd.grad(out, (x, *weights), upstream))
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.equal(ours.isnan(), theirs.isnan())
+        assert ours.isnan().any()
+
+
 def test_what_cannot_be_fused_is_the_references(generator: torch.Generator) -> None:
     x, weights = network((8, 200, 3), 10, generator)
-    assert not fusible(weights, "bf16")
+    assert why_not_fused(weights, "bf16", x.device, "triton") == "200 wide"
     assert torch.equal(mlp(x, weights, "bf16", "triton"), mlp_reference(x, weights, "bf16"))
     x, weights = network((8, 16, 3), 10, generator)
     assert torch.equal(mlp(x, weights, "fp32", "triton"), mlp_reference(x, weights))

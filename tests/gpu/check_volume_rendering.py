@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -47,6 +49,38 @@ def test_a_faint_sample_before_a_solid_one_keeps_its_weight(device: torch.device
     color, _ = composite(optical_depth, colors, offsets, torch.zeros(1, 3, device=device), "triton")
     seen = float(torch.exp(torch.tensor(-0.4321)))
     assert color[0].tolist() == pytest.approx([1 - seen, seen, 0], abs=1e-6)
+
+
+def test_a_ray_with_nan_is_nan_and_no_other(device: torch.device) -> None:
+    """From the first chunk of its samples to the last, in colour and in gradient."""
+    offsets = torch.tensor([0, 3, 103], device=device)
+    optical_depth = torch.full((103,), 0.01, device=device)
+    optical_depth[5] = math.nan
+    colors = torch.ones(103, 3, device=device).requires_grad_()
+    optical_depth.requires_grad_()
+    background = torch.zeros(2, 3, device=device)
+    color, opacity = composite(optical_depth, colors, offsets, background, "triton")
+    d_depth, d_colors = torch.autograd.grad(color.sum(), (optical_depth, colors))
+    expected, _ = composite(optical_depth, colors, offsets, background, "reference")
+    (slopes,) = torch.autograd.grad(expected.sum(), colors)
+    assert torch.equal(color.isnan(), expected.isnan())
+    assert opacity.isnan().tolist() == [False, True]
+    assert d_depth.isnan().tolist() == [False] * 3 + [True] * 100
+    assert torch.equal(d_colors.isnan(), slopes.isnan())
+    counts = visible_counts(optical_depth.detach(), offsets, 1e-4, "triton")
+    assert counts.tolist() == [3, 3]
+    assert torch.equal(counts, visible_counts(optical_depth.detach(), offsets, 1e-4, "reference"))
+
+
+def test_a_colour_of_nan_is_seen(device: torch.device) -> None:
+    offsets = torch.tensor([0, 1, 2], device=device)
+    colors = torch.tensor([[0.5, math.nan, 0.5], [0.5, 0.5, 0.5]], device=device)
+    found = [
+        composite(torch.ones(2, device=device), colors, offsets, torch.zeros_like(colors), backend)
+        for backend in ("triton", "reference")
+    ]
+    for color, _ in found:
+        assert color.isnan().tolist() == [[False, True, False], [False] * 3]
 
 
 @pytest.mark.parametrize("early_stop_eps", [0.0, 1e-4, 0.3])

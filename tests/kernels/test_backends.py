@@ -20,6 +20,7 @@ def test_auto_takes_triton_on_a_gpu_where_it_works(
     monkeypatch: pytest.MonkeyPatch, missing: str, expected: str
 ) -> None:
     monkeypatch.setattr(backends, "reason", lambda name: missing if name == "triton" else "")
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     assert backends.resolve("auto", CUDA) == expected
 
 
@@ -44,6 +45,15 @@ def test_triton_is_refused_on_a_cpu_unless_it_interprets(monkeypatch: pytest.Mon
         backends.resolve("triton", CPU)
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     assert backends.resolve("triton", CPU) == "triton"
+
+
+@pytest.mark.parametrize("requested", ["auto", "triton"])
+def test_nothing_is_interpreted_for_a_gpu(monkeypatch: pytest.MonkeyPatch, requested: str) -> None:
+    monkeypatch.setattr(backends, "reason", lambda _: "")
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    with pytest.raises(ConfigError, match=r"TRITON_INTERPRET is set.* unset it"):
+        backends.resolve(requested, CUDA)
+    assert backends.resolve("reference", CUDA) == "reference"
 
 
 def test_a_backend_that_does_not_work_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

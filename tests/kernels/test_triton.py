@@ -1,5 +1,8 @@
 """The Triton backend: interpreted, compiled without a GPU, and on a GPU where there is one.
 
+Compiled for the GPUs that people have, with the Triton at hand and with the oldest supported.
+Triton keeps what it compiled in ~/.triton/cache, so that only what changed takes time.
+
 Triton reads TRITON_INTERPRET when it is imported, so each way has processes of its own; the checks
 themselves are in tests/gpu. Interpreted they are slow, and several processes share them.
 """
@@ -7,11 +10,15 @@ themselves are in tests/gpu. Interpreted they are slow, and several processes sh
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+
+from effbench.files import cache_folder
 
 pytest.importorskip("triton", reason="Triton cannot be imported here")
 
@@ -19,6 +26,11 @@ CHECKS = Path(__file__).parents[1] / "gpu"
 _SHARES = 6
 _LIMIT = 800  # seconds: a busy machine interprets slowly
 COMPILATION = CHECKS / "check_compilation.py"
+
+CAPABILITIES = (80, 86, 89, 90, 100)  # of A100, A10 and 3090, 4090 and L40, H100 and H200, B200
+OLDEST = "3.2.0"  # Triton of torch 2.6, the oldest that effbench supports
+# What lasts from run to run; a run's own folder takes its place in the environment later on.
+_LASTING = cache_folder() / "tests"
 
 
 def run_checks(files: list[Path], **environment: str) -> None:
@@ -48,9 +60,50 @@ def test_interpreted_kernels_equal_the_reference(share: int) -> None:
     run_checks(checks()[share::_SHARES], TRITON_INTERPRET="1")
 
 
+@pytest.fixture(scope="module")
+def oldest_triton() -> Path:
+    """A folder with the oldest Triton, which EFFBENCH_OLDEST_TRITON names, or which pip fills once
+    and for all; the test is skipped where it cannot."""
+    if given := os.environ.get("EFFBENCH_OLDEST_TRITON"):
+        return Path(given)
+    folder = _LASTING / f"triton-{OLDEST}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            begun = folder.with_suffix(".begun")
+            shutil.rmtree(begun, ignore_errors=True)
+            pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", begun]
+            command = [*map(str, pip), "--only-binary=:all:", f"triton=={OLDEST}"]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                why = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+                pytest.skip(f"pip cannot install Triton {OLDEST}, the oldest supported: {why}")
+            begun.rename(folder)
+    return folder
+
+
+# Each in a process of its own: a compiler that fails may abort, and says nothing to Python then.
 @pytest.mark.slow
-def test_kernels_compile_for_a_gpu_that_is_not_there() -> None:
-    run_checks([COMPILATION])
+@pytest.mark.timeout(_LIMIT + 20)
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_kernels_compile_for_gpus_that_are_not_there(capability: int) -> None:
+    run_checks([COMPILATION], EFFBENCH_CAPABILITY=str(capability))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(_LIMIT + 20)
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_kernels_compile_with_the_oldest_triton(capability: int, oldest_triton: Path) -> None:
+    if capability >= 100:
+        pytest.skip(
+            f"Triton {OLDEST} compiles for nothing beyond capability 9.0, nor does torch 2.6"
+        )
+    run_checks(
+        [COMPILATION],
+        EFFBENCH_CAPABILITY=str(capability),
+        EFFBENCH_TRITON=OLDEST,
+        PYTHONPATH=os.pathsep.join([str(oldest_triton), *sys.path]),
+    )
 
 
 @pytest.mark.gpu

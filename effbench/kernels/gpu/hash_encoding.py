@@ -7,7 +7,8 @@ Backward, the levels differ in what costs: fine ones scatter over the table, coa
 rows that all points add to. So each lane walks along a run of consecutive samples, which lie on
 one ray and often in one cell, and keeps the cell's gradient in registers until the cell changes;
 only then it adds to memory, atomically and in no particular order. Sums are float32 whatever the
-table is. They differ in their last digits from run to run.
+table is. They differ in their last digits from run to run. A lane that has met no gradient but 0
+adds nothing: slots of the tail would all do so to the same few rows.
 """
 
 from __future__ import annotations
@@ -161,22 +162,26 @@ def _backward(  # type: ignore[no-untyped-def]
     corner = tl.arange(0, 8)[None, :]
     px, py, pz, _, _, _ = _cell(positions, start, start < count, scale)
     total = tl.zeros([BLOCK, 8, 2], tl.float32)
+    some = start < 0  # whether any of it may not be 0
     for k in range(RUN):
         i = start + k
         inside = i < count
         cx, cy, cz, fx, fy, fz = _cell(positions, i, inside, scale)
         changed = inside & ((cx != px) | (cy != py) | (cz != pz))
-        _add(rows, px, py, pz, stride, mask, total, changed)
+        _add(rows, px, py, pz, stride, mask, total, changed & some)
         weight = (
             _weight(corner & 1, fx[:, None])
             * _weight(corner >> 1 & 1, fy[:, None])
             * _weight(corner >> 2, fz[:, None])
         )
-        wide = i[:, None].to(tl.int64) * WIDTH + level * 2 + feature
-        slope = tl.load(gradient + wide, mask=inside[:, None], other=0.0).to(tl.float32)
+        at = gradient + i.to(tl.int64) * WIDTH + level * 2
+        first = tl.load(at, mask=inside, other=0.0).to(tl.float32)
+        second = tl.load(at + 1, mask=inside, other=0.0).to(tl.float32)
+        slope = tl.where(feature == 0, first[:, None], second[:, None])
         added = weight[:, :, None] * slope[:, None, :]
         total = tl.where(changed[:, None, None], 0.0, total) + added
+        some = (some & ~changed) | (first != 0.0) | (second != 0.0)
         px = tl.where(changed, cx, px)
         py = tl.where(changed, cy, py)
         pz = tl.where(changed, cz, pz)
-    _add(rows, px, py, pz, stride, mask, total, start < count)
+    _add(rows, px, py, pz, stride, mask, total, some)

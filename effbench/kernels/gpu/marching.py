@@ -91,6 +91,16 @@ def _coarsen(occupancy, coarse, count, RESOLUTION: tl.constexpr, BLOCK: tl.const
 
 
 @jit
+def _larger(a, b):  # type: ignore[no-untyped-def]
+    return tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)
+
+
+@jit
+def _smaller(a, b):  # type: ignore[no-untyped-def]
+    return tl.minimum(a, b, propagate_nan=tl.PropagateNan.ALL)
+
+
+@jit
 def _axis(origins, directions, ray, inside, HALF: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return origin, direction, its reciprocal and the interval within the cube on one axis."""
     o = tl.load(origins + ray * 3, mask=inside, other=0.0)
@@ -112,7 +122,8 @@ def _cell_axis(x, extent, RESOLUTION: tl.constexpr, CASCADES: tl.constexpr):  # 
 def _exit(scaled, cell, d, inverse, per_length, SIZE: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return the distance to the face through which a ray leaves a block of SIZE cells."""
     face = (cell // SIZE + (d > 0).to(tl.int32)) * SIZE
-    return (face.to(tl.float32) - scaled) * inverse * per_length
+    distance = (face.to(tl.float32) - scaled) * inverse * per_length
+    return tl.where(d == 0.0, float("inf"), distance)
 
 
 @jit
@@ -161,10 +172,10 @@ def _march(  # type: ignore[no-untyped-def]
     ox, dx, ix, ax, bx = _axis(origins, directions, ray, inside, HALF)
     oy, dy, iy, ay, by = _axis(origins + 1, directions + 1, ray, inside, HALF)
     oz, dz, iz, az, bz = _axis(origins + 2, directions + 2, ray, inside, HALF)
-    start = tl.maximum(tl.maximum(ax, ay), tl.maximum(az, 0.0))
-    start = tl.maximum(start, tl.load(near + ray, mask=inside, other=0.0))
-    leave = tl.minimum(tl.minimum(bx, by), tl.minimum(bz, far))
-    meets = inside & (start < leave)
+    start = _larger(_larger(ax, ay), _larger(az, 0.0))
+    start = _larger(start, tl.load(near + ray, mask=inside, other=0.0))
+    leave = _smaller(_smaller(bx, by), _smaller(bz, far))
+    meets = inside & (start < leave)  # no ray of NaN does
     start = tl.where(meets, start, 0.0)  # some may be infinite
     shift = tl.load(jitter + ray, mask=inside, other=0.0)
     if WRITE:

@@ -4,13 +4,18 @@ Weights are read once per program, rounded on the way, and padded with zeros to 
 padded neuron is 0 and has no gradient. Backward, a program adds up its share of the weights'
 gradients in registers and writes it at its end; torch adds the shares. No atomics: the same
 inputs give the same gradients.
+
+How many rows and warps a program has is what registers and shared memory leave room for, by the
+compilers' own account (tests/gpu/check_compilation.py). Eight warps backward through networks of
+64 are more than Triton 3.2 and 3.3 can compile for capability 9.0.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import triton
@@ -20,13 +25,44 @@ from torch import Tensor
 from effbench.kernels.gpu import blocks, jit, launch, power_of_two
 
 _LEAST = 16  # the tensor cores' smallest extent
+_NARROW = 64  # as wide as a network may be that takes the blocks of narrow ones
 _KINDS = {torch.bfloat16: tl.bfloat16, torch.float16: tl.float16}
+
+
+class _Blocks(NamedTuple):
+    """How a program takes the rows."""
+
+    rows: int  # at a time
+    warps: int
+    stages: int  # of the loop over blocks
+    programs: int  # of a multiprocessor
+
+    def constants(self) -> dict[str, int]:
+        return {"ROWS": self.rows, "num_warps": self.warps, "num_stages": self.stages}
+
+
+_FORWARD = {"narrow": _Blocks(128, 8, 2, 4), "wide": _Blocks(64, 8, 1, 4)}
+_BACKWARD = {"narrow": _Blocks(64, 4, 1, 2), "wide": _Blocks(16, 8, 1, 1)}
+
+
+def fits(weights: Sequence[Tensor], room: int) -> bool:
+    """Return whether programs find `room` bytes of shared memory enough for these matrices.
+
+    Backward they take most: the matrices twice, as they are and transposed, and about a block's
+    activations per layer. It is a bound: compilers and GPUs differ by a block or two.
+    """
+    inputs, hidden, outputs = _padded(weights)
+    widths = [inputs, *[hidden] * (len(weights) - 1), outputs]
+    matrices = sum(a * b for a, b in itertools.pairwise(widths))
+    activations = _BACKWARD[_width(weights)].rows * hidden * (2 * len(weights) - 1) // 2
+    return 2 * (2 * matrices + activations) <= room
 
 
 def forward(x: Tensor, weights: Sequence[Tensor], out: Tensor) -> None:
     """Write the outputs of [N, I] `x` into `out` [N, O], whose type is that of the activations."""
-    constants = _constants(weights, out.dtype, most=128)
-    grid = (min(blocks(len(x), constants["ROWS"]), _programs(x.device, 4)),)
+    taken = _FORWARD[_width(weights)]
+    constants = _constants(weights, out.dtype) | taken.constants()
+    grid = (min(blocks(len(x), taken.rows), _programs(x.device, taken.programs)),)
     launch(_forward, grid, x, *_pointers(weights), out, len(x), **constants)
 
 
@@ -34,8 +70,9 @@ def backward(
     x: Tensor, weights: Sequence[Tensor], grad: Tensor, kind: torch.dtype, d_x: Tensor | None
 ) -> list[Tensor]:
     """Write the gradient of `x` into `d_x`, where one is wanted, and return those of `weights`."""
-    constants = _constants(weights, kind, most=64)
-    programs = min(blocks(len(x), constants["ROWS"]), _programs(x.device, 1))
+    taken = _BACKWARD[_width(weights)]
+    constants = _constants(weights, kind) | taken.constants()
+    programs = min(blocks(len(x), taken.rows), _programs(x.device, taken.programs))
     sizes = [weight.numel() for weight in weights]
     shares = x.new_empty(programs, sum(sizes), dtype=torch.float32)
     arguments = (x, *_pointers(weights), grad, x if d_x is None else d_x, shares, len(x))
@@ -58,27 +95,33 @@ def _pointers(weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return first, *[*hidden, first, first][:2], last
 
 
-def _constants(weights: Sequence[Tensor], kind: torch.dtype, most: int) -> dict[str, Any]:
+def _width(weights: Sequence[Tensor]) -> str:
+    return "wide" if max(max(weight.shape) for weight in weights) > _NARROW else "narrow"
+
+
+def _padded(weights: Sequence[Tensor]) -> tuple[int, int, int]:
+    """Return the numbers of inputs, hidden neurons and outputs, padded to powers of two."""
+    sizes = weights[0].shape[1], max(len(weight) for weight in weights[:-1]), len(weights[-1])
+    inputs, hidden, outputs = (power_of_two(size, _LEAST) for size in sizes)
+    return inputs, hidden, outputs
+
+
+def _constants(weights: Sequence[Tensor], kind: torch.dtype) -> dict[str, Any]:
     """Return the kernels' constants. Hidden layers beyond the first have size 0 where there are
-    none; sizes that end in P are padded. Rows of a block (at most `most`), warps and stages of the
-    loop are what registers and shared memory leave room for, by the compiler's own account."""
+    none; sizes that end in P are padded."""
     widths = [len(weight) for weight in weights[:-1]]
-    inputs, outputs = weights[0].shape[1], len(weights[-1])
-    wide = max(inputs, outputs, *widths) > 64
+    inputs, hidden, outputs = _padded(weights)
     return {
-        "INPUTS": inputs,
+        "INPUTS": weights[0].shape[1],
         "A": widths[0],
         "B": widths[1] if len(widths) > 1 else 0,
         "C": widths[2] if len(widths) > 2 else 0,
-        "OUTPUTS": outputs,
-        "IP": power_of_two(inputs, _LEAST),
-        "HP": power_of_two(max(widths), _LEAST),
-        "OP": power_of_two(outputs, _LEAST),
+        "OUTPUTS": len(weights[-1]),
+        "IP": inputs,
+        "HP": hidden,
+        "OP": outputs,
         "KIND": _KINDS[kind],
         "UPCAST": not isinstance(_forward, triton.JITFunction),  # interpreted
-        "ROWS": 64 if wide else most,
-        "num_warps": 8,
-        "num_stages": 1 if wide else 2,
     }
 
 
@@ -131,13 +174,14 @@ def _store_share(  # type: ignore[no-untyped-def]
 @jit
 def _layer(x, weight, KIND: tl.constexpr, UPCAST: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return max(0, x·Wᵀ)."""
-    return tl.maximum(_dot(x, tl.trans(weight), UPCAST), 0.0).to(KIND)
+    sums = _dot(x, tl.trans(weight), UPCAST)
+    return tl.maximum(sums, 0.0, propagate_nan=tl.PropagateNan.ALL).to(KIND)
 
 
 @jit
 def _through(slope, weight, activation, KIND: tl.constexpr, UPCAST: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return the slope before a layer's ReLU from the one behind the next matrix."""
-    return tl.where(activation > 0.0, _dot(slope, weight, UPCAST), 0.0).to(KIND)
+    return tl.where(activation <= 0.0, 0.0, _dot(slope, weight, UPCAST)).to(KIND)
 
 
 @jit

@@ -25,11 +25,14 @@ def pack_bits(cells: Tensor, threshold: Tensor, bits: Tensor) -> None:
 
 @jit
 def _raise_to(cells, visited, values, count, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Compare bits as integers: numbers ≥ 0 are in the order of their bits, NaN above all."""
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = i < count
     cell = tl.load(visited + i, mask=inside, other=0)
     value = tl.load(values + i, mask=inside, other=0.0)
-    tl.atomic_max(cells + cell, value, mask=inside, sem="relaxed")
+    value = tl.where(value != value, float("nan"), value)  # whose sign may have been set
+    slots = (cells + cell).to(tl.pointer_type(tl.int32), bitcast=True)
+    tl.atomic_max(slots, value.to(tl.int32, bitcast=True), mask=inside, sem="relaxed")
 
 
 @jit

@@ -65,6 +65,12 @@ def _chunk(optical_depth, start, stop, before, CHUNK: tl.constexpr):  # type: ig
 
 
 @jit
+def _goes_on(before):  # type: ignore[no-untyped-def]
+    """Return whether light still comes through, or nobody knows: NaN is for all samples behind."""
+    return (before < _OPAQUE) | (before != before)
+
+
+@jit
 def _absorbed(tau):  # type: ignore[no-untyped-def]
     """Return 1 − exp(−τ), by its series where the difference would have few digits."""
     series = tau * (1.0 - tau * (0.5 - tau * (1.0 / 6.0)))
@@ -81,7 +87,7 @@ def _forward(  # type: ignore[no-untyped-def]
     rgb = channel < 3
     before = 0.0
     total = tl.zeros([4], tl.float32)
-    while (start < stop) & (before < _OPAQUE):
+    while (start < stop) & _goes_on(before):
         i, inside, tau, ahead = _chunk(optical_depth, start, stop, before, CHUNK)
         weight = tl.exp(-ahead) * _absorbed(tau)
         shown = inside[:, None] & rgb[None, :]
@@ -108,7 +114,7 @@ def _backward(  # type: ignore[no-untyped-def]
     g = tl.load(grad + ray * 3 + channel, mask=rgb, other=0.0)
     behind = tl.sum(tl.load(color + ray * 3 + channel, mask=rgb, other=0.0) * g, 0)
     before = 0.0
-    while (start < stop) & (before < _OPAQUE):
+    while (start < stop) & _goes_on(before):
         i, inside, tau, ahead = _chunk(optical_depth, start, stop, before, CHUNK)
         weight = tl.exp(-ahead) * _absorbed(tau)
         shown = inside[:, None] & rgb[None, :]

@@ -15,7 +15,7 @@ from torch.nn import functional
 from effbench.errors import ConfigError
 from effbench.kernels.hash_encoding import hash_encode
 from effbench.kernels.hash_layout import HashLayout
-from effbench.kernels.mlp import mlp
+from effbench.kernels.mlp import mlp, why_not_fused
 from effbench.kernels.ray_rendering import HashNetworks
 from effbench.kernels.rays import SH_WIDTH, spherical_harmonics
 
@@ -76,6 +76,10 @@ class RadianceField(nn.Module):
         """Return the field as tensors that `kernels.ray_rendering` takes. Default: None, it is not
         of that kind."""
         return None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a record should say of the field. Default: nothing."""
+        return {}
 
     def shipped(self) -> dict[str, Tensor]:
         """Return the weights by name, detached. Default: the parameters."""
@@ -233,6 +237,17 @@ class HashField(NetworkField):
     def plain(self) -> HashNetworks | None:
         density, color = tuple(self.density_layers), tuple(self.color_layers)
         return HashNetworks(self.table, self.layout, density, color)
+
+    def facts(self) -> dict[str, Any]:
+        named = {"density": self.density_layers, "color": self.color_layers}
+        return {"networks": {name: self._taken(list(layers)) for name, layers in named.items()}}
+
+    def _taken(self, weights: list[Tensor]) -> str:
+        """Return how a network is computed when nothing else, such as whole rays, takes it."""
+        if self._layers:
+            return "compiled"
+        reason = why_not_fused(weights, self.precision, self.table.device, self.backend)
+        return f"layer by layer: {reason}" if reason else "fused"
 
     def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
         if self._active == self.layout.levels:

@@ -319,6 +319,7 @@ class RadianceFieldMethod(Method):
         return {
             "backend": " + ".join(name for name in (self.library, self.backend) if name),
             "precision": self.field.precision,
+            **self.field.facts(),
             "space": self.space.name,
             **self.sampler.facts(),
             **self.learner.facts(),

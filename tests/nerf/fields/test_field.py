@@ -66,6 +66,25 @@ def test_hash_field_has_the_layers_of_the_paper() -> None:
     assert 0 <= color.min() <= color.max() <= 1
 
 
+def test_a_hash_field_says_how_its_networks_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = HashLayout(levels=4, log2_table=8, base=4, finest=64)
+
+    def networks(hidden: int) -> dict[str, str]:
+        field = HashField(layout, hidden, 15, "bf16", "auto", generator())
+        found: dict[str, str] = field.facts()["networks"]
+        return found
+
+    assert networks(64) == dict.fromkeys(("density", "color"), "layer by layer: backend cpu")
+    monkeypatch.setattr("effbench.kernels.mlp.resolve", lambda *_: "triton")
+    assert networks(64) == {"density": "fused", "color": "fused"}
+    assert networks(200)["color"] == "layer by layer: 200 wide"
+    monkeypatch.setattr("effbench.kernels.gpu.shared_memory", lambda _: 65536)
+    assert networks(128) == {
+        "density": "fused",
+        "color": "layer by layer: 3 matrices of 128 do not fit into 64 KiB",
+    }
+
+
 def test_vanilla_nerf_has_exactly_595844_parameters() -> None:
     field = MLPField(MLPShape(), "fp32", generator())
     assert sum(p.numel() for p in field.parameters()) == 595_844
