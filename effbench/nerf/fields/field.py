@@ -115,7 +115,8 @@ def resolve_precision(requested: str, device: torch.device) -> str:
     if requested == "fp16" and device.type == "cpu":
         raise ConfigError("precision=fp16: a CPU has no fp16 units; use precision=auto")
     if device.type == "cuda":
-        supported = torch.cuda.is_bf16_supported(including_emulation=False)
+        with torch.cuda.device(device):  # torch asks the current one
+            supported = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         flags = torch.backends.cpu.get_cpu_capability()
         supported = "AVX512" in flags and torch.cpu._is_avx512_bf16_supported()
@@ -256,7 +257,7 @@ class HashField(NetworkField):
     def _network(self, x: Tensor, layers: nn.ParameterList) -> Tensor:
         if self.precision == "fp16":
             return in_fp16(x, list(layers), self.backend)
-        if x.device.type == "cuda" and not self._layers:
+        if x.device.type != "cpu" and not self._layers:
             return mlp(x, list(layers), self.precision, self.backend)
         with self._autocast(x.device):
             return (self._layers or _mlp)(self._padded(x), layers)[: len(x)]

@@ -8,6 +8,7 @@ rays beyond n and rays that were cut off contribute nothing. Sizes follow the ne
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, Protocol
 
 import torch
@@ -78,7 +79,9 @@ class FixedStep:
     ) -> None:
         """recorder: None for the device's own; a CPU has none."""
         assert isinstance(method.sampler, OccupancySampler)
-        self.method, self.sampler = method, method.sampler
+        # a method owns its step: would that own the method, the memory of both waited for gc
+        self.method: Trainee = weakref.proxy(method)
+        self.sampler = method.sampler
         self._samples, self._most_rays = method.options.samples, most_rays
         device = method.device
         most = int(_MARCHED_FILL * most_marched(self._samples))
@@ -86,7 +89,7 @@ class FixedStep:
         self._all = torch.tensor(2 * self._samples, device=device)  # more than any buffer holds
         self._echo = Echo([first_rays, self._samples, 2 * self._samples, 0], device)
         if recorder is None and device.type == "cuda":
-            recorder = CudaRecorder(device, lambda: method.generator, self._renew_generator)
+            recorder = _recorder(self.method, device)
         self.graphs = StepGraphs(recorder, "" if recorder else "a CPU records nothing")
         self.names: tuple[str, ...] = ()  # of what a step reports, known after the first
         self._values = torch.empty(0)  # float32 [names], of the last step
@@ -166,11 +169,16 @@ class FixedStep:
         values = (outcome.loss, rays, kept, *figures.values())
         self._values.copy_(torch.stack([value.float() for value in values]))
 
-    def _renew_generator(self) -> None:
+
+def _recorder(method: Trainee, device: torch.device) -> CudaRecorder:
+    """Return what records steps on a device, drawing from the method's generator."""
+
+    def renew() -> None:
         """Give the method random numbers that a failed recording has not touched."""
-        method = self.method
         seed = method.context.seed + 1_000_003 * (method.iteration + 1)
-        method.set_generator(torch.Generator(method.device).manual_seed(seed))
+        method.set_generator(torch.Generator(device).manual_seed(seed))
+
+    return CudaRecorder(device, lambda: method.generator, renew)
 
 
 def fixed_step(method: Trainee, first_rays: int, most_rays: int) -> FixedStep | None:

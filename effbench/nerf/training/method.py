@@ -142,7 +142,7 @@ class RadianceFieldMethod(Method):
         if switches.loading == "async":
             if one:
                 raise ConfigError("loading=async draws over all images: use images=all")
-            return AsyncPixels(*where, self._step_seed)
+            return AsyncPixels(*where, functools.partial(_step_seed, self.context.seed))
         if switches.image_schedule == "progressive":
             return ProgressivePixels(kind, *where)
         return kind(*where)
@@ -190,7 +190,7 @@ class RadianceFieldMethod(Method):
         self.field.advance(progress)
         self.sampler.update(self.field, self.iteration, self.generator)
         if not self.fixed:  # a recorded step owns its generator
-            self.generator.manual_seed(self._step_seed(self.iteration))
+            self.generator.manual_seed(_step_seed(self.context.seed, self.iteration))
         if self.parallel:
             loss = self._step_of_ranks(self.parallel)
         else:
@@ -200,11 +200,6 @@ class RadianceFieldMethod(Method):
             self.averaged.update(self.field)
         self.iteration += 1
         return loss
-
-    def _step_seed(self, step: int) -> int:
-        """Return what a step draws from: of its seed and number alone, so that methods of one seed
-        draw the same pixels in the same step, whatever else they drew before."""
-        return self.context.seed + 1_000_003 * (step + 1)
 
     def _step_exactly(self) -> Tensor:
         """Do a step with tensors as large as its samples, a number the host has to wait for."""
@@ -412,3 +407,9 @@ class RadianceFieldMethod(Method):
         self.sample_count = samples
         factor = min(2.0, max(0.5, self.options.samples / max(samples, 1)))
         self.ray_count = int(min(max(rays * factor, 64), self._MOST_RAYS))
+
+
+def _step_seed(seed: int, step: int) -> int:
+    """Return what a step draws from: of the seed and its number alone, so that methods of one seed
+    draw the same pixels in the same step, whatever else they drew before."""
+    return seed + 1_000_003 * (step + 1)

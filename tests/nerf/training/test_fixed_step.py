@@ -12,6 +12,7 @@ from torch import Tensor
 
 from effbench.errors import ConfigError
 from effbench.kernels.hash_layout import HashLayout
+from effbench.machine import devices
 from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Sampler
 from effbench.nerf.sampling.capacity import Capacity
@@ -351,9 +352,6 @@ def test_on_a_gpu_a_step_waits_for_nothing() -> None:
     method = trained(torch.device("cuda"), 64, samples=4096)
     if method.backend != "triton":
         pytest.skip("the reference backend waits for the device")
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with devices.no_waiting(method.device):
         for _ in range(32):
             method.step(0.0)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
