@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from effbench.machine.breakdown import event
+from effbench.machine import breakdown
 
 
 class DeviceTimer:
@@ -18,7 +18,7 @@ class DeviceTimer:
     """
 
     def __init__(self) -> None:
-        self._begin, self._end = event(), event()
+        self._begin, self._end = breakdown.event(), breakdown.event()
 
     @classmethod
     def of(cls, device: torch.device) -> DeviceTimer | None:

@@ -30,8 +30,11 @@ from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.marching import march
 from effbench.kernels.mlp import mlp
 from effbench.kernels.occupancy import pack_bits, raise_to
+from effbench.kernels.pixel_loss import pixel_loss
+from effbench.kernels.pixels import Pictures, look_up
 from effbench.kernels.rays import generate_rays, spherical_harmonics
 from effbench.kernels.samples import Samples
+from effbench.kernels.steering import Limits, Step, steer
 from effbench.kernels.volume_rendering import composite, visible_counts
 from effbench.scene import Intrinsics
 
@@ -172,6 +175,32 @@ def test_occupancy(compiled: Compiled) -> None:
     raise_to(cells, torch.zeros(100, dtype=torch.int64), torch.zeros(100), "triton")
     pack_bits(cells, torch.tensor(0.1), "triton")
     assert set(compiled) == {"raise_to", "pack_bits"}
+
+
+@pytest.mark.parametrize("figures", [None, torch.zeros(4)])
+def test_steering(compiled: Compiled, figures: torch.Tensor | None) -> None:
+    offsets, loss = torch.zeros(257).long(), torch.zeros(())
+    step = Step(torch.tensor(9), offsets, offsets, loss, None if figures is None else loss, figures)
+    counts, values = torch.zeros(4).long(), torch.zeros(8)
+    steer(torch.tensor(9), step, Limits(1000, 2000, 4096), counts, values, "triton")
+    assert set(compiled) == {"steer"}
+
+
+@pytest.mark.parametrize("kind", ["mse", "huber"])
+def test_pixel_loss(compiled: Compiled, kind: str) -> None:
+    color, complete = torch.zeros(700, 3, requires_grad=True), torch.ones(700).bool()
+    loss = pixel_loss(color, torch.zeros(700, 3), complete, complete.sum(), kind, "triton")
+    loss.backward()
+    assert set(compiled) == {"forward", "backward"}
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_pixels(compiled: Compiled, channels: int) -> None:
+    colors = torch.zeros(2 * 30 * 20, channels, dtype=torch.uint8)
+    camera = Intrinsics(20, 30, 25.0, 26.0, 10.0, 15.0)
+    pictures = Pictures(colors, torch.zeros(2, 3, 4), camera, 30, 20, torch.zeros(3), 2.0)
+    look_up(pictures, torch.zeros(50, dtype=torch.int64), "triton")
+    assert set(compiled) == {"look_up"}
 
 
 def test_no_kernel_was_left_out() -> None:

@@ -245,7 +245,7 @@ class HashField(NetworkField):
 
     def log_density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         output = self._network(encoded, self.density_layers)
-        return output[:, 0].float(), output[:, 1:]
+        return _Head.apply(output)  # type: ignore[no-any-return, no-untyped-call]
 
     def encode_directions(self, directions: Tensor) -> Tensor:
         return spherical_harmonics(directions, self.backend)
@@ -261,6 +261,24 @@ class HashField(NetworkField):
             return mlp(x, list(layers), self.precision, self.backend)
         with self._autocast(x.device):
             return (self._layers or _mlp)(self._padded(x), layers)[: len(x)]
+
+
+class _Head(torch.autograd.Function):
+    """The first output [N] in float32 and the others [N, G], whose gradients are put side by side
+    again: autograd would fill a tensor of zeros for each and add them."""
+
+    @staticmethod
+    def forward(ctx: Any, output: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.type = output.dtype
+        return output[:, 0].float(), output[:, 1:]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        first, others = grads
+        gradient = others.new_empty(len(first), 1 + others.shape[1], dtype=ctx.type)
+        gradient[:, 0] = first
+        gradient[:, 1:] = others
+        return gradient
 
 
 class _GradientScale(torch.autograd.Function):

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from effbench.errors import ConfigError
+from effbench.kernels.pixel_loss import losses
 from effbench.machine import libraries
 from effbench.method import Context, Maps, Method
 from effbench.method.spans import OPTIMISER, PLACING, RAYS, span
@@ -220,8 +220,7 @@ class RadianceFieldMethod(Method):
 
     def _step_in_fixed(self, fixed: FixedStep) -> Tensor:
         """Do a step with buffers of fixed size, recorded where that works."""
-        values = fixed.step()
-        self.steps.add_values(self.iteration + 1, fixed.names, values)
+        values = self.steps.add_values(self.iteration + 1, fixed.names, fixed.step())
         reported = dict(zip(fixed.names, values, strict=True))
         loss: Tensor = reported.pop("loss")
         self.figures = {k: v for k, v in reported.items() if k not in ("rays", "samples")}
@@ -236,9 +235,7 @@ class RadianceFieldMethod(Method):
 
     def loss(self, color: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
         """Return the mean pixel loss of colours [R, 3]; with reduction "none" each value's."""
-        if self.options.loss == "mse":
-            return functional.mse_loss(color, target, reduction=reduction)
-        return functional.huber_loss(color, target, reduction=reduction, delta=0.1)
+        return losses(color, target, self.options.loss, reduction)
 
     @torch.no_grad()
     def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:
@@ -395,11 +392,12 @@ class RadianceFieldMethod(Method):
         factor = min(1.0, (self.iteration + 1) / max(self.options.warmup, 1))
         if self.options.decay == "exponential":
             factor *= 0.1 ** max(0.0, (progress - 0.3) / 0.7)
+        shared: dict[int, Tensor] = {}  # rates on the device, each to be set once
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate * factor)
-            else:
+            if not isinstance(group["lr"], Tensor):
                 group["lr"] = rate * factor
+            elif id(group["lr"]) not in shared:
+                shared[id(group["lr"])] = group["lr"].fill_(rate * factor)
 
     def _steer_rays(self, rays: int, samples: int) -> None:
         """Steer the ray count to B samples per step: n ← n·B / measured on n rays, at most

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -38,6 +40,10 @@ class Config:
     ema: float = 0.0
     grid: bool = True
     fine: int = 0  # without a grid
+    precision: str = "fp32"
+    space: str = "box"
+    background: str = "random"
+    loss: str = "huber"
 
 
 class Small(RadianceFieldMethod):
@@ -46,11 +52,12 @@ class Small(RadianceFieldMethod):
 
     def build_options(self) -> TrainingOptions:
         c = self.config
-        return TrainingOptions(c.samples, decay="none", buffers=c.buffers, ema=c.ema)
+        more = {"background": c.background, "loss": c.loss}
+        return TrainingOptions(c.samples, decay="none", buffers=c.buffers, ema=c.ema, **more)
 
     def build_field(self, generator: torch.Generator) -> HashField:
         layout = HashLayout(levels=4, log2_table=10, base=4, finest=32)
-        return HashField(layout, 16, 15, "fp32", self.backend, generator)
+        return HashField(layout, 16, 15, self.config.precision, self.backend, generator)
 
     def build_sampler(self) -> Sampler:
         if not self.config.grid:
@@ -113,7 +120,7 @@ SWAPPED = 5e-3
 
 
 def set_rays(method: Small, count: int) -> None:
-    fixed_of(method).controller.count.fill_(count)
+    fixed_of(method).rays.fill_(count)
 
 
 COMPACTIONS = ["none", "transmittance", "low-weight"]
@@ -314,6 +321,20 @@ def test_tables_leave_training_as_it_was() -> None:
 
     alone, watched = train(False), train(True)
     assert all(torch.equal(alone[name], watched[name]) for name in alone)
+
+
+def test_a_methods_memory_goes_with_the_method() -> None:
+    method = trained(steps=2, mining=MiningConfig())
+    table, moments = method.field.table, method.optimizer.state[method.field.table]["exp_avg"]
+    kept = [weakref.ref(x) for x in (table, moments, fixed_of(method)._values)]
+    del table, moments
+    gc.collect()
+    gc.disable()  # what needs a collection stays for as long as nobody asks for one
+    try:
+        del method
+        assert [one() for one in kept] == [None] * 3
+    finally:
+        gc.enable()
 
 
 def test_facts_say_how_steps_are_done() -> None:
