@@ -27,8 +27,8 @@ def pixel_loss(
     """Return the loss (float32 0-d) of colours [R, 3] against `target` [R, 3], differentiable in
     the colours.
 
-    complete: bool [R], other rays count nothing, NaN or not; count: int64 0-d, c; kind: "huber" or
-    "mse". Nothing is read from the device.
+    complete: bool [R], the colours of other rays count nothing, NaN or not; count: int64 0-d, c;
+    kind: "huber" or "mse". Nothing is read from the device.
     """
     if resolve(backend, color.device) == "triton":
         return _PixelLoss.apply(color, target, complete, count, kind)  # type: ignore[no-any-return, no-untyped-call]

@@ -21,6 +21,7 @@ from triton.runtime.jit import JITFunction
 from bench import fused_adam_triton
 from bench.fused_adam import FusedAdam
 from effbench.kernels import backends, gpu
+from effbench.kernels.activations import density_head, sigmoid
 from effbench.kernels.compaction import keep_prefix, keep_selected
 from effbench.kernels.contracted_marching import march_contracted
 from effbench.kernels.contraction import Norm
@@ -192,6 +193,16 @@ def test_pixel_loss(compiled: Compiled, kind: str) -> None:
     loss = pixel_loss(color, torch.zeros(700, 3), complete, complete.sum(), kind, "triton")
     loss.backward()
     assert set(compiled) == {"forward", "backward"}
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16])
+def test_activations(compiled: Compiled, kind: torch.dtype) -> None:
+    output = torch.zeros(700, 16, dtype=kind, requires_grad=True)
+    density, geometry = density_head(output, "triton")
+    torch.autograd.backward((density, geometry), (density, torch.zeros(700, 31).to(kind)[:, 16:]))
+    sigmoid(torch.zeros(700, 3, dtype=kind, requires_grad=True), "triton").sum().backward()
+    forward, backward = {"density", "sigmoid"}, {"density_backward", "sigmoid_backward"}
+    assert set(compiled) == forward | backward
 
 
 @pytest.mark.parametrize("channels", [3, 4])

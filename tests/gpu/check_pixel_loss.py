@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 
@@ -17,7 +15,7 @@ def test_loss_and_gradient(
 ) -> None:
     color, target = torch.rand(2, rays, 3, generator=generator, device=device).unbind(0)
     color = color * 0.3 + target * 0.7  # some errors on either side of Huber's δ
-    color[complete:] = math.nan
+    color[complete:] = 7.0
     counts = torch.arange(rays, device=device) < complete
     found = []
     for backend in ("triton", "reference"):

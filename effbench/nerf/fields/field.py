@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from effbench.errors import ConfigError
+from effbench.kernels.activations import density_head, sigmoid, split_head, trunc_exp
 from effbench.kernels.hash_encoding import hash_encode
 from effbench.kernels.hash_layout import HashLayout
-from effbench.kernels.mlp import mlp
+from effbench.kernels.mlp import TYPES, mlp
 from effbench.kernels.ray_rendering import HashNetworks
 from effbench.kernels.rays import SH_WIDTH, spherical_harmonics
 
@@ -127,25 +128,6 @@ def resolve_precision(requested: str, device: torch.device) -> str:
     return requested
 
 
-class TruncatedExp(torch.autograd.Function):
-    """exp(x) whose gradient is evaluated at clamp(x, −15, 15) (Müller et al. 2022)."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return torch.exp(x)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return grads[0] * torch.exp(x.clamp(-15, 15))
-
-
-def trunc_exp(x: Tensor) -> Tensor:
-    """Return `TruncatedExp` of x."""
-    return TruncatedExp.apply(x)  # type: ignore[no-any-return, no-untyped-call]
-
-
 class NetworkField(RadianceField):
     """A field of networks, whose outputs can be had before they are activated.
 
@@ -245,14 +227,25 @@ class HashField(NetworkField):
 
     def log_density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         output = self._network(encoded, self.density_layers)
-        return _Head.apply(output)  # type: ignore[no-any-return, no-untyped-call]
+        return split_head(output)
+
+    def density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        return density_head(self._network(encoded, self.density_layers), self.backend)
 
     def encode_directions(self, directions: Tensor) -> Tensor:
-        return spherical_harmonics(directions, self.backend)
+        # on a GPU in the networks' type, which rounds them anyway: there are many more samples
+        kind = torch.float32 if directions.device.type == "cpu" else TYPES[self.precision]
+        return spherical_harmonics(directions, self.backend, kind)
 
     def color_logits(self, geometry: Tensor, directions: Tensor) -> Tensor:
+        return self._color_outputs(geometry, directions).float()
+
+    def color(self, geometry: Tensor, directions: Tensor) -> Tensor:
+        return sigmoid(self._color_outputs(geometry, directions), self.backend)
+
+    def _color_outputs(self, geometry: Tensor, directions: Tensor) -> Tensor:
         inputs = torch.cat([directions.to(geometry.dtype), geometry], 1)
-        return self._network(inputs, self.color_layers).float()
+        return self._network(inputs, self.color_layers)
 
     def _network(self, x: Tensor, layers: nn.ParameterList) -> Tensor:
         if self.precision == "fp16":
@@ -261,24 +254,6 @@ class HashField(NetworkField):
             return mlp(x, list(layers), self.precision, self.backend)
         with self._autocast(x.device):
             return (self._layers or _mlp)(self._padded(x), layers)[: len(x)]
-
-
-class _Head(torch.autograd.Function):
-    """The first output [N] in float32 and the others [N, G], whose gradients are put side by side
-    again: autograd would fill a tensor of zeros for each and add them."""
-
-    @staticmethod
-    def forward(ctx: Any, output: Tensor) -> tuple[Tensor, Tensor]:
-        ctx.type = output.dtype
-        return output[:, 0].float(), output[:, 1:]
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        first, others = grads
-        gradient = others.new_empty(len(first), 1 + others.shape[1], dtype=ctx.type)
-        gradient[:, 0] = first
-        gradient[:, 1:] = others
-        return gradient
 
 
 class _GradientScale(torch.autograd.Function):

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from effbench.errors import ConfigError
+from effbench.kernels.activations import trunc_exp
 from effbench.kernels.resampling import (
     inclusion_probabilities,
     systematic,
@@ -25,7 +26,7 @@ from effbench.kernels.resampling import (
 )
 from effbench.kernels.volume_rendering import composite
 from effbench.method.spans import BACKWARD, COLOUR, DENSITY, ENCODING, MINING, RENDERING, span
-from effbench.nerf.fields import NetworkField, RadianceField, trunc_exp
+from effbench.nerf.fields import NetworkField, RadianceField
 from effbench.nerf.sampling import Sampler
 from effbench.nerf.training.learning import Batch, Learner, Loss, Outcome, encode, nothing_met
 

@@ -11,9 +11,10 @@ from torch.nn import functional
 
 from effbench.cell.memory import saved_bytes
 from effbench.errors import ConfigError
+from effbench.kernels.activations import trunc_exp
 from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.samples import Samples
-from effbench.nerf.fields import HashField, trunc_exp
+from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import EncodedSamples
 from effbench.nerf.sampling.hierarchical import HierarchicalSampler
 from effbench.nerf.sampling.rays import Aabb, Rays

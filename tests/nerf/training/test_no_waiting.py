@@ -3,8 +3,10 @@ mix devices: shown without a GPU, by tensors without values."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -73,13 +75,20 @@ def test_nothing_is_asked_of_the_device(
         {"error_map": True, "mining": MiningConfig()},
         {"background": "sphere"},
         {"background": "scene", "loss": "mse"},
-        {"space": "contracted"},
-        {"space": "cascades"},
     ],
     ids=lambda choices: "-".join(map(str, choices)),
 )
 def test_nor_is_it_by_other_choices(backend: str, choices: dict[str, Any]) -> None:
     found = triton(second_step(backend, **choices))
+    assert bool(found) == (backend == "triton")
+
+
+@pytest.mark.parametrize("space", ["contracted", "cascades"])
+@pytest.mark.parametrize("backend", ["triton", "reference"])
+def test_nor_is_it_in_a_scene_without_end(backend: str, space: str) -> None:
+    inner = np.array([[-0.8] * 3, [0.8] * 3], np.float32)
+    endless = dataclasses.replace(ball(), inner=inner, opaque=True)
+    found = triton(second_step(backend, endless, space=space))
     assert bool(found) == (backend == "triton")
 
 
