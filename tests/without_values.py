@@ -24,7 +24,8 @@ from effbench.nerf.training import RadianceFieldMethod
 
 META = torch.device("meta")
 _OURS = ("effbench.", "methods.", "tests.")
-_KINDS = {torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.uint8}
+_KINDS = {torch.float64, torch.float32, torch.float16, torch.bfloat16}
+_KINDS |= {torch.int64, torch.int32, torch.uint8}
 # what makes a tensor without filling it; views are known by their schema
 _NO_LAUNCH = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
 _NO_LAUNCH |= {"detach", "alias", "lift_fresh", "_unsafe_view", "_reshape_alias"}
@@ -75,9 +76,10 @@ class Launches(TorchDispatchMode):
 def _in_place(tensor: Tensor, arguments: tuple[Any, ...]) -> bool:
     """Return whether a kernel finds a tensor's values: one after the other, or in rows whose
     distance it is told."""
-    return tensor.is_contiguous() or (
-        tensor.dim() == 2 and tensor.stride(1) == 1 and tensor.stride(0) in arguments
-    )
+    if tensor.is_contiguous():
+        return True
+    told = [value for value in arguments if isinstance(value, int)]
+    return tensor.dim() == 2 and tensor.stride(1) == 1 and tensor.stride(0) in told
 
 
 @contextmanager

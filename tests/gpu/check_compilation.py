@@ -26,6 +26,7 @@ from effbench.kernels.compaction import keep_prefix, keep_selected
 from effbench.kernels.contracted_marching import march_contracted
 from effbench.kernels.contraction import Norm
 from effbench.kernels.gpu import hash_encoding
+from effbench.kernels.hardness import Spread, weigh
 from effbench.kernels.hash_encoding import hash_encode
 from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.marching import march
@@ -34,6 +35,7 @@ from effbench.kernels.occupancy import pack_bits, raise_to
 from effbench.kernels.pixel_loss import pixel_loss
 from effbench.kernels.pixels import Pictures, look_up
 from effbench.kernels.rays import generate_rays, spherical_harmonics
+from effbench.kernels.resampling import systematic
 from effbench.kernels.samples import Samples
 from effbench.kernels.steering import Limits, Step, steer
 from effbench.kernels.volume_rendering import composite, visible_counts
@@ -203,6 +205,13 @@ def test_activations(compiled: Compiled, kind: torch.dtype) -> None:
     sigmoid(torch.zeros(700, 3, dtype=kind, requires_grad=True), "triton").sum().backward()
     forward, backward = {"density", "sigmoid"}, {"density_backward", "sigmoid_backward"}
     assert set(compiled) == forward | backward
+
+
+def test_mining(compiled: Compiled) -> None:
+    gradients, mean_tau = (torch.zeros(3000), torch.zeros(3000, 3)), torch.ones(())
+    weigh(*gradients, torch.tensor(9), mean_tau, Spread(0.1, 1.0, 0.0), "triton")
+    systematic(gradients[0], torch.zeros((), dtype=torch.float64), "triton", 512)
+    assert set(compiled) == {"norms", "weigh", "comb", "place"}
 
 
 @pytest.mark.parametrize("channels", [3, 4])

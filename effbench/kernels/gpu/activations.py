@@ -82,7 +82,8 @@ def _sigmoid(logits, values, count, BLOCK: tl.constexpr):  # type: ignore[no-unt
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = i < count
     x = tl.load(logits + i, mask=inside, other=0.0).to(tl.float32)
-    tl.store(values + i, 1.0 / (1.0 + tl.exp(-x)), mask=inside)
+    small = tl.exp(-tl.abs(x))
+    tl.store(values + i, tl.where(x < 0.0, small, 1.0) / (1.0 + small), mask=inside)
 
 
 @jit

@@ -220,7 +220,8 @@ class RadianceFieldMethod(Method):
 
     def _step_in_fixed(self, fixed: FixedStep) -> Tensor:
         """Do a step with buffers of fixed size, recorded where that works."""
-        values = self.steps.add_values(self.iteration + 1, fixed.names, fixed.step())
+        found = fixed.step()
+        values = self.steps.add_values(self.iteration + 1, fixed.names, found)
         reported = dict(zip(fixed.names, values, strict=True))
         loss: Tensor = reported.pop("loss")
         self.figures = {k: v for k, v in reported.items() if k not in ("rays", "samples")}
