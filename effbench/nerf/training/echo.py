@@ -12,8 +12,9 @@ class Echo:
     """Integers that steps leave on the device, read on the host when a later step begins.
 
     `read` gives what was sent one sending earlier than the last: by then the device has it ready,
-    or the host is two steps ahead and may wait. So what the host sees, and decides, is the same
-    in every run, however fast either of them is.
+    or the host is two steps ahead and may wait. So what the host sees, and decides, does not depend
+    on how fast either of them is. (That runs of a seed are the same is more than that, and not so on
+    CUDA: docs/gpu.md.)
     """
 
     def __init__(self, first: list[int], device: torch.device) -> None:

@@ -1,7 +1,8 @@
 """How many launches a recorded step is made of: on a fast GPU that is what its time is made of.
 
 Counted are operations of torch that launch at least one kernel, and Triton's kernels; without the
-optimiser's. A change that lowers a number lowers it here; one that raises it has a reason.
+optimiser's. A change that lowers a number lowers it here; one that raises it has a reason. Versions
+of torch differ a little in what an operation is made of.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from tests.nerf_scene import SMALL, context
 from tests.without_values import as_if_interpreted, launches, to_meta
 
 CAPACITY = Capacity(rays=256, marched=4096, kept=2304, drawn=2304)
-EXPECTED = {  # by torch, by Triton
-    "instant-ngp": (0, 0),
-    "hsm": (0, 0),
-    "low-weight": (0, 0),
-    "error-map": (0, 0),
+MOST = {  # by torch, by Triton
+    "instant-ngp": (35, 24),
+    "hsm": (70, 22),
+    "low-weight": (47, 24),
+    "error-map": (84, 24),
 }
 
 
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("name", MOST)
 def test_a_step_launches_no_more_than_that(name: str) -> None:
     kind = discover([]).method(name)
     config = build(kind.Config, {**SMALL, "buffers": "fixed", "precision": "bf16"}, name)
@@ -40,4 +41,6 @@ def test_a_step_launches_no_more_than_that(name: str) -> None:
         method.fixed.work(CAPACITY)
     triton = sum(n for launch, n in found.counts.items() if launch.startswith("triton "))
     by_name = "\n".join(f"{n:4} {launch}" for launch, n in found.counts.most_common())
-    assert (found.counts.total() - triton, triton) == EXPECTED[name], by_name
+    by_torch, by_triton = MOST[name]
+    assert found.counts.total() - triton <= by_torch, by_name
+    assert triton <= by_triton, by_name
