@@ -13,8 +13,8 @@ class Echo:
 
     `read` gives what was sent one sending earlier than the last: by then the device has it ready,
     or the host is two steps ahead and may wait. So what the host sees, and decides, does not depend
-    on how fast either of them is. (That runs of a seed are the same is more than that, and not so on
-    CUDA: docs/gpu.md.)
+    on how fast either of them is. (That runs of a seed are the same takes more, which CUDA does not
+    give: docs/gpu.md.)
     """
 
     def __init__(self, first: list[int], device: torch.device) -> None:
