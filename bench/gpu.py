@@ -63,7 +63,7 @@ def alternate(
             begin, end = breakdown.event(), breakdown.event()
             torch.cuda.synchronize()
             if cycles:
-                torch.cuda._sleep(cycles)
+                torch.cuda._sleep(cycles)  # type: ignore[no-untyped-call]
             begin.record()
             run()
             end.record()
@@ -89,9 +89,11 @@ def launch_ms(run: Callable[[], object]) -> float:
 def cycles_per_ms(cycles: int = 10_000_000) -> float:
     """Return how many cycles of torch's sleep take a millisecond at the clock of now."""
     begin, end = breakdown.event(), breakdown.event()
-    torch.cuda._sleep(cycles)  # the first one loads the kernel
+    # the first one loads the kernel
+    torch.cuda._sleep(cycles)  # type: ignore[no-untyped-call]
     begin.record()
-    torch.cuda._sleep(cycles)
+    torch.cuda._sleep(cycles)  # type: ignore[no-untyped-call]
     end.record()
     torch.cuda.synchronize()
-    return cycles / begin.elapsed_time(end)
+    taken: float = begin.elapsed_time(end)
+    return cycles / taken

@@ -153,7 +153,8 @@ class Graph:
 
     def register_generator_state(self, generator: Any) -> None:
         self._cuda.note("register generator")
-        self._generators.append(generator)
+        if isinstance(generator, Generator):  # else the CPU's, of a method that is there
+            self._generators.append(generator)
 
     def capture_begin(self, pool: int, capture_error_mode: str) -> None:
         cuda = self._cuda

@@ -124,7 +124,7 @@ def _without_generators(patch: pytest.MonkeyPatch) -> None:
 
         def drawn(*size: Any, draw: Any = draw, **options: Any) -> Tensor:
             assert options.pop("generator") is not None, "seeded, or it could not be repeated"
-            return draw(*size, **options)  # type: ignore[no-any-return]
+            return draw(*size, **options)
 
         patch.setattr(torch, name, drawn)
 

@@ -34,4 +34,5 @@ class DeviceTimer:
 
     def seconds(self) -> float:
         """Return how long the last step took; all of it must be done."""
-        return 1e-3 * self._begin.elapsed_time(self._end)
+        milliseconds: float = self._begin.elapsed_time(self._end)
+        return 1e-3 * milliseconds

@@ -55,9 +55,9 @@ def weigh(
         return weigh_reference(d_log_density, d_logits, count, mean_tau, spread)
     from effbench.kernels.gpu import hardness as gpu
 
-    norms, numbers = gpu.weigh(
-        d_log_density.contiguous(), d_logits.contiguous(), count, mean_tau, spread
-    )
+    gradients = d_log_density.contiguous(), d_logits.contiguous()
+    how = (spread.rate, spread.exponent, spread.least, TINY)
+    norms, numbers = gpu.weigh(*gradients, count, mean_tau, *how)
     mean, *others = numbers.unbind(0)
     return Weighed(norms / mean, *others)
 

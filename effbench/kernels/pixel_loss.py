@@ -62,8 +62,8 @@ class _PixelLoss(torch.autograd.Function):
 
         color, target = color.contiguous(), target.contiguous()
         ctx.save_for_backward(color, target, complete, count)
-        ctx.kind = kind
-        return gpu.forward(color, target, complete, count, kind)
+        ctx.delta = 0.0 if kind == "mse" else HUBER_DELTA
+        return gpu.forward(color, target, complete, count, ctx.delta)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -71,5 +71,5 @@ class _PixelLoss(torch.autograd.Function):
 
         color, target, complete, count = ctx.saved_tensors
         d_color = torch.empty_like(color)
-        gpu.backward(color, target, complete, count, ctx.kind, grads[0], d_color)
+        gpu.backward(color, target, complete, count, ctx.delta, grads[0], d_color)
         return d_color, None, None, None, None

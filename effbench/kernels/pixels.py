@@ -42,7 +42,21 @@ def look_up(
     count, device = len(pixel), pixel.device
     origins, directions = (torch.empty(count, 3, device=device) for _ in range(2))
     colors = torch.empty(count, pictures.colors.shape[1], device=device)
-    gpu.look_up(pictures, pixel.contiguous(), origins, directions, colors)
+    camera = pictures.camera
+    pinhole = (camera.fx, camera.fy, camera.cx, camera.cy)
+    gpu.look_up(
+        pixel.contiguous(),
+        pictures.colors,
+        pictures.poses.contiguous(),
+        pinhole,
+        pictures.height,
+        pictures.width,
+        pictures.corner,
+        pictures.side,
+        origins,
+        directions,
+        colors,
+    )
     return origins, directions, colors
 
 

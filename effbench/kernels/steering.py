@@ -59,7 +59,9 @@ def steer(
         return
     from effbench.kernels.gpu import steering as gpu
 
-    gpu.steer(rays, step, limits, counts, values)
+    about = (step.complete, step.marched, step.kept, step.loss, step.wanted, step.figures)
+    room = (limits.samples, limits.marched, LEAST_RAYS, limits.rays)
+    gpu.steer(rays, *about, *room, counts, values)
 
 
 def steer_reference(

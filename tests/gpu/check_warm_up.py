@@ -87,7 +87,7 @@ def made(name: str, device: torch.device, launched: Launched) -> RadianceFieldMe
     kind = discover([]).method(name)
     method = kind(build(kind.Config, SMALL, name), context(device=device, backend="triton"))
     assert isinstance(method, RadianceFieldMethod)
-    method.render = Rendering(method, launched)  # type: ignore[method-assign]
+    method.render = Rendering(method, launched)  # type: ignore[method-assign,assignment]
     return method
 
 

@@ -9,7 +9,6 @@ import triton.language as tl
 from torch import Tensor
 
 from effbench.kernels.gpu import blocks, jit, launch
-from effbench.kernels.hardness import TINY, Spread
 
 _BLOCK = 1024  # samples per program
 _CHUNK = 256  # blocks' sums at a time
@@ -17,10 +16,17 @@ _SAME = 1e-12  # relative variance of values that differ by rounding alone
 
 
 def weigh(
-    d_log_density: Tensor, d_logits: Tensor, count: Tensor, mean_tau: Tensor, spread: Spread
+    d_log_density: Tensor,
+    d_logits: Tensor,
+    count: Tensor,
+    mean_tau: Tensor,
+    rate: float,
+    exponent: float,
+    least: float,
+    tiny: float,
 ) -> tuple[Tensor, Tensor]:
-    """Return G [N] and, float32 [5], what it is divided by for h and the numbers of a `Weighed`;
-    update `mean_tau`."""
+    """Return G [N] and, float32 [5], what it is divided by for h, b / B, 1 / τ̂, the skewness of h,
+    and 0 or NaN; update `mean_tau`. See `effbench.kernels.hardness`."""
     size = len(d_log_density)
     programs = blocks(size, _BLOCK)
     norms = torch.empty_like(d_log_density)
@@ -36,10 +42,10 @@ def weigh(
         mean_tau,
         numbers,
         programs,
-        float(spread.rate),
-        EXPONENT=float(spread.exponent),
-        LEAST=float(spread.least),
-        TINY=TINY,
+        float(rate),
+        EXPONENT=float(exponent),
+        LEAST=float(least),
+        TINY=tiny,
         SAME=_SAME,
         CHUNK=_CHUNK,
     )

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton.language as tl
 from torch import Tensor
 
 from effbench.kernels.gpu import blocks, jit, launch
-from effbench.kernels.pixel_loss import HUBER_DELTA
 
 _BLOCK = 256  # rays per program
 
 
-def forward(color: Tensor, target: Tensor, complete: Tensor, count: Tensor, kind: str) -> Tensor:
-    """Return the loss, float32 0-d; see `effbench.kernels.pixel_loss`."""
+def forward(color: Tensor, target: Tensor, complete: Tensor, count: Tensor, delta: float) -> Tensor:
+    """Return the loss, float32 0-d, Huber's or, with delta 0, the squared error; see
+    `effbench.kernels.pixel_loss`."""
     programs = blocks(len(color), _BLOCK)
     shares = color.new_empty(programs)
     arguments = (*_inputs(color, target, complete), count, shares, len(color))
-    launch(_forward, (programs,), *arguments, **_constants(kind))
+    launch(_forward, (programs,), *arguments, DELTA=delta, BLOCK=_BLOCK)
     return shares.sum()
 
 
@@ -28,21 +26,17 @@ def backward(
     target: Tensor,
     complete: Tensor,
     count: Tensor,
-    kind: str,
+    delta: float,
     grad: Tensor,
     d_color: Tensor,
 ) -> None:
     """Write the gradient by the colours of a loss with the gradient `grad` (float32 0-d)."""
     arguments = (*_inputs(color, target, complete), count, grad, d_color, len(color))
-    launch(_backward, (blocks(len(color), _BLOCK),), *arguments, **_constants(kind))
+    launch(_backward, (blocks(len(color), _BLOCK),), *arguments, DELTA=delta, BLOCK=_BLOCK)
 
 
 def _inputs(color: Tensor, target: Tensor, complete: Tensor) -> tuple[Tensor, ...]:
     return color.detach(), target, complete.view(torch.uint8)
-
-
-def _constants(kind: str) -> dict[str, Any]:
-    return {"DELTA": 0.0 if kind == "mse" else HUBER_DELTA, "BLOCK": _BLOCK}
 
 
 @jit

@@ -7,33 +7,30 @@ from torch import Tensor
 
 from effbench.kernels.gpu import blocks, jit, launch
 from effbench.kernels.gpu.rays import _row, _store
-from effbench.kernels.pixels import Pictures
 
 _BLOCK = 128  # pixels per program
 
 
 def look_up(
-    pictures: Pictures, pixel: Tensor, origins: Tensor, directions: Tensor, colors: Tensor
+    pixel: Tensor,
+    pictures: Tensor,
+    poses: Tensor,
+    pinhole: tuple[float, float, float, float],
+    height: int,
+    width: int,
+    corner: Tensor,
+    side: float,
+    origins: Tensor,
+    directions: Tensor,
+    colors: Tensor,
 ) -> None:
-    """Write `origins`, `directions` [R, 3] and `colors` [R, C]; see `effbench.kernels.pixels`."""
-    camera = pictures.camera
-    launch(
-        _look_up,
-        (blocks(len(pixel), _BLOCK),),
-        pixel,
-        pictures.colors,
-        pictures.poses.contiguous(),
-        pictures.corner,
-        origins,
-        directions,
-        colors,
-        len(pixel),
-        *map(float, (camera.fx, camera.fy, camera.cx, camera.cy, pictures.side)),
-        HEIGHT=pictures.height,
-        WIDTH=pictures.width,
-        CHANNELS=colors.shape[1],
-        BLOCK=_BLOCK,
-    )
+    """Write `origins`, `directions` [R, 3] and `colors` [R, C]; see `effbench.kernels.pixels`.
+    pinhole: fx, fy, cx, cy."""
+    count = len(pixel)
+    arguments = (pixel, pictures, poses, corner, origins, directions, colors, count)
+    constants = {"HEIGHT": height, "WIDTH": width, "CHANNELS": colors.shape[1], "BLOCK": _BLOCK}
+    numbers = map(float, (*pinhole, side))
+    launch(_look_up, (blocks(count, _BLOCK),), *arguments, *numbers, **constants)
 
 
 @jit

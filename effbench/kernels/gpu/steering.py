@@ -9,32 +9,43 @@ import triton.language as tl
 from torch import Tensor
 
 from effbench.kernels.gpu import jit, launch, power_of_two
-from effbench.kernels.steering import LEAST_RAYS, Limits, Step
 
 
-def steer(rays: Tensor, step: Step, limits: Limits, counts: Tensor, values: Tensor) -> None:
+def steer(
+    rays: Tensor,
+    complete: Tensor,
+    marched: Tensor,
+    kept: Tensor,
+    loss: Tensor,
+    wanted: Tensor | None,
+    figures: Tensor | None,
+    most_samples: int,
+    most_marched: int,
+    least_rays: int,
+    most_rays: int,
+    counts: Tensor,
+    values: Tensor,
+) -> None:
     """See `effbench.kernels.steering.steer`."""
-    wanted = step.loss if step.wanted is None else step.wanted
-    figures = step.loss if step.figures is None else step.figures
-    count = 0 if step.figures is None else len(step.figures)
+    count = 0 if figures is None else len(figures)
     launch(
         _steer,
         (1,),
         rays,
-        step.complete,
-        step.marched,
-        step.kept,
-        step.loss.detach(),
-        wanted,
-        figures,
+        complete,
+        marched,
+        kept,
+        loss.detach(),
+        loss if wanted is None else wanted,
+        loss if figures is None else figures,
         counts,
         values,
-        len(step.kept) - 1,
-        SAMPLES=limits.samples,
-        MARCHED=limits.marched,
-        LEAST=LEAST_RAYS,
-        MOST=limits.rays,
-        CHOOSES=step.wanted is not None,
+        len(kept) - 1,
+        SAMPLES=most_samples,
+        MARCHED=most_marched,
+        LEAST=least_rays,
+        MOST=most_rays,
+        CHOOSES=wanted is not None,
         FIGURES=count,
         FIGURES_P=power_of_two(count),
         num_warps=1,

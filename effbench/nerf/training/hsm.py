@@ -104,7 +104,9 @@ class HardSampleLearner(Learner):
             value, color, gradients = self._through_rendering(outputs, sampler, batch, loss)
         count = None if capacity is None else batch.placed.samples.offsets[-1]  # B, without tail
         with span(MINING):
-            weighed = weigh(*gradients, count, self.mean_tau, self.spread, self.backend)
+            weighed = weigh(
+                gradients[0], gradients[1], count, self.mean_tau, self.spread, self.backend
+            )
             expected = self.expected(weighed.hard, weighed.fraction, count)
             evaluated = self._evaluated(expected)
             kept, factor = self.draw(expected, capacity, evaluated)

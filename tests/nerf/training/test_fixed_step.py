@@ -21,10 +21,11 @@ from effbench.nerf.sampling.capacity import Capacity
 from effbench.nerf.sampling.error_map import ErrorMapOptions, ErrorMapPixels
 from effbench.nerf.sampling.hierarchical import HierarchicalSampler
 from effbench.nerf.sampling.rays import TrainingPixels
-from effbench.nerf.training import RadianceFieldMethod, TrainingOptions
+from effbench.nerf.training import RadianceFieldMethod, TrainingOptions, fixed_step
 from effbench.nerf.training.fixed_step import FixedStep
 from effbench.nerf.training.hsm import HardSampleLearner, MiningConfig
 from effbench.nerf.training.learning import Batch, FullLearner, Learner
+from tests.fake_cuda import DEVICE, FakeCuda
 from tests.nerf_scene import CAMERA, ball, context, look_at_origin
 
 CPU = torch.device("cpu")
@@ -323,9 +324,21 @@ def test_tables_leave_training_as_it_was() -> None:
     assert all(torch.equal(alone[name], watched[name]) for name in alone)
 
 
-def test_a_methods_memory_goes_with_the_method() -> None:
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_methods_memory_goes_with_the_method(
+    recorded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     method = trained(steps=2, mining=MiningConfig())
-    table, moments = method.field.table, method.optimizer.state[method.field.table]["exp_avg"]
+    if recorded:
+        FakeCuda(monkeypatch)
+        recorder = fixed_step._recorder(fixed_of(method).method, DEVICE)
+        method.fixed = FixedStep(method, 128, 1 << 18, recorder)
+        for _ in range(8):
+            method.step(0.0)
+        assert fixed_of(method).graphs.facts()["cuda_graphs"] >= 1
+    table = method.field.table
+    assert isinstance(table, Tensor)
+    moments = method.optimizer.state[table]["exp_avg"]
     kept = [weakref.ref(x) for x in (table, moments, fixed_of(method)._values)]
     del table, moments
     gc.collect()

@@ -76,7 +76,7 @@ def test_every_size_has_its_own_recording() -> None:
 
 @pytest.mark.parametrize("where", ["rehearse", "record"])
 def test_after_a_failure_every_step_is_run_as_it_is(where: str) -> None:
-    error = RuntimeError("called a synchronizing operation\nand more")
+    error: Exception = RuntimeError("called a synchronizing operation\nand more")
     recorder = FakeRecorder(**{where: [error]})
     graphs, done = run(recorder, ["a"] * 6 + ["b"] * 3)
     assert done == ["a"] * 6 + ["b"] * 3  # none is lost, none done twice
@@ -86,7 +86,7 @@ def test_after_a_failure_every_step_is_run_as_it_is(where: str) -> None:
 
 
 FULL = ["eager", "rehearse", "record", "replay"]  # of a key until it is replayed
-OUT = torch.OutOfMemoryError("no memory")
+OUT: Exception = torch.OutOfMemoryError("no memory")
 
 
 @pytest.mark.parametrize("where", ["eager", "rehearse", "record"])
