@@ -70,21 +70,21 @@ def _norms(d_log_density, d_logits, norms, sums, count, BLOCK: tl.constexpr):  #
 
 
 @jit
-def _total(sums, power, programs, CHUNK: tl.constexpr):  # type: ignore[no-untyped-def]
+def _total(sums, power, count, CHUNK: tl.constexpr):  # type: ignore[no-untyped-def]
     total = tl.zeros([CHUNK], tl.float64)
-    for start in range(0, programs, CHUNK):
+    for start in range(0, count, CHUNK):
         block = start + tl.arange(0, CHUNK)
-        total += tl.load(sums + block * 3 + power, mask=block < programs, other=0.0)
+        total += tl.load(sums + block * 3 + power, mask=block < count, other=0.0)
     return tl.sum(total, 0)
 
 
 @jit
 def _weigh(  # type: ignore[no-untyped-def]
     sums,
-    count,
+    samples,
     mean_tau,
     numbers,
-    programs,
+    count,
     rate,
     EXPONENT: tl.constexpr,
     LEAST: tl.constexpr,
@@ -92,11 +92,11 @@ def _weigh(  # type: ignore[no-untyped-def]
     SAME: tl.constexpr,
     CHUNK: tl.constexpr,
 ):
-    """Comparisons are the ones that leave a NaN what it is."""
-    number = tl.maximum(tl.load(count), 1).to(tl.float64)
-    mean = _total(sums, 0, programs, CHUNK) / number
-    square = _total(sums, 1, programs, CHUNK) / number
-    cube = _total(sums, 2, programs, CHUNK) / number
+    """Comparisons are the ones that leave a NaN what it is. samples: B; count: blocks."""
+    number = tl.maximum(tl.load(samples), 1).to(tl.float64)
+    mean = _total(sums, 0, count, CHUNK) / number
+    square = _total(sums, 1, count, CHUNK) / number
+    cube = _total(sums, 2, count, CHUNK) / number
     unit = tl.where(mean < TINY, TINY, mean)
     tau = tl.sqrt(square) / unit
     tau = tl.where(tau < 1.0, 1.0, tau)

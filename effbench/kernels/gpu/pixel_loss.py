@@ -40,38 +40,38 @@ def _inputs(color: Tensor, target: Tensor, complete: Tensor) -> tuple[Tensor, ..
 
 
 @jit
-def _errors(color, target, complete, rays, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+def _errors(color, target, complete, count, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     """Return places, which of them count, and how far off the colours are there, [BLOCK, 4]."""
     ray = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    counts = (ray < rays) & (tl.load(complete + ray, mask=ray < rays, other=0) > 0)
+    counts = (ray < count) & (tl.load(complete + ray, mask=ray < count, other=0) > 0)
     channel = tl.arange(0, 4)[None, :]
     at, where = ray[:, None] * 3 + channel, counts[:, None] & (channel < 3)
     error = tl.load(color + at, mask=where, other=0.0) - tl.load(target + at, mask=where, other=0.0)
-    return at, (ray < rays)[:, None] & (channel < 3), error
+    return at, (ray < count)[:, None] & (channel < 3), error
 
 
 @jit
 def _forward(  # type: ignore[no-untyped-def]
-    color, target, complete, count, shares, rays, DELTA: tl.constexpr, BLOCK: tl.constexpr
+    color, target, complete, number, shares, count, DELTA: tl.constexpr, BLOCK: tl.constexpr
 ):
-    _, _, error = _errors(color, target, complete, rays, BLOCK)
+    _, _, error = _errors(color, target, complete, count, BLOCK)
     loss = error * error
     if DELTA > 0:
         size = tl.abs(error)
         loss = tl.where(size <= DELTA, 0.5 * loss, DELTA * (size - 0.5 * DELTA))
     total = tl.sum(tl.sum(loss, 1), 0) / 3.0
-    number = tl.maximum(tl.load(count), 1).to(tl.float32)
-    tl.store(shares + tl.program_id(0), total / number)
+    rays = tl.maximum(tl.load(number), 1).to(tl.float32)
+    tl.store(shares + tl.program_id(0), total / rays)
 
 
 @jit
 def _backward(  # type: ignore[no-untyped-def]
-    color, target, complete, count, grad, d_color, rays, DELTA: tl.constexpr, BLOCK: tl.constexpr
+    color, target, complete, number, grad, d_color, count, DELTA: tl.constexpr, BLOCK: tl.constexpr
 ):
-    at, inside, error = _errors(color, target, complete, rays, BLOCK)
+    at, inside, error = _errors(color, target, complete, count, BLOCK)
     slope = 2.0 * error
     if DELTA > 0:
         clipped = tl.where(error > 0.0, DELTA, -DELTA)
         slope = tl.where(tl.abs(error) > DELTA, clipped, error)
-    number = tl.maximum(tl.load(count), 1).to(tl.float32)
-    tl.store(d_color + at, slope * (tl.load(grad) / (3.0 * number)), mask=inside)
+    rays = tl.maximum(tl.load(number), 1).to(tl.float32)
+    tl.store(d_color + at, slope * (tl.load(grad) / (3.0 * rays)), mask=inside)

@@ -48,10 +48,10 @@ def _comb(line, expected, shift, drawn, count, BLOCK: tl.constexpr):  # type: ig
 
 
 @jit
-def _place(line, shift, drawn, places, kept, times, count, capacity, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+def _place(line, shift, drawn, places, kept, times, count, room, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = i < count
     slot = tl.load(places + i, mask=inside, other=0) - 1
-    chosen = inside & (tl.load(drawn + i, mask=inside, other=0) > 0) & (slot < capacity)
+    chosen = inside & (tl.load(drawn + i, mask=inside, other=0) > 0) & (slot < room)
     tl.store(kept + slot, i.to(tl.int64), mask=chosen)
     tl.store(times + slot, _teeth(line, shift, i, inside).to(tl.float32), mask=chosen)
