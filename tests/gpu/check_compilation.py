@@ -180,13 +180,18 @@ def test_occupancy(compiled: Compiled) -> None:
     assert set(compiled) == {"raise_to", "pack_bits"}
 
 
+def names(compiled: Compiled) -> set[str]:
+    """Return the kernels' names, without their modules'."""
+    return {name.rpartition(".")[2].lstrip("_") for name in compiled}
+
+
 @pytest.mark.parametrize("figures", [None, torch.zeros(4)])
 def test_steering(compiled: Compiled, figures: torch.Tensor | None) -> None:
     offsets, loss = torch.zeros(257).long(), torch.zeros(())
     step = Step(torch.tensor(9), offsets, offsets, loss, None if figures is None else loss, figures)
     counts, values = torch.zeros(4).long(), torch.zeros(8)
     steer(torch.tensor(9), step, Limits(1000, 2000, 4096), counts, values, "triton")
-    assert set(compiled) == {"steer"}
+    assert names(compiled) == {"steer"}
 
 
 @pytest.mark.parametrize("kind", ["mse", "huber"])
@@ -194,7 +199,7 @@ def test_pixel_loss(compiled: Compiled, kind: str) -> None:
     color, complete = torch.zeros(700, 3, requires_grad=True), torch.ones(700).bool()
     loss = pixel_loss(color, torch.zeros(700, 3), complete, complete.sum(), kind, "triton")
     loss.backward()
-    assert set(compiled) == {"forward", "backward"}
+    assert names(compiled) == {"forward", "backward"}
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16])
@@ -204,14 +209,14 @@ def test_activations(compiled: Compiled, kind: torch.dtype) -> None:
     torch.autograd.backward((density, geometry), (density, torch.zeros(700, 31).to(kind)[:, 16:]))
     sigmoid(torch.zeros(700, 3, dtype=kind, requires_grad=True), "triton").sum().backward()
     forward, backward = {"density", "sigmoid"}, {"density_backward", "sigmoid_backward"}
-    assert set(compiled) == forward | backward
+    assert names(compiled) == forward | backward
 
 
 def test_mining(compiled: Compiled) -> None:
     gradients, mean_tau = (torch.zeros(3000), torch.zeros(3000, 3)), torch.ones(())
     weigh(*gradients, torch.tensor(9), mean_tau, Spread(0.1, 1.0, 0.0), "triton")
     systematic(gradients[0], torch.zeros((), dtype=torch.float64), "triton", 512)
-    assert set(compiled) == {"norms", "weigh", "comb", "place"}
+    assert names(compiled) == {"norms", "weigh", "comb", "place"}
 
 
 @pytest.mark.parametrize("channels", [3, 4])
@@ -220,7 +225,7 @@ def test_pixels(compiled: Compiled, channels: int) -> None:
     camera = Intrinsics(20, 30, 25.0, 26.0, 10.0, 15.0)
     pictures = Pictures(colors, torch.zeros(2, 3, 4), camera, 30, 20, torch.zeros(3), 2.0)
     look_up(pictures, torch.zeros(50, dtype=torch.int64), "triton")
-    assert set(compiled) == {"look_up"}
+    assert names(compiled) == {"look_up"}
 
 
 def test_no_kernel_was_left_out() -> None:
