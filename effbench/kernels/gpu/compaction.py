@@ -22,10 +22,13 @@ def make_slots(
     """Return `count` slots to be written and their indices; like the tail's where `filled`."""
     device = offsets.device
     if filled:
-        # what is 0 is cut out of one tensor, which takes one launch to fill
         positions = torch.full((count, 3), TAIL_POSITION, device=device)
-        rays, kept, floats = torch.zeros(3, count, dtype=torch.int64, device=device).unbind(0)
-        t, deltas = floats.view(torch.float32).view(2, count).unbind(0)
+        # what is 0 is cut out of one tensor, which takes one launch to fill, at multiples of 16
+        # bytes, as Triton's kernels are compiled for
+        width = 4 * blocks(count, 4)
+        zeros = torch.zeros(3, width, dtype=torch.int64, device=device)
+        rays, kept = zeros[:2, :count].unbind(0)
+        t, deltas = zeros[2].view(torch.float32).view(2, width)[:, :count].unbind(0)
     else:
         positions = torch.empty(count, 3, device=device)
         rays, kept = (torch.empty(count, dtype=torch.int64, device=device) for _ in range(2))

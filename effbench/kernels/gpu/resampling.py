@@ -20,9 +20,10 @@ def systematic(expected: Tensor, shift: Tensor, capacity: int) -> tuple[Tensor, 
     grid = (blocks(count, _BLOCK),)
     launch(_comb, grid, line, expected, shift, drawn, count, BLOCK=_BLOCK)
     places = torch.cumsum(drawn, 0)
-    # both are cut out of one tensor, which takes one launch to fill
-    kept, floats = torch.zeros(2, capacity, dtype=torch.int64, device=device).unbind(0)
-    times = floats.view(torch.float32)[:capacity]
+    # both are cut out of one tensor, which takes one launch to fill, at multiples of 16 bytes
+    width = capacity + capacity % 2
+    both = torch.zeros(2, width, dtype=torch.int64, device=device)
+    kept, times = both[0, :capacity], both[1].view(torch.float32)[:capacity]
     arguments = (line, shift, drawn, places, kept, times, count, capacity)
     launch(_place, grid, *arguments, BLOCK=_BLOCK)
     return kept, times
