@@ -234,7 +234,7 @@ class HashField(NetworkField):
 
     def encode_directions(self, directions: Tensor) -> Tensor:
         # on a GPU in the networks' type, which rounds them anyway: there are many more samples
-        kind = torch.float32 if directions.device.type == "cpu" else TYPES[self.precision]
+        kind = None if directions.device.type == "cpu" else TYPES[self.precision]
         return spherical_harmonics(directions, self.backend, kind)
 
     def color_logits(self, geometry: Tensor, directions: Tensor) -> Tensor:
