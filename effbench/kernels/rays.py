@@ -57,9 +57,9 @@ def spherical_harmonics(
 ) -> Tensor:
     """Return the real spherical harmonics of degree < 4 of unit `directions`: [R, 3] → [R, 16].
 
-    kind: the type of the result, else that of `directions`. Order and signs as in Müller et al. 2022
-    (tiny-cuda-nn's SphericalHarmonics encoding). Only the definition is differentiable, so it is
-    taken where `directions` need a gradient; the CPU has no kernel of its own.
+    kind: the type of the result, else that of `directions`. Order and signs as in Müller et al.
+    2022 (tiny-cuda-nn's SphericalHarmonics encoding). Only the definition is differentiable, so it
+    is taken where `directions` need a gradient; the CPU has no kernel of its own.
     """
     if resolve(backend, directions.device) == "triton" and not directions.requires_grad:
         from effbench.kernels.gpu import rays as gpu
