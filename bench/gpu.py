@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import statistics
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
 from effbench.machine import breakdown
-from effbench.machine.breakdown import event
 
 NO_GPU = "no CUDA device: torch {version} sees none, so nothing was {done}"
+_WARM_UP = 3  # calls of a contender before it is timed
+_AHEAD = 2.0  # times the host's time for a launch: it varies
 
 
 def demand_gpu(done: str) -> torch.device:
@@ -23,24 +25,45 @@ def demand_gpu(done: str) -> torch.device:
     return torch.device("cuda", torch.cuda.current_device())
 
 
-def milliseconds(run: Callable[[], object], rounds: int, warm_up: int = 3) -> float:
-    """Return the median time of `run` on the device, by events around each of `rounds` calls."""
-    return alternate({"": run}, rounds, warm_up)[""]
+class Timing(TypedDict):
+    """Median milliseconds on the device. ms: of the kernels alone; with_launch_ms: from an idle
+    device on, so that the time in which it waits for the host's launches counts too."""
+
+    ms: float
+    with_launch_ms: float
+
+
+def milliseconds(run: Callable[[], object], rounds: int) -> float:
+    """Return the median time of `run`'s kernels on the device, over `rounds` calls."""
+    return compare({"": run}, rounds)[""]["ms"]
+
+
+def compare(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Timing]:
+    """Return what each contender takes without and with its launches."""
+    with_launch = alternate(contenders, rounds)
+    alone = alternate(
+        contenders, rounds, ahead_ms=_AHEAD * max(map(launch_ms, contenders.values()))
+    )
+    return {name: Timing(ms=alone[name], with_launch_ms=with_launch[name]) for name in contenders}
 
 
 def alternate(
-    contenders: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 3
+    contenders: Mapping[str, Callable[[], object]], rounds: int, ahead_ms: float = 0.0
 ) -> dict[str, float]:
     """Return each contender's median milliseconds; they take turns, so that a clock that slows
-    down does so for all. Launch gaps inside a call count: they are part of what it costs."""
+    down does so for all. Launch gaps inside a call count, unless the device is kept busy before
+    for the `ahead_ms` that the host needs to launch all of it."""
     for run in contenders.values():
-        for _ in range(warm_up):
+        for _ in range(_WARM_UP):
             run()
+    cycles = int(ahead_ms * cycles_per_ms()) if ahead_ms else 0
     marks: dict[str, list[tuple[Any, Any]]] = defaultdict(list)
     for _ in range(rounds):
         for name, run in contenders.items():
-            begin, end = event(), event()
+            begin, end = breakdown.event(), breakdown.event()
             torch.cuda.synchronize()
+            if cycles:
+                torch.cuda._sleep(cycles)  # type: ignore[no-untyped-call]
             begin.record()
             run()
             end.record()
@@ -52,29 +75,25 @@ def alternate(
     }
 
 
-class EventBreakdown(breakdown.EventBreakdown):
-    """Parts of a step, some of which have no name of their own in `effbench.method.spans`."""
+def launch_ms(run: Callable[[], object]) -> float:
+    """Return the milliseconds that the host needs to launch what `run` launches."""
+    run()
+    torch.cuda.synchronize()
+    began = time.perf_counter()
+    run()
+    taken = time.perf_counter() - began
+    torch.cuda.synchronize()
+    return 1e3 * taken
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._restore: list[tuple[Any, str, Any, bool]] = []
 
-    def wrap(self, owner: Any, attribute: str, name: str) -> None:
-        """Replace `owner.attribute`, a callable, by one that is timed as part `name`."""
-        inner = getattr(owner, attribute)
-        self._restore.append((owner, attribute, inner, attribute in vars(owner)))
-
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            with self.part(name):
-                return inner(*args, **kwargs)
-
-        setattr(owner, attribute, timed)
-
-    def unwrap(self) -> None:
-        """Undo every `wrap`."""
-        for owner, attribute, inner, own in reversed(self._restore):
-            if own:
-                setattr(owner, attribute, inner)
-            else:
-                delattr(owner, attribute)
-        self._restore.clear()
+def cycles_per_ms(cycles: int = 10_000_000) -> float:
+    """Return how many cycles of torch's sleep take a millisecond at the clock of now."""
+    begin, end = breakdown.event(), breakdown.event()
+    # the first one loads the kernel
+    torch.cuda._sleep(cycles)  # type: ignore[no-untyped-call]
+    begin.record()
+    torch.cuda._sleep(cycles)  # type: ignore[no-untyped-call]
+    end.record()
+    torch.cuda.synchronize()
+    taken: float = begin.elapsed_time(end)
+    return cycles / taken

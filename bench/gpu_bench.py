@@ -7,6 +7,7 @@ on the device's clock; `--out` keeps them with their provenance.
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from pathlib import Path
 from typing import Any, cast
@@ -14,17 +15,20 @@ from typing import Any, cast
 import torch
 
 from bench import gpu_ceilings, gpu_kernels
-from bench.gpu import EventBreakdown, alternate, demand_gpu
+from bench.gpu import alternate, demand_gpu
 from effbench.files import write_json
 from effbench.machine import devices, libraries, provenance
+from effbench.machine.breakdown import breakdown_on
 from effbench.machine.energy import EnergyMeter
-from effbench.method import Context
+from effbench.method import Context, spans
 from effbench.method.config import build
-from effbench.nerf.training import RadianceFieldMethod, learning
+from effbench.nerf.training import RadianceFieldMethod
 from effbench.planning.registry import discover
 from effbench.scene import Scene
 
 FLOOR_MS = 1.0  # of an iteration on an H200: what its memory and tensor cores need at least
+OTHER = "other"  # what of a step is in no part
+_TAKEN_APART = ("instant-ngp", "hsm")
 _WARM_UP = 512  # steps: the grid has cleared, and every size that comes up has been recorded
 
 
@@ -68,6 +72,7 @@ def iterations(scene: Scene, device: torch.device, rounds: int) -> dict[str, dic
             contenders[f"instant-ngp on {name}"] = ("instant-ngp", name, {})
     for label, (method, backend, params) in contenders.items():
         found[label] = measure_method(_method(method, backend, params, scene, device), rounds)
+        gc.collect()  # a contender's memory is not the next one's
         torch.cuda.empty_cache()
     return found
 
@@ -97,27 +102,14 @@ def measure_method(method: RadianceFieldMethod, rounds: int) -> dict[str, Any]:
 
 
 def break_down(method: RadianceFieldMethod, rounds: int) -> dict[str, float]:
-    """Return the milliseconds of an eager step's parts, "other" among them, updates of the grid
-    spread over the steps between them."""
-    parts = EventBreakdown()
-    sampler: Any = method.sampler
-    parts.wrap(method.pixels, "sample", "rays")
-    parts.wrap(sampler, "_march", "march")
-    parts.wrap(sampler, "_compacted", "compaction")
-    parts.wrap(sampler, "update", "occupancy")
-    parts.wrap(method.field, "encode", "encode forward")
-    parts.wrap(method.field, "log_density", "density network")
-    parts.wrap(method.field, "color_logits", "colour network")
-    parts.wrap(learning, "composite", "volume rendering")
-    parts.wrap(torch.Tensor, "backward", "backward")
-    parts.wrap(method.optimizer, "step", "optimiser")
-    try:
+    """Return the milliseconds of an eager step's parts (`effbench.method.spans`), "other" among
+    them, updates of the grid spread over the steps between them."""
+    parts = breakdown_on(method.device)
+    with spans.watched(parts.part):
         for _ in range(rounds):
-            with parts.part("other"):
+            with parts.part(OTHER):
                 method.step(0.5)
-        sums = parts.milliseconds()
-    finally:
-        parts.unwrap()
+    sums = parts.milliseconds()
     return {name: total / rounds for name, total in sorted(sums.items(), key=lambda x: -x[1])}
 
 
@@ -137,13 +129,18 @@ def print_ceilings(ceilings: dict[str, float]) -> None:
 
 
 def print_kernels(kernels: gpu_kernels.Times, ceilings: dict[str, float]) -> None:
-    """Print times, how many times longer than effbench's each is, and the share of a ceiling."""
-    print("\nkernels, B=2^18, L=16, T=2^19, width 64 (median ms, ratio to the first)")
+    """Print the time of the kernels, how many times effbench's that is, the time with their
+    launches, and the share of a ceiling."""
+    print("\nkernels, B=2^18, L=16, T=2^19, width 64")
+    print(f"  {'':50}{'ms':>9}{'to first':>10}{'with launch':>13}")
     for operation, times in kernels.items():
-        first = next(iter(times.values()))
-        for name, value in times.items():
+        first = next(iter(times.values()))["ms"]
+        for name, timing in times.items():
+            value, launched = timing["ms"], timing["with_launch_ms"]
             share = _share(operation, value, ceilings)
-            print(f"  {operation:28}{name:22}{value:9.3f}{value / first:8.2f}×{share}")
+            print(
+                f"  {operation:28}{name:22}{value:9.3f}{value / first:9.2f}×{launched:13.3f}{share}"
+            )
 
 
 def _share(operation: str, milliseconds: float, ceilings: dict[str, float]) -> str:
@@ -165,12 +162,17 @@ def print_iterations(found: dict[str, dict[str, Any]]) -> None:
             f"  {name:30}{one['step_ms']:9.3f}{one['eager_ms']:10.3f}{one['peak_mb']:9.0f}"
             f"{one['samples']:10.0f}  {one['facts'].get('cuda_graphs', 'no')}"
         )
-    first = next(iter(found.values()))
     print(f"  estimated floor, for an H200: {FLOOR_MS:g} ms")
-    print("\n  parts of an eager step of instant-ngp (ms, launch gaps included)")
-    total = sum(first["eager_parts_ms"].values())
-    for name, value in first["eager_parts_ms"].items():
-        print(f"    {name:20}{value:9.3f}{100 * value / total:6.0f} %")
+    for name, one in found.items():
+        if name in _TAKEN_APART:
+            print_parts(name, one["eager_parts_ms"])
+
+
+def print_parts(name: str, parts: dict[str, float]) -> None:
+    print(f"\n  parts of an eager step of {name} (ms, launch gaps included)")
+    total = sum(parts.values())
+    for part, value in parts.items():
+        print(f"    {part:28}{value:9.3f}{100 * value / total:6.0f} %")
 
 
 def _parse() -> argparse.Namespace:

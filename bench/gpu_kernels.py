@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench import gpu
 from bench.encodings import ray_points
 from bench.fused_adam import FusedAdam
-from bench.gpu import alternate
+from bench.gpu import Timing
 from effbench.kernels import backends
 from effbench.kernels.hash_encoding import hash_encode
 from effbench.kernels.hash_layout import HashLayout
@@ -25,7 +26,7 @@ from effbench.nerf.fields import HashField
 from effbench.nerf.fields.tcnn import TcnnField
 from effbench.nerf.sampling import nerfacc as nerfacc_sampler
 
-Times = dict[str, dict[str, float]]  # operation to contender to median ms
+Times = dict[str, dict[str, Timing]]  # operation to contender
 
 SAMPLES = 1 << 18
 LAYOUT = HashLayout(levels=16, log2_table=19, base=16, finest=2048)
@@ -34,11 +35,11 @@ PER_RAY = 8
 
 
 def compare(device: torch.device, rounds: int, samples: int = SAMPLES) -> Times:
-    """Return median milliseconds by operation and contender."""
+    """Return the times of the contenders by operation."""
     fields = _fields(device)
     times = _encoding(fields, device, rounds, samples) | _networks(fields, device, rounds, samples)
     times |= _rendering(device, rounds, samples)
-    times["Adam, table"] = alternate(_adam(device), rounds)
+    times["Adam, table"] = gpu.compare(_adam(device), rounds)
     return times
 
 
@@ -65,8 +66,8 @@ def _encoding(fields: dict[str, Any], device: torch.device, rounds: int, samples
     tables = {name: [field.table] for name, field in fields.items()} | {"torch per level": [table]}
     backward = {name: _backward(run(), tables[name], upstream) for name, run in forward.items()}
     return {
-        "hash encoding, forward": alternate(forward, rounds),
-        "hash encoding, backward": alternate(backward, rounds),
+        "hash encoding, forward": gpu.compare(forward, rounds),
+        "hash encoding, backward": gpu.compare(backward, rounds),
     }
 
 
@@ -96,8 +97,8 @@ def _networks(fields: dict[str, Any], device: torch.device, rounds: int, samples
     }
     backward = {name: _backward(run(), leaves[name], upstream) for name, run in forward.items()}
     return {
-        "networks, forward": alternate(forward, rounds),
-        "networks, backward": alternate(backward, rounds),
+        "networks, forward": gpu.compare(forward, rounds),
+        "networks, backward": gpu.compare(backward, rounds),
     }
 
 
@@ -123,8 +124,8 @@ def _rendering(device: torch.device, rounds: int, samples: int) -> Times:
     leaves = [optical_depth, colors]
     backward = {name: _backward(run(), leaves, upstream) for name, run in forward.items()}
     return {
-        "volume rendering, forward": alternate(forward, rounds),
-        "volume rendering, backward": alternate(backward, rounds),
+        "volume rendering, forward": gpu.compare(forward, rounds),
+        "volume rendering, backward": gpu.compare(backward, rounds),
     }
 
 

@@ -19,7 +19,8 @@ class Meter(Protocol):
 class Clock:
     """A stopwatch that counts only while running and synchronises the device before it reads.
 
-    synchronize: called before every reading; `torch.cuda.synchronize` on a GPU, nothing on a CPU.
+    synchronize: called before every reading but a glance; `torch.cuda.synchronize` on a GPU,
+    nothing on a CPU.
     meter: starts and pauses with the clock, itself uncounted, on a device without queued work.
     """
 
@@ -58,10 +59,14 @@ class Clock:
 
     def read(self) -> float:
         """Return the counted seconds, all queued device work included."""
-        if self._started is None:
-            return self._spent
-        self._synchronize()
-        return self._spent + (self._now() - self._started)
+        if self._started is not None:
+            self._synchronize()
+        return self.glance()
+
+    def glance(self) -> float:
+        """Return the counted seconds without waiting for the device: right where nothing has been
+        queued on it since the last reading."""
+        return self._spent + (0.0 if self._started is None else self._now() - self._started)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from effbench.cell.clock import Clock
+from effbench.cell.device_timer import DeviceTimer
 from effbench.errors import Diverged
 from effbench.method import Method
 from effbench.method.budget import Budget
@@ -34,7 +36,8 @@ class Point:
 
 @dataclass
 class TrainLog:
-    """What the loop measured. `step_s` holds each step's synchronised duration in seconds;
+    """What the loop measured. `step_s` holds each step's synchronised duration in seconds, and
+    `device_s` what of it a CUDA device took by its own clock, of the steps since a resumption;
     `overhead_s` is the loop's wall time that was neither step nor point."""
 
     train_s: float = 0.0
@@ -42,6 +45,7 @@ class TrainLog:
     overshoot_s: float = 0.0
     overhead_s: float = 0.0
     step_s: list[float] = field(default_factory=list)
+    device_s: list[float] = field(default_factory=list)
 
 
 def point_fractions(budget: Budget) -> tuple[float, ...]:
@@ -59,14 +63,17 @@ def train(
     keep: Callable[[Snapshot, TrainLog], None] | None = None,
     log: TrainLog | None = None,
     announce: Callable[[float], None] = lambda _: None,
+    timer: DeviceTimer | None = None,
 ) -> TrainLog:
     """Step `method` until `budget` is spent, calling `on_point` with the clock paused.
 
-    The clock is read after every step, so a budget is overshot by at most one step. A method that
-    does not train takes no step and has one point, without a loss.
+    The clock is read after every step, so a budget is overshot by at most one step; that is the
+    one time in a step that the host waits for the device, but for a loss that it looks at. A method
+    that does not train takes no step and has one point, without a loss.
     keep: called with the method's snapshots, the clock paused; log: of the training that this one
     goes on with, whose time `clock` has counted already; announce: called with the progress of
-    every step before it. Raises Diverged when the loss is not finite.
+    every step before it; timer: of the device's clock, if it has one. Raises Diverged when the loss
+    is not finite.
     """
     log = log or TrainLog()
     if not method.trains:
@@ -79,11 +86,14 @@ def train(
     began = time.perf_counter()
     clock.start()
     while (progress := budget.progress(log.train_s, log.iterations)) < 1:
-        before = clock.read()
+        before = clock.glance()  # the device is idle since the last reading
         announce(progress)
-        loss = method.step(progress)
+        with timer.step() if timer else nullcontext():
+            loss = method.step(progress)
         log.train_s = clock.read()
         log.step_s.append(log.train_s - before)
+        if timer:
+            log.device_s.append(timer.seconds())
         log.iterations += 1
         done = budget.progress(log.train_s, log.iterations)
         due = [f for f in pending if f <= done]

@@ -12,6 +12,7 @@ from effbench.cell import resume
 from effbench.cell.clock import Clock
 from effbench.cell.csv_log import GrowingTables
 from effbench.cell.curve import Curve
+from effbench.cell.device_timer import DeviceTimer
 from effbench.cell.evaluation import mean_psnr
 from effbench.cell.loop import Point, TrainLog, point_fractions, train
 from effbench.cell.task import Task
@@ -46,7 +47,11 @@ def train_cell(task: Task, method: Method) -> None:
     with phases.observed(task.memory.within):
         points = point_fractions(budget)
         log = train(
-            method, budget, clock, on_point, points, keep=keep, log=log, announce=task.announce
+            *(method, budget, clock, on_point, points),
+            keep=keep,
+            log=log,
+            announce=task.announce,
+            timer=DeviceTimer.of(task.device),
         )
     task.measured.machine |= contention.read()
     task.memory.end()
@@ -131,6 +136,8 @@ def _step_times(log: TrainLog) -> dict[str, Any]:
     if not log.step_s:  # there was nothing to train
         return times
     steps_ms = np.asarray(log.step_s) * 1e3
+    if log.device_s:
+        times["iter_device_ms"] = float(np.median(log.device_s)) * 1e3
     return times | {
         "iter_ms": float(np.median(steps_ms)),
         "iter_ms_mean": log.train_s / log.iterations * 1e3,

@@ -52,17 +52,19 @@ def generate_rays(
     return pose[:, :, 3], directions / directions.norm(dim=-1, keepdim=True)
 
 
-def spherical_harmonics(directions: Tensor, backend: str = "auto") -> Tensor:
+def spherical_harmonics(
+    directions: Tensor, backend: str = "auto", kind: torch.dtype | None = None
+) -> Tensor:
     """Return the real spherical harmonics of degree < 4 of unit `directions`: [R, 3] → [R, 16].
 
-    Order and signs as in Müller et al. 2022 (tiny-cuda-nn's SphericalHarmonics encoding). Only
-    the definition is differentiable, so it is taken where `directions` need a gradient; the CPU has
-    no kernel of its own.
+    kind: the type of the result, else that of `directions`. Order and signs as in Müller et al.
+    2022 (tiny-cuda-nn's SphericalHarmonics encoding). Only the definition is differentiable, so it
+    is taken where `directions` need a gradient; the CPU has no kernel of its own.
     """
     if resolve(backend, directions.device) == "triton" and not directions.requires_grad:
         from effbench.kernels.gpu import rays as gpu
 
-        harmonics = directions.new_empty(len(directions), SH_WIDTH)
+        harmonics = directions.new_empty(len(directions), SH_WIDTH, dtype=kind or directions.dtype)
         gpu.spherical_harmonics(directions.contiguous(), harmonics)
         return harmonics
     x, y, z = directions.unbind(-1)
@@ -87,4 +89,4 @@ def spherical_harmonics(directions: Tensor, backend: str = "auto") -> Tensor:
             0.59004358992664352 * x * (3 * yy - xx),
         ],
         -1,
-    )
+    ).to(kind or directions.dtype)

@@ -28,7 +28,12 @@ def systematic(
     device, unless a `capacity` is given: n is that number then, the slots that nothing fills hold
     sample 0 and count 0, and samples beyond it are dropped.
     """
-    if capacity is None and resolve(backend, expected.device) == "cpu":
+    chosen = resolve(backend, expected.device)
+    if capacity is not None and chosen == "triton":
+        from effbench.kernels.gpu import resampling as gpu
+
+        return gpu.systematic(expected.contiguous(), shift, capacity)
+    if capacity is None and chosen == "cpu":
         from effbench.kernels.cpu import resampling as cpu
 
         kept = torch.empty(len(expected), dtype=torch.int64)

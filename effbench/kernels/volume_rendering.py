@@ -88,7 +88,9 @@ class _Composite(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         optical_depth, colors, offsets, color, opacity = ctx.saved_tensors
-        d_optical_depth, d_colors = torch.zeros_like(optical_depth), torch.zeros_like(colors)
+        count = len(optical_depth)
+        gradients = optical_depth.new_zeros(4 * count)  # one launch for both
+        d_optical_depth, d_colors = gradients[:count], gradients[count:].view(count, 3)
         tensors = (
             optical_depth,
             colors,

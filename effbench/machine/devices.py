@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -37,6 +38,28 @@ def synchronizer(device: torch.device) -> Callable[[], None]:
     if device.type == "cuda":
         return lambda: torch.cuda.synchronize(device)
     return lambda: None
+
+
+@contextmanager
+def no_waiting(device: torch.device) -> Iterator[None]:
+    """Make a RuntimeError of whatever waits for a CUDA device while this lasts, as far as torch
+    notices; on a CPU nothing waits."""
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.cuda.get_sync_debug_mode()
+    try:
+        _set_sync_debug_mode("error")
+        yield
+    finally:
+        _set_sync_debug_mode(before)
+
+
+def _set_sync_debug_mode(mode: int | str) -> None:
+    """Set torch's mode, which says once, after it was set, that it may not notice everything."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.cuda.set_sync_debug_mode(mode)
 
 
 _eager: ContextVar[bool] = ContextVar("eager", default=False)

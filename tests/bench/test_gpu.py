@@ -8,13 +8,16 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
 
-from bench import gpu_bench, gpu_check, gpu_kernels
+from bench import gpu, gpu_bench, gpu_check, gpu_kernels
 from effbench.machine import breakdown, devices
+from effbench.method import spans
+from effbench.nerf.training.hsm import MiningConfig
 from effbench.records.record import Record
 from tests.nerf.training.test_fixed_step import trained
 
@@ -97,30 +100,67 @@ def test_the_work_of_kernels_by_hand() -> None:
     assert gpu_bench._share("networks, forward", tenth, ceilings) == "     10% of matmul"
 
 
-class HostEvent:
-    """An event of the host's clock."""
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("mining", [None, MiningConfig()], ids=["all", "mined"])
+def test_an_eager_step_is_taken_apart_and_put_together_again(
+    device: str, mining: MiningConfig | None
+) -> None:
+    method = trained(torch.device(device), steps=3, mining=mining)
+    with devices.eager_steps():
+        began = time.perf_counter()
+        parts = gpu_bench.break_down(method, 14)  # to step 16, which updates the grid
+        elapsed = 1e3 * (time.perf_counter() - began)
+    always = set(spans.STEP_PARTS) - {spans.MINING, spans.NETWORK} | {gpu_bench.OTHER}
+    assert set(parts) == always | ({spans.MINING} if mining else set())
+    assert all(value > -1e-3 for value in parts.values())  # to the events' resolution
+    assert 14 * sum(parts.values()) <= elapsed
+
+
+class Gpu:
+    """A device that takes 3 ms for what the host launches, and 1 ms for 10⁶ cycles of sleep, and a
+    host that needs 2 ms to launch it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.host = self.device = 0.0  # ms; when the device is done with what is queued
+        for name in ("synchronize", "_sleep"):
+            monkeypatch.setattr(torch.cuda, name, getattr(self, name))
+        monkeypatch.setattr(breakdown, "event", lambda: GpuEvent(self))
+        monkeypatch.setattr(gpu, "time", SimpleNamespace(perf_counter=lambda: 1e-3 * self.host))
+
+    def synchronize(self) -> None:
+        self.host = max(self.host, self.device)
+
+    def _sleep(self, cycles: int) -> None:
+        self.queue(1e-6 * cycles)
+
+    def queue(self, duration: float) -> None:
+        self.device = max(self.host, self.device) + duration
+
+    def work(self) -> None:
+        self.host += 2
+        self.queue(3)
+
+
+class GpuEvent:
+    def __init__(self, gpu: Gpu) -> None:
+        self.gpu = gpu
 
     def record(self) -> None:
-        self.at = time.perf_counter()
+        self.at = max(self.gpu.host, self.gpu.device)
 
-    def elapsed_time(self, end: HostEvent) -> float:
-        return 1e3 * (end.at - self.at)
+    def elapsed_time(self, end: GpuEvent) -> float:
+        return end.at - self.at
 
 
-def test_a_step_is_taken_apart_and_put_together_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(breakdown, "event", HostEvent)
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
-    method = trained(steps=3)
-    before = dict(vars(method.sampler)), torch.Tensor.backward
-    began = time.perf_counter()
-    parts = gpu_bench.break_down(method, 4)
-    elapsed = 1e3 * (time.perf_counter() - began)
-    assert {"rays", "march", "compaction", "encode forward", "density network"} <= set(parts)
-    assert {"volume rendering", "backward", "optimiser", "other"} <= set(parts)
-    assert all(value > 0 for value in parts.values())
-    assert 4 * sum(parts.values()) <= elapsed
-    assert (dict(vars(method.sampler)), torch.Tensor.backward) == before
-    method.step(0.0)  # nothing of it is left
+def test_kernels_are_timed_without_their_launches_and_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    device = Gpu(monkeypatch)
+    assert gpu.cycles_per_ms() == pytest.approx(1e6)
+    assert gpu.launch_ms(device.work) == pytest.approx(2)
+    timing = gpu.compare({"kernel": device.work}, rounds=3)["kernel"]
+    assert timing == pytest.approx({"ms": 3, "with_launch_ms": 5})
+    assert gpu.milliseconds(device.work, rounds=3) == pytest.approx(3)
 
 
 def test_curves_are_printed_with_what_a_step_cost(
@@ -143,19 +183,5 @@ def test_curves_are_printed_with_what_a_step_cost(
 @pytest.mark.gpu
 def test_kernels_agree_and_are_timed_on_the_device() -> None:
     times = gpu_kernels.compare(torch.device("cuda"), rounds=2, samples=1 << 14)
-    assert all(value > 0 for contenders in times.values() for value in contenders.values())
-
-
-@pytest.mark.gpu
-def test_the_parts_of_a_step_add_up() -> None:
-    from effbench.planning.registry import discover
-
-    source = discover([]).source("procedural")
-    scene = source.load("blocks", None, source.Config(downscale=8))
-    method = gpu_bench._method("hsm", "auto", {}, scene, torch.device("cuda"))
-    for _ in range(4):
-        method.step(0.5)
-    with devices.eager_steps():
-        parts = gpu_bench.break_down(method, 3)
-    assert {"march", "backward", "optimiser", "other"} <= set(parts)
-    assert all(value > -1e-3 for value in parts.values())
+    timings = [timing for contenders in times.values() for timing in contenders.values()]
+    assert all(0 < timing["ms"] <= 1.5 * timing["with_launch_ms"] for timing in timings)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 import torch
@@ -19,24 +17,12 @@ from effbench.kernels.occupancy import pack_bits, raise_to
 from effbench.kernels.rays import generate_rays, spherical_harmonics
 from effbench.kernels.resampling import inclusion_probabilities, systematic
 from effbench.kernels.volume_rendering import composite, visible_counts
+from effbench.machine import devices
 from effbench.scene import Intrinsics
 
 LAYOUT = HashLayout(levels=4, log2_table=10, base=4, finest=60)
 CAMERA = Intrinsics(20, 30, 25.0, 26.0, 10.0, 15.0)
 CAPACITY, RAYS = 1024, 40
-
-
-@contextmanager
-def nothing_waits(device: torch.device) -> Iterator[None]:
-    """Make an error of whatever waits for the device, where there is one."""
-    if device.type != "cuda":
-        yield
-        return
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        yield
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 class Step:
@@ -95,7 +81,7 @@ class Step:
 def test_a_step_waits_for_nothing_and_lowers_the_loss(device: torch.device, backend: str) -> None:
     step = Step(device, backend)
     losses = [step()]  # the first compiles, and copies constants to the device
-    with nothing_waits(device):
+    with devices.no_waiting(device):
         losses += [step(), step()]
     assert 0 < losses[2] < losses[0]
 

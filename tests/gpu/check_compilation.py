@@ -21,19 +21,25 @@ from triton.runtime.jit import JITFunction
 from bench import fused_adam_triton
 from bench.fused_adam import FusedAdam
 from effbench.kernels import gpu
+from effbench.kernels.activations import density_head, sigmoid
 from effbench.kernels.compaction import keep_prefix, keep_selected
 from effbench.kernels.contracted_marching import march_contracted
 from effbench.kernels.contraction import Norm
 from effbench.kernels.gpu import hash_encoding
 from effbench.kernels.gpu import mlp as mlp_kernels
 from effbench.kernels.gpu.mlp import fits
+from effbench.kernels.hardness import Spread, weigh
 from effbench.kernels.hash_encoding import hash_encode
 from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.marching import march
 from effbench.kernels.mlp import mlp
 from effbench.kernels.occupancy import pack_bits, raise_to
+from effbench.kernels.pixel_loss import pixel_loss
+from effbench.kernels.pixels import Pictures, look_up
 from effbench.kernels.rays import generate_rays, spherical_harmonics
+from effbench.kernels.resampling import systematic
 from effbench.kernels.samples import Samples
+from effbench.kernels.steering import Limits, Step, steer
 from effbench.kernels.volume_rendering import composite, visible_counts
 from effbench.scene import Intrinsics
 from tests.gpu.compiling import CAPABILITY, SHARED, Compiled, compiling, ptx, usage
@@ -248,6 +254,54 @@ def test_one_binary_serves_any_count(compiled: Compiled, operation: str) -> None
     binaries = {name: len({b.hash for b in found}) for name, found in compiled.items()}
     assert binaries
     assert binaries == dict.fromkeys(binaries, 1)
+
+
+def names(compiled: Compiled) -> set[str]:
+    """Return the kernels' names, without their modules'."""
+    return {name.rpartition(".")[2].lstrip("_") for name in compiled}
+
+
+@pytest.mark.parametrize("figures", [None, torch.zeros(4)])
+def test_steering(compiled: Compiled, figures: torch.Tensor | None) -> None:
+    offsets, loss = torch.zeros(257).long(), torch.zeros(())
+    step = Step(torch.tensor(9), offsets, offsets, loss, None if figures is None else loss, figures)
+    counts, values = torch.zeros(4).long(), torch.zeros(8)
+    steer(torch.tensor(9), step, Limits(1000, 2000, 4096), counts, values, "triton")
+    assert names(compiled) == {"steer"}
+
+
+@pytest.mark.parametrize("kind", ["mse", "huber"])
+def test_pixel_loss(compiled: Compiled, kind: str) -> None:
+    color, complete = torch.zeros(700, 3, requires_grad=True), torch.ones(700).bool()
+    loss = pixel_loss(color, torch.zeros(700, 3), complete, complete.sum(), kind, "triton")
+    loss.backward()
+    assert names(compiled) == {"forward", "backward"}
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16])
+def test_activations(compiled: Compiled, kind: torch.dtype) -> None:
+    output = torch.zeros(700, 16, dtype=kind, requires_grad=True)
+    density, geometry = density_head(output, "triton")
+    torch.autograd.backward((density, geometry), (density, torch.zeros(700, 31).to(kind)[:, 16:]))
+    sigmoid(torch.zeros(700, 3, dtype=kind, requires_grad=True), "triton").sum().backward()
+    forward, backward = {"density", "sigmoid"}, {"density_backward", "sigmoid_backward"}
+    assert names(compiled) == forward | backward
+
+
+def test_mining(compiled: Compiled) -> None:
+    gradients, mean_tau = (torch.zeros(3000), torch.zeros(3000, 3)), torch.ones(())
+    weigh(*gradients, torch.tensor(9), mean_tau, Spread(0.1, 1.0, 0.0), "triton")
+    systematic(gradients[0], torch.zeros((), dtype=torch.float64), "triton", 512)
+    assert names(compiled) == {"norms", "weigh", "comb", "place"}
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_pixels(compiled: Compiled, channels: int) -> None:
+    colors = torch.zeros(2 * 30 * 20, channels, dtype=torch.uint8)
+    camera = Intrinsics(20, 30, 25.0, 26.0, 10.0, 15.0)
+    pictures = Pictures(colors, torch.zeros(2, 3, 4), camera, 30, 20, torch.zeros(3), 2.0)
+    look_up(pictures, torch.zeros(50, dtype=torch.int64), "triton")
+    assert names(compiled) == {"look_up"}
 
 
 def test_no_kernel_was_left_out() -> None:

@@ -27,6 +27,9 @@ def test_rays_and_harmonics(
     assert harmonics.shape == (count, 16)
     expected = spherical_harmonics(ours[1], "reference")
     torch.testing.assert_close(harmonics, expected, rtol=1e-5, atol=1e-6)
+    half = spherical_harmonics(ours[1], "triton", torch.bfloat16)
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), harmonics, rtol=8e-3, atol=1e-6)
 
 
 def test_harmonics_of_directions_that_are_learnt_have_a_gradient(device: torch.device) -> None:

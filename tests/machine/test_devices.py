@@ -7,6 +7,7 @@ import torch
 
 from effbench.errors import ConfigError
 from effbench.machine import devices
+from tests.fake_cuda import DEVICE, FakeCuda
 
 SUBNORMAL = 1e-40
 
@@ -47,3 +48,28 @@ def test_an_error_ends_it_too() -> None:
     with pytest.raises(ZeroDivisionError), devices.subnormals_flushed():
         _ = 1 / 0
     assert not flushes(1)
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+    return FakeCuda(monkeypatch)
+
+
+def test_waiting_is_an_error_inside_only(cuda: FakeCuda) -> None:
+    """torch warns of the mode once, after it was set; warnings are errors in tests."""
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="called a sync"), devices.no_waiting(DEVICE):
+            cuda.wait()
+        cuda.wait()
+
+
+def test_the_mode_before_comes_back_after_an_error_too(cuda: FakeCuda) -> None:
+    cuda.mode = 1
+    with pytest.raises(ZeroDivisionError), devices.no_waiting(DEVICE):
+        _ = 1 / 0
+    assert cuda.mode == 1
+
+
+def test_a_cpu_has_nothing_to_wait_for(cuda: FakeCuda) -> None:
+    with devices.no_waiting(torch.device("cpu")):
+        cuda.wait()

@@ -82,6 +82,7 @@ FULL: dict[str, Any] = {
         "iter_ms": 30.0,
         "iter_ms_mean": 30.005,
         "iter_ms_p95": 33.0,
+        "iter_device_ms": 28.0,
         "overshoot_s": 0.01,
         "overhead_s": 0.2,
         "render_ms": 250.0,

@@ -21,14 +21,18 @@ def make_slots(
 ) -> tuple[Samples, Tensor]:
     """Return `count` slots to be written and their indices; like the tail's where `filled`."""
     device = offsets.device
-
-    def slots(value: float, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-        if filled:
-            return torch.full((count, *shape), value, dtype=dtype, device=device)
-        return torch.empty((count, *shape), dtype=dtype, device=device)
-
-    positions, t, deltas = slots(TAIL_POSITION, 3), slots(0), slots(0)
-    rays, kept = slots(0, dtype=torch.int64), slots(0, dtype=torch.int64)
+    if filled:
+        positions = torch.full((count, 3), TAIL_POSITION, device=device)
+        # what is 0 is cut out of one tensor, which takes one launch to fill, at multiples of 16
+        # bytes, as Triton's kernels are compiled for
+        width = 4 * blocks(count, 4)
+        zeros = torch.zeros(3, width, dtype=torch.int64, device=device)
+        rays, kept = zeros[:2, :count].unbind(0)
+        t, deltas = zeros[2].view(torch.float32).view(2, width)[:, :count].unbind(0)
+    else:
+        positions = torch.empty(count, 3, device=device)
+        rays, kept = (torch.empty(count, dtype=torch.int64, device=device) for _ in range(2))
+        t, deltas = (torch.empty(count, device=device) for _ in range(2))
     return Samples(positions, t, rays, offsets, deltas, wanted), kept
 
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from effbench.errors import ConfigError
+from effbench.kernels.activations import trunc_exp
 from effbench.nerf.compression.allocation import allocate, measured
 from effbench.nerf.compression.pruning import PRUNED_LAYERS, prune
-from effbench.nerf.fields import trunc_exp
 from effbench.nerf.fields.mlp import MLPField
 from effbench.nerf.sampling.occupancy import OccupancyGrid
 

@@ -5,7 +5,6 @@ from effbench.nerf.fields.field import (
     NetworkField,
     RadianceField,
     resolve_precision,
-    trunc_exp,
 )
 
-__all__ = ["HashField", "NetworkField", "RadianceField", "resolve_precision", "trunc_exp"]
+__all__ = ["HashField", "NetworkField", "RadianceField", "resolve_precision"]

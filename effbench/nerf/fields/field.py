@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from effbench.errors import ConfigError
+from effbench.kernels.activations import density_head, sigmoid, split_head, trunc_exp
 from effbench.kernels.hash_encoding import hash_encode
 from effbench.kernels.hash_layout import HashLayout
-from effbench.kernels.mlp import mlp, why_not_fused
+from effbench.kernels.mlp import TYPES, mlp, why_not_fused
 from effbench.kernels.ray_rendering import HashNetworks
 from effbench.kernels.rays import SH_WIDTH, spherical_harmonics
 
@@ -119,7 +120,8 @@ def resolve_precision(requested: str, device: torch.device) -> str:
     if requested == "fp16" and device.type == "cpu":
         raise ConfigError("precision=fp16: a CPU has no fp16 units; use precision=auto")
     if device.type == "cuda":
-        supported = torch.cuda.is_bf16_supported(including_emulation=False)
+        with torch.cuda.device(device):  # torch asks the current one
+            supported = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         flags = torch.backends.cpu.get_cpu_capability()
         supported = "AVX512" in flags and torch.cpu._is_avx512_bf16_supported()
@@ -128,25 +130,6 @@ def resolve_precision(requested: str, device: torch.device) -> str:
     if requested == "bf16" and device.type == "cuda" and not supported:
         raise ConfigError(f"precision=bf16: {device} has no bf16 units; use fp16 or fp32")
     return requested
-
-
-class TruncatedExp(torch.autograd.Function):
-    """exp(x) whose gradient is evaluated at clamp(x, −15, 15) (Müller et al. 2022)."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return torch.exp(x)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return grads[0] * torch.exp(x.clamp(-15, 15))
-
-
-def trunc_exp(x: Tensor) -> Tensor:
-    """Return `TruncatedExp` of x."""
-    return TruncatedExp.apply(x)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class NetworkField(RadianceField):
@@ -259,19 +242,30 @@ class HashField(NetworkField):
 
     def log_density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         output = self._network(encoded, self.density_layers)
-        return output[:, 0].float(), output[:, 1:]
+        return split_head(output)
+
+    def density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        return density_head(self._network(encoded, self.density_layers), self.backend)
 
     def encode_directions(self, directions: Tensor) -> Tensor:
-        return spherical_harmonics(directions, self.backend)
+        # on a GPU in the networks' type, which rounds them anyway: there are many more samples
+        kind = None if directions.device.type == "cpu" else TYPES[self.precision]
+        return spherical_harmonics(directions, self.backend, kind)
 
     def color_logits(self, geometry: Tensor, directions: Tensor) -> Tensor:
+        return self._color_outputs(geometry, directions).float()
+
+    def color(self, geometry: Tensor, directions: Tensor) -> Tensor:
+        return sigmoid(self._color_outputs(geometry, directions), self.backend)
+
+    def _color_outputs(self, geometry: Tensor, directions: Tensor) -> Tensor:
         inputs = torch.cat([directions.to(geometry.dtype), geometry], 1)
-        return self._network(inputs, self.color_layers).float()
+        return self._network(inputs, self.color_layers)
 
     def _network(self, x: Tensor, layers: nn.ParameterList) -> Tensor:
         if self.precision == "fp16":
             return in_fp16(x, list(layers), self.backend)
-        fused = x.device.type == "cuda" or self.precision == "fp32"
+        fused = x.device.type != "cpu" or self.precision == "fp32"
         if fused and not self._layers:
             return mlp(x, list(layers), self.precision, self.backend)
         with self._autocast(x.device):

@@ -17,7 +17,7 @@ from torch.nn import functional
 from effbench.kernels.hash_encoding_4d import HashLayout4D, hash_encode_4d
 from effbench.kernels.hash_layout import FEATURES
 from effbench.nerf.fields.encodings import frequency_encode, frequency_width
-from effbench.nerf.fields.field import HashField
+from effbench.nerf.fields.field import HashField, NetworkField
 from effbench.nerf.fields.warp import Warp, known_times, warped
 
 _OCTAVES = 6  # of the time
@@ -112,6 +112,8 @@ class BasisField(TimeField):
     colour are summed."""
 
     coefficients: Coefficients
+    density = NetworkField.density  # of the sums, not of the networks' outputs
+    color = NetworkField.color
 
     def add_basis(self, hidden: int, generator: torch.Generator) -> None:
         """Widen the networks' outputs to the functions of the sums."""

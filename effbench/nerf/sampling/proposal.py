@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from effbench.errors import ConfigError
+from effbench.kernels.activations import TruncatedExp
 from effbench.kernels.hash_encoding import hash_encode
 from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.inverse_cdf import sample_pdf
 from effbench.nerf.fields import RadianceField
-from effbench.nerf.fields.field import TruncatedExp
 from effbench.nerf.sampling.histograms import (
     Chords,
     Histogram,

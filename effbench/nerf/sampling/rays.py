@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from effbench.kernels.backends import resolve
+from effbench.kernels.pixels import Pictures, look_up
 from effbench.kernels.rays import generate_rays
 from effbench.nerf.sampling.pixels import PixelGrid
 from effbench.scene import Intrinsics, Scene, Views
@@ -96,6 +98,8 @@ class TrainingPixels:
         """
         device = self._colors.device
         pixel = torch.randint(self._grid.pixels, (count,), generator=generator, device=device)
+        if pictures := self._at_once():
+            return self._looked_up(pictures, pixel)
         return self._at(*self._grid.locate(pixel))
 
     def of_step(self, count: int, generator: torch.Generator, step: int) -> tuple[Rays, Tensor]:
@@ -104,11 +108,26 @@ class TrainingPixels:
 
     def _at(self, view: Tensor, y: Tensor, x: Tensor) -> tuple[Rays, Tensor]:
         """Return the rays and colours of pixels, all int64 [R]."""
+        if pictures := self._at_once():
+            return self._looked_up(pictures, self._grid.index(view, y, x))
         world = generate_rays(self._poses, self._intrinsics, view, x, y, self._backend)
         pixel = self._grid.index(view, y, x)
         colors = self._colors.index_select(0, pixel).float() / 255
         times = None if self._times is None else self._times.index_select(0, view)
         return self._aabb.rays(*world, times), colors
+
+    def _at_once(self) -> Pictures | None:
+        """Return what the kernel that does all of it takes: Triton's, of pictures of one size in a
+        scene that stands still."""
+        one_size, where = self._grid.sizes, self._colors.device
+        if not one_size or self._times is not None or resolve(self._backend, where) != "triton":
+            return None
+        corner, side = self._aabb.corner, self._aabb.side
+        return Pictures(self._colors, self._poses, self._intrinsics, *one_size, corner, side)
+
+    def _looked_up(self, pictures: Pictures, pixel: Tensor) -> tuple[Rays, Tensor]:
+        origins, directions, colors = look_up(pictures, pixel, self._backend)
+        return Rays(origins, directions), colors
 
     def advance(self, progress: float) -> None:
         """Adapt to how much of the budget is spent, in [0, 1); on the host, before every step.

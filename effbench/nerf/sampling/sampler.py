@@ -154,6 +154,9 @@ class OccupancySampler(Sampler):
             space.cascades,
             options.threshold,
         )
+        # where rays begin that are active, and those that are not: on the device, for fixed steps
+        self._near = torch.full((), space.aabb.near, device=device)
+        self._nowhere = torch.full((), _NOWHERE, device=device)
 
     def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:
         if not self.options.due(iteration):
@@ -235,8 +238,7 @@ class OccupancySampler(Sampler):
         find no room are not complete."""
         jitter = torch.rand(len(rays), generator=generator, device=count.device)
         active = torch.arange(len(rays), device=count.device) < count
-        near = torch.full((len(rays),), self.space.aabb.near, device=count.device)
-        near = near.masked_fill(~active, _NOWHERE)
+        near = torch.where(active, self._near, self._nowhere)
         room = capacity.marched if self.compacts else capacity.kept
         samples = self._march(rays, near, jitter, self.options.steps, self.step, room)
         complete = active & (samples.offsets[1:] < room)

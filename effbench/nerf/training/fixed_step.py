@@ -8,12 +8,15 @@ rays beyond n and rays that were cut off contribute nothing. Sizes follow the ne
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from effbench.errors import ConfigError
+from effbench.kernels.pixel_loss import pixel_loss
+from effbench.kernels.steering import Limits, Step, steer
 from effbench.method import Context
 from effbench.method.spans import OPTIMISER, PLACING, RAYS, span
 from effbench.nerf.fields import RadianceField
@@ -22,7 +25,7 @@ from effbench.nerf.sampling import OccupancySampler, Sampler
 from effbench.nerf.sampling.capacity import Capacity, Need, choose, most_marched
 from effbench.nerf.sampling.rays import Rays, TrainingPixels
 from effbench.nerf.sampling.sampler import PaddedSamples
-from effbench.nerf.training.controller import Echo, RayController
+from effbench.nerf.training.echo import Echo
 from effbench.nerf.training.graphs import CudaRecorder, Recorder, StepGraphs
 from effbench.nerf.training.learning import Batch, Learner, Outcome
 from effbench.nerf.training.options import TrainingOptions
@@ -62,7 +65,6 @@ class Trainee(Protocol):
     def matched(
         self, rays: Rays, pixels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]: ...
-    def ray_losses(self, color: Tensor, target: Tensor) -> Tensor: ...
     def set_generator(self, generator: torch.Generator) -> None: ...
 
 
@@ -78,15 +80,17 @@ class FixedStep:
     ) -> None:
         """recorder: None for the device's own; a CPU has none."""
         assert isinstance(method.sampler, OccupancySampler)
-        self.method, self.sampler = method, method.sampler
+        # a method owns its step: would that own the method, the memory of both waited for gc
+        self.method: Trainee = weakref.proxy(method)
+        self.sampler = method.sampler
         self._samples, self._most_rays = method.options.samples, most_rays
         device = method.device
         most = int(_MARCHED_FILL * most_marched(self._samples))
-        self.controller = RayController(first_rays, self._samples, most, most_rays, device)
-        self._all = torch.tensor(2 * self._samples, device=device)  # more than any buffer holds
+        self._limits = Limits(self._samples, most, most_rays)
+        self.rays = torch.full((), first_rays, dtype=torch.int64, device=device)  # n
         self._echo = Echo([first_rays, self._samples, 2 * self._samples, 0], device)
         if recorder is None and device.type == "cuda":
-            recorder = CudaRecorder(device, lambda: method.generator, self._renew_generator)
+            recorder = _recorder(self.method, device)
         self.graphs = StepGraphs(recorder, "" if recorder else "a CPU records nothing")
         self.names: tuple[str, ...] = ()  # of what a step reports, known after the first
         self._values = torch.empty(0)  # float32 [names], of the last step
@@ -95,13 +99,14 @@ class FixedStep:
             _keep_rates_on_device(method.optimizer, device)
 
     def step(self) -> Tensor:
-        """Do one step; return what it reports, by `names`, float32 on the device."""
+        """Do one step; return what it reports, by `names`, float32 on the device, until the next
+        step does."""
         capacity = self.capacity()
         self.method.pixels.refresh()
         self.graphs.run(capacity, lambda: self.work(capacity))
         self._echo.send(self._counts)
         self.method.pixels.observed()
-        return self._values.clone()
+        return self._values
 
     def capacity(self) -> Capacity:
         """Return the sizes of the next step's buffers."""
@@ -120,19 +125,19 @@ class FixedStep:
 
     def work(self, capacity: Capacity) -> None:
         """Do the part of a step that is the device's alone."""
-        method, rays = self.method, self.controller.count.clamp_max(capacity.rays)
+        method = self.method
         with span(RAYS):
             drawn, pixels = method.pixels.sample(capacity.rays, method.generator)
         target, background = method.matched(drawn, pixels, method.generator)
         with span(PLACING):
             filled = self.sampler.place_within(
-                drawn, rays, method.field, method.generator, capacity
+                drawn, self.rays, method.field, method.generator, capacity
             )
-        complete = filled.complete
+        complete, c = filled.complete, filled.complete.sum()
 
         def loss(color: Tensor, target: Tensor) -> Tensor:
-            each = method.ray_losses(color, target)
-            return each.masked_fill(~complete, 0).sum() / complete.sum().clamp_min(1)
+            kind, backend = method.options.loss, self.sampler.backend
+            return pixel_loss(color, target, complete, c, kind, backend)
 
         method.optimizer.zero_grad(set_to_none=True)
         batch = Batch(drawn, filled.placed, target, background)
@@ -143,34 +148,34 @@ class FixedStep:
             method.optimizer.step()
         method.optimizer.zero_grad(set_to_none=True)  # a recording's gradients are its own
         method.pixels.observe(outcome.color, target, complete)
-        self._report(rays, filled, outcome)
+        self._report(c, filled, outcome)
 
-    def _report(self, rays: Tensor, filled: PaddedSamples, outcome: Outcome) -> None:
+    def _report(self, complete: Tensor, filled: PaddedSamples, outcome: Outcome) -> None:
         """Steer the rays; leave figures for the log and counts for the host in their places."""
-        c = filled.complete.sum()
-        marched, kept = (
-            offsets.index_select(0, c.view(1))[0]
-            for offsets in (filled.marched, filled.placed.samples.offsets)
-        )
-        growth = self.controller.steer(rays, c, marched, kept)
-        drawn = self._all  # always the same size for a learner that does not choose
-        if outcome.wanted is not None:
-            drawn = (growth * outcome.wanted).nan_to_num(0, 0, 0).long()
-        # what all of the next step's rays will need, by what the complete ones did
-        future = (growth * rays / c.clamp_min(1) * marched).long()
-        self._counts.copy_(torch.stack([self.controller.count, future, drawn, kept]))
-        figures = {**outcome.figures, "dropped": 1 - c / rays.clamp_min(1)}
+        figures = outcome.figures
         if not self.names:
-            self.names = ("loss", "rays", "samples", *figures)
-            self._values = torch.zeros(len(self.names), device=rays.device)
-        values = (outcome.loss, rays, kept, *figures.values())
-        self._values.copy_(torch.stack([value.float() for value in values]))
+            self.names = ("loss", "rays", "samples", *figures, "dropped")
+            self._values = torch.zeros(len(self.names), device=complete.device)
+        step = Step(
+            complete,
+            filled.marched,
+            filled.placed.samples.offsets,
+            outcome.loss,
+            outcome.wanted,
+            torch.stack([x.float() for x in figures.values()]) if figures else None,
+        )
+        steer(self.rays, step, self._limits, self._counts, self._values, self.sampler.backend)
 
-    def _renew_generator(self) -> None:
+
+def _recorder(method: Trainee, device: torch.device) -> CudaRecorder:
+    """Return what records steps on a device, drawing from the method's generator."""
+
+    def renew() -> None:
         """Give the method random numbers that a failed recording has not touched."""
-        method = self.method
         seed = method.context.seed + 1_000_003 * (method.iteration + 1)
-        method.set_generator(torch.Generator(method.device).manual_seed(seed))
+        method.set_generator(torch.Generator(device).manual_seed(seed))
+
+    return CudaRecorder(device, lambda: method.generator, renew)
 
 
 def fixed_step(method: Trainee, first_rays: int, most_rays: int) -> FixedStep | None:
@@ -199,8 +204,11 @@ def fixed_step(method: Trainee, first_rays: int, most_rays: int) -> FixedStep | 
 
 
 def _keep_rates_on_device(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
-    """Make the learning rates tensors, which a recorded step reads anew each time."""
+    """Make the learning rates tensors, which a recorded step reads anew each time; groups of the
+    same rate share one, which takes one launch to set."""
+    rates: dict[float, Tensor] = {}
     for group in optimizer.param_groups:
-        group["lr"] = torch.tensor(float(group["lr"]), device=device)
+        rate = float(group["lr"])
+        group["lr"] = rates.setdefault(rate, torch.tensor(rate, device=device))
         if "capturable" in group:
             group["capturable"] = True

@@ -9,7 +9,6 @@ mean; b the samples to draw.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,6 +17,8 @@ import torch
 from torch import Tensor
 
 from effbench.errors import ConfigError
+from effbench.kernels.activations import trunc_exp
+from effbench.kernels.hardness import Spread, weigh
 from effbench.kernels.resampling import (
     inclusion_probabilities,
     systematic,
@@ -25,11 +26,9 @@ from effbench.kernels.resampling import (
 )
 from effbench.kernels.volume_rendering import composite
 from effbench.method.spans import BACKWARD, COLOUR, DENSITY, ENCODING, MINING, RENDERING, span
-from effbench.nerf.fields import NetworkField, RadianceField, trunc_exp
+from effbench.nerf.fields import NetworkField, RadianceField
 from effbench.nerf.sampling import Sampler
 from effbench.nerf.training.learning import Batch, Learner, Loss, Outcome, encode, nothing_met
-
-_TINY = 1e-20  # keeps 0 / 0 away where no sample has a gradient; its powers are normal numbers
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,8 @@ class HardSampleLearner(Learner):
     ) -> None:
         """images: the number of training images, which sets the rate of the running mean."""
         self.config, self.generator, self.backend = config, generator, backend
-        self.rate = 1 / images if config.running_mean else 1.0
+        rate = 1 / images if config.running_mean else 1.0
+        self.spread = Spread(rate, config.exponent, config.min_fraction)
         self.mean_tau = torch.ones((), device=generator.device)
 
     def backward(self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss) -> Outcome:
@@ -104,14 +104,17 @@ class HardSampleLearner(Learner):
             value, color, gradients = self._through_rendering(outputs, sampler, batch, loss)
         count = None if capacity is None else batch.placed.samples.offsets[-1]  # B, without tail
         with span(MINING):
-            hard = hardness(gradients[0], gradients[1], count)
-            fraction = self.observe(hard, count)
-            expected = self.expected(hard, fraction, count)
-            kept, factor = self.draw(expected, capacity)
+            weighed = weigh(
+                gradients[0], gradients[1], count, self.mean_tau, self.spread, self.backend
+            )
+            expected = self.expected(weighed.hard, weighed.fraction, count)
+            evaluated = self._evaluated(expected)
+            kept, factor = self.draw(expected, capacity, evaluated)
         if len(kept):
             positions = batch.placed.samples.positions.index_select(0, kept)
             with span(ENCODING):
-                times = batch.rays.times_of(batch.placed.samples.rays.index_select(0, kept))
+                times = batch.rays.times_of(batch.placed.samples.rays)
+                times = None if times is None else times.index_select(0, kept)
                 known = model.encode_at(positions, times, encoded.index_select(0, kept))
             outputs = _outputs(model, known, directions.index_select(0, kept))
             d_log_density, d_logits = (g.index_select(0, kept) for g in gradients)
@@ -119,15 +122,15 @@ class HardSampleLearner(Learner):
             with span(BACKWARD):
                 torch.autograd.backward(outputs, weighted)
         # a gradient that is not finite draws nothing, then and later: the loss must say so
-        value = value.masked_fill(~self.mean_tau.isfinite(), math.nan)
-        distinct = _different(kept, factor) / (len(hard) if count is None else count.clamp_min(1))
+        value = value + weighed.nothing
+        number = len(expected) if count is None else count.clamp_min(1)
         figures = {
-            "inv_tau": 1 / self.mean_tau,
-            "drawn": fraction,
-            "distinct": distinct,
-            "skewness": skewness(hard, count),
+            "inv_tau": weighed.inv_tau,
+            "drawn": weighed.fraction,
+            "distinct": self._different(kept, factor) / number,
+            "skewness": weighed.skewness,
         }
-        return Outcome(value, color, figures, self._evaluated(expected))
+        return Outcome(value, color, figures, evaluated)
 
     def expected(self, hard: Tensor, fraction: Tensor, count: Tensor | None = None) -> Tensor:
         """Return how often each sample is drawn on average (float32 [B]), by hardness [B], when
@@ -141,18 +144,21 @@ class HardSampleLearner(Learner):
         # b = B: no draw, every sample that has a gradient
         return torch.where(fraction < 1, expected, hard.sign())
 
-    def draw(self, expected: Tensor, capacity: int | None = None) -> tuple[Tensor, Tensor]:
+    def draw(
+        self, expected: Tensor, capacity: int | None = None, evaluated: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return the samples to learn from (int64 [n], ascending; its size is the one thing that
         is read from the device) and the factors of their gradients (float32 [n]).
 
         With evaluate=drawn a sample drawn k times stands there k times, else its factor is k times
         as large. With a `capacity` n is that, nothing is read, and the slots left over have the
         factor 0. Where more than that are expected, all are drawn less often (and where each
-        stands there once, at most once), so that none is dropped for its place.
+        stands there once, at most once), so that none is dropped for its place. evaluated: how many
+        are expected, where that is known.
         """
         once = self.config.evaluate == "once"
         if capacity is not None:
-            room = (capacity - 1) / self._evaluated(expected)
+            room = (capacity - 1) / (self._evaluated(expected) if evaluated is None else evaluated)
             fewer = (expected.clamp_max(1) if once else expected) * room
             expected = torch.where(room < 1, fewer, expected)
         shift = torch.rand(
@@ -169,6 +175,13 @@ class HardSampleLearner(Learner):
         """Return how many samples are evaluated again on average: of those that stand there once,
         i with the odds min(1, e_i)."""
         return (expected.clamp_max(1) if self.config.evaluate == "once" else expected).sum()
+
+    def _different(self, kept: Tensor, factor: Tensor) -> Tensor:
+        """Return how many different samples are among ascending ones [n] with a factor [n]."""
+        drawn = factor > 0
+        if self.config.evaluate == "drawn":  # else each stands there once
+            drawn &= kept.diff(prepend=kept.new_full((1,), -1)) != 0
+        return drawn.sum()
 
     def _through_rendering(
         self, outputs: tuple[Tensor, Tensor], sampler: Sampler, batch: Batch, loss: Loss
@@ -192,44 +205,6 @@ class HardSampleLearner(Learner):
         if auxiliary is not None:
             auxiliary.backward()  # type: ignore[no-untyped-call]
         return value.detach(), pixels.detach(), gradients
-
-    def observe(self, hard: Tensor, count: Tensor | None = None) -> Tensor:
-        """Update τ̂ and return the fraction b / B to draw."""
-        # τ is below 1 only where no sample has a gradient
-        tau = _mean(hard.square(), count).sqrt().clamp_min(1)
-        self.mean_tau.lerp_(tau, self.rate)  # in place: a recorded step knows it by its address
-        return self.mean_tau.pow(-self.config.exponent).clamp_min(self.config.min_fraction)
-
-
-def hardness(d_log_density: Tensor, d_logits: Tensor, count: Tensor | None = None) -> Tensor:
-    """Return B·p [B] of gradients [B] and [B, 3]: 0 if all of them are 0, with a NaN if one is not
-    finite. count: B (0-d) where the gradients have a tail of zeros behind the samples'."""
-    # a product with ones: sums along a short last axis are slow on a CPU
-    norms = (d_log_density.square() + d_logits.square() @ d_logits.new_ones(3)).sqrt()
-    return norms / _mean(norms, count).clamp_min(_TINY)
-
-
-def skewness(values: Tensor, count: Tensor | None = None) -> Tensor:
-    """Return the third standardised moment of values [N], the first `count` (0-d) of them if that
-    is given; 0 where they are all the same."""
-    deviations = values - _mean(values, count)
-    if count is not None:
-        tail = torch.arange(len(values), device=values.device) >= count
-        deviations = deviations.masked_fill(tail, 0)
-    squares = deviations.square()
-    third = (squares @ deviations) / (len(values) if count is None else count.clamp_min(1))
-    return third / _mean(squares, count).clamp_min(_TINY).pow(1.5)
-
-
-def _different(kept: Tensor, factor: Tensor) -> Tensor:
-    """Return how many different samples there are among ascending ones [n] with a factor [n]."""
-    first = kept.diff(prepend=kept.new_full((1,), -1)) != 0
-    return (first & (factor > 0)).sum()
-
-
-def _mean(values: Tensor, count: Tensor | None) -> Tensor:
-    """Return the mean of values [N], or of the first `count` where the others are zeros."""
-    return values.mean() if count is None else values.sum() / count.clamp_min(1)
 
 
 def _outputs(model: NetworkField, encoded: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from effbench.errors import ConfigError
+from effbench.kernels.pixel_loss import losses
 from effbench.machine import libraries
 from effbench.method import Context, Maps, Method
 from effbench.method.spans import OPTIMISER, PLACING, RAYS, span
@@ -142,7 +142,7 @@ class RadianceFieldMethod(Method):
         if switches.loading == "async":
             if one:
                 raise ConfigError("loading=async draws over all images: use images=all")
-            return AsyncPixels(*where, self._step_seed)
+            return AsyncPixels(*where, functools.partial(_step_seed, self.context.seed))
         if switches.image_schedule == "progressive":
             return ProgressivePixels(kind, *where)
         return kind(*where)
@@ -190,7 +190,7 @@ class RadianceFieldMethod(Method):
         self.field.advance(progress)
         self.sampler.update(self.field, self.iteration, self.generator)
         if not self.fixed:  # a recorded step owns its generator
-            self.generator.manual_seed(self._step_seed(self.iteration))
+            self.generator.manual_seed(_step_seed(self.context.seed, self.iteration))
         if self.parallel:
             loss = self._step_of_ranks(self.parallel)
         else:
@@ -200,11 +200,6 @@ class RadianceFieldMethod(Method):
             self.averaged.update(self.field)
         self.iteration += 1
         return loss
-
-    def _step_seed(self, step: int) -> int:
-        """Return what a step draws from: of its seed and number alone, so that methods of one seed
-        draw the same pixels in the same step, whatever else they drew before."""
-        return self.context.seed + 1_000_003 * (step + 1)
 
     def _step_exactly(self) -> Tensor:
         """Do a step with tensors as large as its samples, a number the host has to wait for."""
@@ -225,8 +220,8 @@ class RadianceFieldMethod(Method):
 
     def _step_in_fixed(self, fixed: FixedStep) -> Tensor:
         """Do a step with buffers of fixed size, recorded where that works."""
-        values = fixed.step()
-        self.steps.add_values(self.iteration + 1, fixed.names, values)
+        found = fixed.step()
+        values = self.steps.add_values(self.iteration + 1, fixed.names, found)
         reported = dict(zip(fixed.names, values, strict=True))
         loss: Tensor = reported.pop("loss")
         self.figures = {k: v for k, v in reported.items() if k not in ("rays", "samples")}
@@ -241,9 +236,7 @@ class RadianceFieldMethod(Method):
 
     def loss(self, color: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
         """Return the mean pixel loss of colours [R, 3]; with reduction "none" each value's."""
-        if self.options.loss == "mse":
-            return functional.mse_loss(color, target, reduction=reduction)
-        return functional.huber_loss(color, target, reduction=reduction, delta=0.1)
+        return losses(color, target, self.options.loss, reduction)
 
     @torch.no_grad()
     def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:
@@ -401,11 +394,12 @@ class RadianceFieldMethod(Method):
         factor = min(1.0, (self.iteration + 1) / max(self.options.warmup, 1))
         if self.options.decay == "exponential":
             factor *= 0.1 ** max(0.0, (progress - 0.3) / 0.7)
+        shared: dict[int, Tensor] = {}  # rates on the device, each to be set once
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate * factor)
-            else:
+            if not isinstance(group["lr"], Tensor):
                 group["lr"] = rate * factor
+            elif id(group["lr"]) not in shared:
+                shared[id(group["lr"])] = group["lr"].fill_(rate * factor)
 
     def _steer_rays(self, rays: int, samples: int) -> None:
         """Steer the ray count to B samples per step: n ← n·B / measured on n rays, at most
@@ -413,3 +407,9 @@ class RadianceFieldMethod(Method):
         self.sample_count = samples
         factor = min(2.0, max(0.5, self.options.samples / max(samples, 1)))
         self.ray_count = int(min(max(rays * factor, 64), self._MOST_RAYS))
+
+
+def _step_seed(seed: int, step: int) -> int:
+    """Return what a step draws from: of the seed and its number alone, so that methods of one seed
+    draw the same pixels in the same step, whatever else they drew before."""
+    return seed + 1_000_003 * (step + 1)

@@ -28,9 +28,10 @@ class _Block:
     def takes(self, names: tuple[str, ...]) -> bool:
         return self.names == names and self.used < _ROWS
 
-    def add(self, values: Tensor) -> None:
-        self.values[self.used].copy_(values)
+    def add(self, values: Tensor) -> Tensor:
+        """Copy `values` [names]; return the copy."""
         self.used += 1
+        return self.values[self.used - 1].copy_(values)
 
 
 class StepLog:
@@ -47,10 +48,12 @@ class StepLog:
         values = torch.stack([value.float() for value in (loss, *figures.values())])
         self._enter(iteration, {"rays": rays, "samples": samples}, ("loss", *figures), values)
 
-    def add_values(self, iteration: int, names: Sequence[str], values: Tensor) -> None:
+    def add_values(self, iteration: int, names: Sequence[str], values: Tensor) -> Tensor:
         """Enter a step of which the host knows nothing. names: loss, rays, samples and the
-        figures; values: float32 [names] on the device (a float holds every integer up to 2²⁴)."""
-        self._enter(iteration, {}, tuple(names), values)
+        figures; values: float32 [names] on the device (a float holds every integer up to 2²⁴).
+
+        Returns a copy that stays as it is until the steps are taken."""
+        return self._enter(iteration, {}, tuple(names), values)
 
     def take(self) -> list[dict[str, Any]]:
         """Return the steps since the last call as rows: iteration (from 1), loss, rays, samples,
@@ -69,11 +72,11 @@ class StepLog:
 
     def _enter(
         self, iteration: int, counts: dict[str, int], names: tuple[str, ...], values: Tensor
-    ) -> None:
+    ) -> Tensor:
         if not self._blocks or not self._blocks[-1].takes(names):
             self._blocks.append(_Block(names, values.device))
-        self._blocks[-1].add(values)
         self._known.append((iteration, counts))
+        return self._blocks[-1].add(values)
 
 
 def _row(iteration: int, counts: Mapping[str, int], values: dict[str, float]) -> dict[str, Any]:

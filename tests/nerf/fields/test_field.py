@@ -14,7 +14,7 @@ from effbench.errors import ConfigError
 from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.fields import HashField, RadianceField, resolve_precision
 from effbench.nerf.fields.encodings import frequency_encode, frequency_width
-from effbench.nerf.fields.field import TruncatedExp, padded_rows
+from effbench.nerf.fields.field import padded_rows
 from effbench.nerf.fields.mlp import DEPTH, MLPField, MLPShape
 
 
@@ -42,15 +42,6 @@ def test_frequency_encoding_by_double_angles_is_exact_enough_in_float32() -> Non
 def test_frequency_widths_of_the_papers(octaves: int, width: int) -> None:
     assert frequency_width(octaves) == width
     assert frequency_encode(torch.zeros(1, 3), octaves).shape == (1, width)
-
-
-def test_truncated_exp_is_exp_with_a_bounded_gradient() -> None:
-    x = torch.tensor([-20.0, 0.0, 3.0, 20.0], requires_grad=True)
-    y = TruncatedExp.apply(x)
-    y.sum().backward()
-    torch.testing.assert_close(y.detach(), x.detach().exp())
-    assert x.grad is not None
-    assert x.grad.tolist() == pytest.approx([math.exp(-15), 1, math.exp(3), math.exp(15)], rel=1e-5)
 
 
 def test_hash_field_has_the_layers_of_the_paper() -> None:

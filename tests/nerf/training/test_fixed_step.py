@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -12,16 +14,18 @@ from torch import Tensor
 
 from effbench.errors import ConfigError
 from effbench.kernels.hash_layout import HashLayout
+from effbench.machine import devices
 from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler, Sampler
 from effbench.nerf.sampling.capacity import Capacity
 from effbench.nerf.sampling.error_map import ErrorMapOptions, ErrorMapPixels
 from effbench.nerf.sampling.hierarchical import HierarchicalSampler
 from effbench.nerf.sampling.rays import TrainingPixels
-from effbench.nerf.training import RadianceFieldMethod, TrainingOptions
+from effbench.nerf.training import RadianceFieldMethod, TrainingOptions, fixed_step
 from effbench.nerf.training.fixed_step import FixedStep
 from effbench.nerf.training.hsm import HardSampleLearner, MiningConfig
 from effbench.nerf.training.learning import Batch, FullLearner, Learner
+from tests.fake_cuda import DEVICE, FakeCuda
 from tests.nerf_scene import CAMERA, ball, context, look_at_origin
 
 CPU = torch.device("cpu")
@@ -37,6 +41,10 @@ class Config:
     ema: float = 0.0
     grid: bool = True
     fine: int = 0  # without a grid
+    precision: str = "fp32"
+    space: str = "box"
+    background: str = "random"
+    loss: str = "huber"
 
 
 class Small(RadianceFieldMethod):
@@ -45,11 +53,12 @@ class Small(RadianceFieldMethod):
 
     def build_options(self) -> TrainingOptions:
         c = self.config
-        return TrainingOptions(c.samples, decay="none", buffers=c.buffers, ema=c.ema)
+        more = {"background": c.background, "loss": c.loss}
+        return TrainingOptions(c.samples, decay="none", buffers=c.buffers, ema=c.ema, **more)
 
     def build_field(self, generator: torch.Generator) -> HashField:
         layout = HashLayout(levels=4, log2_table=10, base=4, finest=32)
-        return HashField(layout, 16, 15, "fp32", self.backend, generator)
+        return HashField(layout, 16, 15, self.config.precision, self.backend, generator)
 
     def build_sampler(self) -> Sampler:
         if not self.config.grid:
@@ -112,7 +121,7 @@ SWAPPED = 5e-3
 
 
 def set_rays(method: Small, count: int) -> None:
-    fixed_of(method).controller.count.fill_(count)
+    fixed_of(method).rays.fill_(count)
 
 
 COMPACTIONS = ["none", "transmittance", "low-weight"]
@@ -315,6 +324,32 @@ def test_tables_leave_training_as_it_was() -> None:
     assert all(torch.equal(alone[name], watched[name]) for name in alone)
 
 
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_methods_memory_goes_with_the_method(
+    recorded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = trained(steps=2, mining=MiningConfig())
+    if recorded:
+        FakeCuda(monkeypatch)
+        recorder = fixed_step._recorder(fixed_of(method).method, DEVICE)
+        method.fixed = FixedStep(method, 128, 1 << 18, recorder)
+        for _ in range(8):
+            method.step(0.0)
+        assert fixed_of(method).graphs.facts()["cuda_graphs"] >= 1
+    table = method.field.table
+    assert isinstance(table, Tensor)
+    moments = method.optimizer.state[table]["exp_avg"]
+    kept = [weakref.ref(x) for x in (table, moments, fixed_of(method)._values)]
+    del table, moments
+    gc.collect()
+    gc.disable()  # what needs a collection stays for as long as nobody asks for one
+    try:
+        del method
+        assert [one() for one in kept] == [None] * 3
+    finally:
+        gc.enable()
+
+
 def test_facts_say_how_steps_are_done() -> None:
     facts = trained(steps=2).facts()
     assert facts["step"] == "fixed"
@@ -351,9 +386,6 @@ def test_on_a_gpu_a_step_waits_for_nothing() -> None:
     method = trained(torch.device("cuda"), 64, samples=4096)
     if method.backend != "triton":
         pytest.skip("the reference backend waits for the device")
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with devices.no_waiting(method.device):
         for _ in range(32):
             method.step(0.0)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")

@@ -9,38 +9,46 @@ import pytest
 import torch
 
 from effbench.machine import devices
+from effbench.nerf.training import graphs as training_graphs
 from effbench.nerf.training.graphs import CudaRecorder, StepGraphs
 
 Work = Callable[[], None]
 
 
 class FakeRecorder:
-    """Notes what it is asked for; a recording does the work without its host part."""
+    """Notes what it is asked for; a recording does the work without its host part.
 
-    def __init__(self, rehearsal: str = "", recording: str = "") -> None:
-        self.rehearsal, self.recording = rehearsal, recording
+    failures: the errors that the next calls of "eager", "rehearse" and "record" raise.
+    """
+
+    def __init__(self, **failures: list[Exception]) -> None:
+        self.failures = failures
         self.calls: list[str] = []
 
     def eager(self, work: Work) -> None:
-        self.calls.append("eager")
+        self._note("eager")
         work()
 
     def rehearse(self, work: Work) -> None:
-        self.calls.append("rehearse")
-        if self.rehearsal:
-            raise RuntimeError(self.rehearsal)
+        self._note("rehearse")
         work()
 
     def record(self, work: Work) -> Work:
-        self.calls.append("record")
-        if self.recording:
-            raise RuntimeError(self.recording)
+        self._note("record")
 
         def replay() -> None:
             self.calls.append("replay")
             work()
 
         return replay
+
+    def release(self) -> None:
+        self.calls.append("release")
+
+    def _note(self, call: str) -> None:
+        self.calls.append(call)
+        if self.failures.get(call):
+            raise self.failures[call].pop(0)
 
 
 def run(recorder: FakeRecorder, keys: list[Any]) -> tuple[StepGraphs, list[Any]]:
@@ -66,9 +74,10 @@ def test_every_size_has_its_own_recording() -> None:
     assert graphs.facts() == {"cuda_graphs": 2}
 
 
-@pytest.mark.parametrize("where", ["rehearsal", "recording"])
+@pytest.mark.parametrize("where", ["rehearse", "record"])
 def test_after_a_failure_every_step_is_run_as_it_is(where: str) -> None:
-    recorder = FakeRecorder(**{where: "called a synchronizing operation\nand more"})
+    error: Exception = RuntimeError("called a synchronizing operation\nand more")
+    recorder = FakeRecorder(**{where: [error]})
     graphs, done = run(recorder, ["a"] * 6 + ["b"] * 3)
     assert done == ["a"] * 6 + ["b"] * 3  # none is lost, none done twice
     assert "replay" not in recorder.calls
@@ -76,17 +85,71 @@ def test_after_a_failure_every_step_is_run_as_it_is(where: str) -> None:
     assert graphs.facts() == {"cuda_graphs": reason}
 
 
-def test_out_of_memory_is_no_reason_to_go_on_otherwise() -> None:
+FULL = ["eager", "rehearse", "record", "replay"]  # of a key until it is replayed
+OUT: Exception = torch.OutOfMemoryError("no memory")
+
+
+@pytest.mark.parametrize("where", ["eager", "rehearse", "record"])
+def test_where_memory_runs_out_recordings_make_room_and_it_is_done_once_more(where: str) -> None:
     recorder = FakeRecorder()
+    graphs, done = run(recorder, ["a"] * 3)
+    recorder.failures[where] = [OUT]
+    for _ in range(4):
+        graphs.run("b", lambda: done.append("b"))
+    again = FULL.index(where)
+    repeated = [*FULL[: again + 1], "release", where, *FULL[again + 1 :], "replay"]
+    assert recorder.calls == [*FULL, *repeated]
+    assert done == ["a"] * 3 + ["b"] * 4
+    assert graphs.facts() == {"cuda_graphs": 1}
+    graphs.run("a", lambda: done.append("a"))  # and what was dropped is recorded again
+    assert recorder.calls[-2:] == ["record", "replay"]
 
-    def work() -> None:
-        raise torch.OutOfMemoryError("no memory")
 
-    graphs = StepGraphs(recorder)
-    graphs.run("a", lambda: None)
-    with pytest.raises(torch.OutOfMemoryError):
-        graphs.run("a", work)  # the rehearsal
-    assert graphs.reason == ""
+@pytest.mark.parametrize("where", ["rehearse", "record"])
+def test_where_memory_runs_out_again_every_step_is_run_as_it_is(where: str) -> None:
+    recorder = FakeRecorder()
+    graphs, done = run(recorder, ["a"] * 3)
+    recorder.failures[where] = [OUT, OUT]
+    for key in ["b"] * 4 + ["a"]:
+        graphs.run(key, lambda: done.append(""))
+    assert "replay" not in recorder.calls[len(FULL) :]
+    assert len(done) == 8
+    assert graphs.reason == "steps are not recorded: no memory"
+
+
+def test_recordings_do_not_make_room_for_each_other_for_ever() -> None:
+    recorder = FakeRecorder()
+    graphs, done = run(recorder, ["a"] * 3)
+    recorder.failures["record"] = [OUT]
+    for key in "bbbb":
+        graphs.run(key, lambda: done.append(""))
+    recorder.failures["record"] = [OUT]
+    graphs.run("a", lambda: done.append(""))
+    assert graphs.reason == "steps are not recorded: no memory"
+    assert recorder.calls[-3:] == ["record", "release", "eager"]
+    assert len(done) == 8
+
+
+@pytest.mark.parametrize("where", ["eager", "rehearse", "record"])
+def test_a_step_that_needs_more_than_there_is_fails(where: str) -> None:
+    recorder = FakeRecorder(**{where: [OUT]})
+    graphs, _ = run(recorder, ["a"] * FULL.index(where))
+    recorder.failures.setdefault("eager", []).append(OUT)
+    with pytest.raises(torch.OutOfMemoryError, match="no memory"):
+        graphs.run("a", lambda: None)
+
+
+def test_what_was_used_longest_ago_makes_room_for_a_new_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(training_graphs, "_MOST_RECORDINGS", 2)
+    recorder = FakeRecorder()
+    graphs, _ = run(recorder, ["a"] * 3 + ["b"] * 3 + ["a"] + ["c"] * 3)
+    assert graphs.facts() == {"cuda_graphs": 2}
+    recorder.calls.clear()
+    for key in "acb":
+        graphs.run(key, lambda: None)
+    assert recorder.calls == ["replay", "replay", "record", "replay"]
 
 
 def test_an_error_of_the_step_itself_comes_through() -> None:
@@ -97,6 +160,14 @@ def test_an_error_of_the_step_itself_comes_through() -> None:
 
     with pytest.raises(ValueError, match="wrong"):
         graphs.run("a", work)
+
+
+def test_an_error_of_an_eager_step_is_the_steps_own() -> None:
+    recorder = FakeRecorder(eager=[RuntimeError("wrong")])
+    graphs = StepGraphs(recorder)
+    with pytest.raises(RuntimeError, match="wrong"):
+        graphs.run("a", lambda: None)
+    assert (recorder.calls, graphs.reason) == (["eager"], "")
 
 
 def test_measurements_can_ask_for_eager_steps() -> None:
@@ -192,3 +263,8 @@ class TestOnAGpu:
         assert len(generators) == 2
         recorder.eager(wait)
         assert total.isfinite()
+        large = torch.rand(1 << 26, device=device)  # by torch's own generator
+        reserved = torch.cuda.memory_reserved()
+        del large
+        torch.cuda.empty_cache()
+        assert torch.cuda.memory_reserved() < reserved

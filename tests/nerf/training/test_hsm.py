@@ -11,14 +11,15 @@ from torch.nn import functional
 
 from effbench.cell.memory import saved_bytes
 from effbench.errors import ConfigError
+from effbench.kernels.activations import trunc_exp
 from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.samples import Samples
-from effbench.nerf.fields import HashField, trunc_exp
+from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import EncodedSamples
 from effbench.nerf.sampling.hierarchical import HierarchicalSampler
 from effbench.nerf.sampling.rays import Aabb, Rays
 from effbench.nerf.sampling.spaces import Box
-from effbench.nerf.training.hsm import HardSampleLearner, MiningConfig, hardness, skewness
+from effbench.nerf.training.hsm import HardSampleLearner, MiningConfig
 from effbench.nerf.training.learning import Batch, FullLearner, Learner, encode
 
 RAYS, PER_RAY = 8, 6
@@ -146,45 +147,10 @@ def test_a_step_is_algorithm_1(replacement: bool, reweight: bool, evaluate: str)
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-7)
 
 
-def test_tau_is_1_for_equal_gradients_and_root_b_for_a_single_one() -> None:
-    equal = hardness(torch.ones(100), torch.ones(100, 3))
-    single = hardness(torch.zeros(100).index_fill(0, torch.tensor([7]), 3.0), torch.zeros(100, 3))
-    assert equal.tolist() == pytest.approx([1] * 100)
-    assert single[7] == pytest.approx(100)
-    for hard, tau in ((equal, 1), (single, 10)):
-        mined = learner(running_mean=False)
-        assert float(mined.observe(hard)) == pytest.approx(1 / tau)
-        assert float(mined.mean_tau) == pytest.approx(tau)
-
-
-def test_the_running_mean_starts_at_1_and_moves_by_one_image() -> None:
-    mined = learner(images=10)
-    hard = torch.zeros(100).index_fill(0, torch.tensor([0]), 100.0)  # τ = 10
-    mined.observe(hard)
-    assert float(mined.mean_tau) == pytest.approx(0.9 + 0.1 * 10)
-    mined.observe(hard)
-    assert float(mined.mean_tau) == pytest.approx(0.9 * 1.9 + 0.1 * 10)
-
-
-def test_the_exponent_and_the_floor_set_how_many_are_drawn() -> None:
-    hard = torch.zeros(100).index_fill(0, torch.tensor([0]), 100.0)  # τ = 10
-    drawn = {e: float(learner(running_mean=False, exponent=e).observe(hard)) for e in (0, 1, 2)}
-    assert drawn == pytest.approx({0: 1, 1: 0.1, 2: 0.01})
-    assert float(learner(running_mean=False, min_fraction=0.25).observe(hard)) == 0.25
-
-
 @pytest.mark.parametrize("choices", [{"exponent": -1}, {"min_fraction": 1.5}])
 def test_a_parameter_out_of_range_is_an_error(choices: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(choices))):
         MiningConfig(**choices)  # type: ignore[arg-type]
-
-
-def test_skewness_is_the_third_standardised_moment() -> None:
-    # one of ten is 1, the rest 0: (1 − 2q) / √(q·(1 − q)) with q = 1/10
-    values = torch.zeros(10).index_fill(0, torch.tensor([3]), 1.0)
-    assert float(skewness(values)) == pytest.approx(0.8 / 0.3)
-    assert float(skewness(-values)) == pytest.approx(-0.8 / 0.3)
-    assert float(skewness(torch.ones(10))) == 0
 
 
 def uneven() -> Tensor:

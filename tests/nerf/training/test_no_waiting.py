@@ -1,144 +1,110 @@
-"""A step in fixed buffers gives the host nothing to wait for: shown without a GPU, by tensors of
-the device `meta`, which have sizes but no values, so that whatever asks for a value fails."""
+"""A step in fixed buffers gives the host nothing to wait for, forward or backward, and does not
+mix devices: shown without a GPU, by tensors without values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from effbench.kernels.hash_layout import HashLayout
-from effbench.nerf.fields import HashField
-from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
 from effbench.nerf.sampling.capacity import Capacity
-from effbench.nerf.sampling.rays import Aabb, Rays
-from effbench.nerf.sampling.spaces import Box
-from effbench.nerf.training.controller import RayController
-from effbench.nerf.training.hsm import HardSampleLearner, MiningConfig
-from effbench.nerf.training.learning import Batch, FullLearner, Learner
+from effbench.nerf.training.hsm import MiningConfig
+from tests.nerf.training.test_fixed_step import Config, Small, fixed_of
+from tests.nerf_scene import ball, context, mixed_ball
+from tests.without_values import META, as_if_interpreted, launches, to_meta
 
-DEVICE = torch.device("meta")
-RAYS = 256
-
-
-class NoTransfer(TorchDispatchMode):
-    """Refuses operations that mix tensors of the device with values of the host: these are copied
-    over first, which makes the host wait (plain numbers are not: they go with the launch)."""
-
-    MIXED = ("aten::where", "aten::copy_", "aten::_to_copy")
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        tensors = [x for x in args if isinstance(x, Tensor)]
-        places = {x.device.type for x in tensors}
-        if kwargs and isinstance(kwargs.get("device"), torch.device):
-            places.add(kwargs["device"].type)
-        if func.name().split(".")[0] in self.MIXED and len(places) > 1:
-            raise RuntimeError(f"{func.name()} between the host and the device")
-        return func(*args, **(kwargs or {}))
+LEARNERS = {
+    "all": None,
+    "mined": MiningConfig(reweight=True),
+    "no-replacement": MiningConfig(reweight=True, replacement=False),
+    "as-drawn": MiningConfig(reweight=True, evaluate="drawn"),
+}
+KERNELS = {
+    *("pixels._look_up", "marching._count", "marching._write", "pixel_loss._forward"),
+    *("hash_encoding._forward", "hash_encoding._backward", "mlp._forward", "mlp._backward"),
+    *("volume_rendering._forward", "volume_rendering._backward", "steering._steer"),
+}
+COMPACTING: dict[str, set[str]] = {
+    "none": set(),
+    "transmittance": {"volume_rendering._visible_counts", "compaction._copy_prefixes"},
+    "low-weight": {"volume_rendering._visible_counts", "compaction._copy_selected"},
+}
 
 
-@contextmanager
-def device_without_values() -> Iterator[None]:
-    with NoTransfer():
-        yield
+def second_step(backend: str, scene: Any = None, **choices: Any) -> set[str]:
+    """Do two steps; return the names of what the second launched: the first may copy constants."""
+    with as_if_interpreted():
+        where = context(backend=backend, scene=scene or ball())
+        method = Small(Config(precision="bf16", **choices), where)
+    to_meta(method)
+    fixed, learner = fixed_of(method), choices.get("mining")
+    capacity = Capacity(rays=256, marched=4096, kept=2048, drawn=512 if learner else 2048)
+    with launches(strict=False):
+        method.pixels.refresh()
+        fixed.work(capacity)
+    with launches() as found:
+        fixed.work(capacity)
+    return set(found.counts)
 
 
-def step(compaction: str, learner: Learner, field: HashField, capacity: Capacity) -> None:
-    """Do what a fixed step does after its rays are drawn, with the reference kernels."""
-    aabb = Aabb(torch.zeros(3, device=DEVICE), 1.0, 0.0, 10.0)
-    options = OccupancyOptions(resolution=8, steps=32, compaction=compaction)
-    sampler = OccupancySampler(options, Box(aabb), DEVICE, "reference")
-    controller = RayController(100, 1000, 8000, 1 << 18, DEVICE)
-    rays = Rays(torch.empty(RAYS, 3, device=DEVICE), torch.empty(RAYS, 3, device=DEVICE))
-    n = controller.count.clamp_max(RAYS)
-    filled = sampler.place_within(rays, n, field, None, capacity)  # type: ignore[arg-type]
-    target = torch.empty(RAYS, 3, device=DEVICE)
-
-    def loss(color: Tensor, target: Tensor) -> Tensor:
-        each = (color - target).square().mean(1)
-        return each.masked_fill(~filled.complete, 0).sum() / filled.complete.sum().clamp_min(1)
-
-    batch = Batch(rays, filled.placed, target, torch.empty(RAYS, 3, device=DEVICE))
-    learner.backward_within(field, sampler, batch, loss, capacity.drawn)
-    c = filled.complete.sum()
-    kept = filled.placed.samples.offsets.index_select(0, c.view(1))[0]
-    controller.steer(n, c, kept, kept)
+def triton(names: set[str]) -> set[str]:
+    return {name.removeprefix("triton ") for name in names if name.startswith("triton ")}
 
 
-class Encoded(HashField):
-    """A hash field whose table is not looked up: the encoding has a kernel of its own, while its
-    reference reads constants from the host."""
-
-    def _autocast(self, device: torch.device) -> AbstractContextManager[Any]:
-        return nullcontext()  # `meta` has none
-
-    def encode(self, positions: Tensor, encoded: Tensor | None = None) -> Tensor:
-        return positions.repeat(1, self.layout.width)[:, : self.layout.width] * self.table[0, 0]
+@pytest.mark.parametrize("compaction", COMPACTING)
+@pytest.mark.parametrize("mining", LEARNERS.values(), ids=LEARNERS)
+def test_nothing_is_asked_of_the_device(compaction: str, mining: MiningConfig | None) -> None:
+    found = triton(second_step("triton", compaction=compaction, mining=mining))
+    assert found >= KERNELS | COMPACTING[compaction]
 
 
-def build() -> Encoded:
-    """Return a field on the device, without values."""
-    layout = HashLayout(levels=2, log2_table=6, base=4, finest=8)
-    field = Encoded.__new__(Encoded)
-    nn.Module.__init__(field)
-    field.layout, field.precision, field.backend = layout, "fp32", "reference"
-    shapes = [(16, 4), (16, 16)], [(16, 31), (16, 16), (3, 16)]
-
-    def weights(of: list[tuple[int, int]]) -> nn.ParameterList:
-        return nn.ParameterList([nn.Parameter(torch.empty(*shape, device=DEVICE)) for shape in of])
-
-    field.table = nn.Parameter(torch.empty(layout.rows, 2, device=DEVICE))
-    field.density_layers, field.color_layers = map(weights, shapes)
-    return field
+@pytest.mark.parametrize("compaction", COMPACTING)
+@pytest.mark.parametrize("name", ["all", "mined"])
+def test_nor_is_it_by_the_definitions(compaction: str, name: str) -> None:
+    assert not triton(second_step("reference", compaction=compaction, mining=LEARNERS[name]))
 
 
-@pytest.mark.parametrize("compaction", ["none", "transmittance", "low-weight"])
 @pytest.mark.parametrize(
-    "mining",
+    "choices",
     [
-        None,
-        MiningConfig(reweight=True),
-        MiningConfig(reweight=True, replacement=False),
-        MiningConfig(reweight=True, evaluate="drawn"),
+        {"error_map": True},
+        {"error_map": True, "mining": MiningConfig()},
+        {"background": "sphere"},
+        {"background": "scene", "loss": "mse"},
     ],
-    ids=["all", "mined", "no-replacement", "as-drawn"],
+    ids=lambda choices: "-".join(map(str, choices)),
 )
-def test_nothing_is_asked_of_the_device(
-    compaction: str, mining: MiningConfig | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # tensors without values cannot take numbers from a generator
-    draw = torch.rand
+def test_nor_is_it_by_other_choices(choices: dict[str, Any]) -> None:
+    assert triton(second_step("triton", **choices)) >= {"steering._steer"}
 
-    def rand(*size: int, **options: Any) -> Tensor:
-        options.pop("generator")
-        return draw(*size, **options)
 
-    monkeypatch.setattr(torch, "rand", rand)
-    capacity = Capacity(RAYS, 4096, 2048, 2048 if mining is None else 512)
-    with device_without_values():
-        learner: Learner = FullLearner("reference")
-        if mining is not None:
-            learner = HardSampleLearner.__new__(HardSampleLearner)
-            learner.config, learner.backend = mining, "reference"
-            learner.generator, learner.rate = None, 0.1  # type: ignore[assignment]
-            learner.mean_tau = torch.ones((), device=DEVICE)
-        step(compaction, learner, build(), capacity)
+@pytest.mark.parametrize("space", ["contracted", "cascades"])
+def test_nor_is_it_in_a_scene_without_end(space: str) -> None:
+    inner = np.array([[-0.8] * 3, [0.8] * 3], np.float32)
+    endless = dataclasses.replace(ball(), inner=inner, opaque=True)
+    assert triton(second_step("triton", endless, space=space)) >= {"steering._steer"}
+
+
+def test_nor_by_images_of_several_sizes() -> None:
+    found = triton(second_step("triton", mixed_ball()))
+    assert found >= KERNELS - {"pixels._look_up"} | {"rays._generate"}
 
 
 def test_the_means_of_showing_it_work() -> None:
-    with device_without_values():
-        values = torch.empty(4, device=DEVICE)
+    with launches() as found:
+        values = torch.empty(4, device=META)
+        assert not found.counts
         with pytest.raises(Exception, match=r"[Mm]eta"):
             float(values.sum())
         with pytest.raises(Exception, match=r"nonzero|[Mm]eta"):
             values.nonzero()
         with pytest.raises(RuntimeError, match="between the host and the device"):
-            torch.tensor([1.0]).to(DEVICE)
-        assert values.masked_fill(values > 0, 0.0).shape == (4,)
+            torch.ones(1).to(META)
+        with pytest.raises(RuntimeError, match="of the host's values"):
+            torch.tensor([1.0], device=META)
+        found.counts.clear()
+        assert values.view(2, 2).masked_fill(values.view(2, 2) > 0, 0.0).shape == (2, 2)
+        assert found.counts == {"gt": 1, "masked_fill": 1}

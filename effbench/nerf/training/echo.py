@@ -1,7 +1,4 @@
-"""Steering the ray count on the device, and telling the host about it without making it wait.
-
-Notation: n rays are active, the first c of them complete: all of their samples found room.
-"""
+"""Telling the host about counts on the device without making it wait."""
 
 from __future__ import annotations
 
@@ -10,43 +7,14 @@ from collections import deque
 import torch
 from torch import Tensor
 
-_LEAST_RAYS = 64
-
-
-class RayController:
-    """The ray count n of the next step, an int64 on the device: n ← c·B / samples of c rays.
-
-    It may at most double or halve in a step. target: B; most_marched: samples before compaction
-    that a step has room for, which limits n as well.
-    """
-
-    def __init__(
-        self, first: int, target: int, most_marched: int, most_rays: int, device: torch.device
-    ) -> None:
-        self.count = torch.full((), first, dtype=torch.int64, device=device)
-        self._target, self._most_marched, self._most_rays = target, most_marched, most_rays
-
-    def steer(self, rays: Tensor, complete: Tensor, marched: Tensor, kept: Tensor) -> Tensor:
-        """Set n; return the share of n that the step's `rays` were (float64, 0-d).
-
-        All arguments 0-d int64: rays and complete rays of this step, and the latter's samples
-        before and after compaction.
-        """
-        room = torch.minimum(
-            self._target / kept.clamp_min(1).double(),
-            self._most_marched / marched.clamp_min(1).double(),
-        )
-        wanted = torch.clamp(complete * room, rays / 2, rays * 2.0)
-        self.count.copy_(wanted.long().clamp(_LEAST_RAYS, self._most_rays))
-        return self.count / rays.clamp_min(1).double()
-
 
 class Echo:
     """Integers that steps leave on the device, read on the host when a later step begins.
 
     `read` gives what was sent one sending earlier than the last: by then the device has it ready,
-    or the host is two steps ahead and may wait. So what the host sees, and decides, is the same
-    in every run, however fast either of them is.
+    or the host is two steps ahead and may wait. So what the host sees, and decides, does not depend
+    on how fast either of them is. (That runs of a seed are the same takes more, which CUDA does not
+    give: docs/gpu.md.)
     """
 
     def __init__(self, first: list[int], device: torch.device) -> None:

@@ -1,0 +1,46 @@
+"""How many launches a recorded step is made of: on a fast GPU that is what its time is made of.
+
+Counted are operations of torch that launch at least one kernel, and Triton's kernels; without the
+optimiser's. A change that lowers a number lowers it here; one that raises it has a reason. Versions
+of torch differ a little in what an operation is made of.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from effbench.method.config import build
+from effbench.nerf.sampling.capacity import Capacity
+from effbench.nerf.training import RadianceFieldMethod
+from effbench.planning.registry import discover
+from tests.nerf_scene import SMALL, context
+from tests.without_values import as_if_interpreted, launches, to_meta
+
+CAPACITY = Capacity(rays=256, marched=4096, kept=2304, drawn=2304)
+MOST = {  # by torch, by Triton
+    "instant-ngp": (35, 24),
+    "hsm": (70, 22),
+    "low-weight": (47, 24),
+    "error-map": (84, 24),
+}
+
+
+@pytest.mark.parametrize("name", MOST)
+def test_a_step_launches_no_more_than_that(name: str) -> None:
+    kind = discover([]).method(name)
+    config = build(kind.Config, {**SMALL, "buffers": "fixed", "precision": "bf16"}, name)
+    with as_if_interpreted():
+        method = kind(config, context(backend="triton"))
+    assert isinstance(method, RadianceFieldMethod)
+    assert method.fixed
+    to_meta(method)
+    with launches(strict=False):
+        method.pixels.refresh()
+        method.fixed.work(CAPACITY)
+    with launches() as found:
+        method.fixed.work(CAPACITY)
+    triton = sum(n for launch, n in found.counts.items() if launch.startswith("triton "))
+    by_name = "\n".join(f"{n:4} {launch}" for launch, n in found.counts.most_common())
+    by_torch, by_triton = MOST[name]
+    assert found.counts.total() - triton <= by_torch, by_name
+    assert triton <= by_triton, by_name
