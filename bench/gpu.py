@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from effbench.machine import breakdown
+from effbench.machine import breakdown, cuda_build
 from effbench.machine.breakdown import event
 
 NO_GPU = "no CUDA device: torch {version} sees none, so nothing was {done}"
@@ -19,7 +19,9 @@ NO_GPU = "no CUDA device: torch {version} sees none, so nothing was {done}"
 def demand_gpu(done: str) -> torch.device:
     """Return the current CUDA device, or end the program with one line and status 1."""
     if not torch.cuda.is_available():
-        sys.exit(NO_GPU.format(version=torch.__version__, done=done))
+        reason = cuda_build.why_unseen()
+        known = NO_GPU.format(version=torch.__version__, done=done)
+        sys.exit(f"{known}; {reason}" if reason else known)
     return torch.device("cuda", torch.cuda.current_device())
 
 

@@ -36,6 +36,15 @@ def test_a_gpu_is_named_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
         devices.resolve("cuda:2")
 
 
+def test_a_gpu_that_torch_does_not_see_comes_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(devices.cuda_build, "why_unseen", lambda: "a build without CUDA")
+    with pytest.raises(ConfigError, match=r"\(0 CUDA devices are\).*; a build without CUDA"):
+        devices.resolve("cuda")
+
+
 def test_eager_steps_are_wanted_inside_only() -> None:
     assert not devices.eager_wanted()
     with devices.eager_steps():

@@ -47,7 +47,8 @@ class OccupancyGrid:
     def cull(self, seen: Tensor) -> None:
         """Keep only the cells that are `seen` (bool [C·G³])."""
         self._kept = seen.nonzero()[:, 0]
-        self.bits.copy_(pack_bits(seen.float(), torch.tensor(0.5, device=seen.device)))
+        threshold = torch.tensor(0.5, device=seen.device)
+        self.bits.copy_(pack_bits(seen.float(), threshold, self.backend))
 
     @property
     def culled(self) -> float:
