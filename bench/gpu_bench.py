@@ -16,7 +16,7 @@ import torch
 from bench import gpu_ceilings, gpu_kernels
 from bench.gpu import EventBreakdown, alternate, demand_gpu
 from effbench.files import write_json
-from effbench.machine import devices, libraries, provenance
+from effbench.machine import device_lock, devices, libraries, provenance
 from effbench.machine.energy import EnergyMeter
 from effbench.method import Context
 from effbench.method.config import build
@@ -33,6 +33,11 @@ def main() -> None:
     device = demand_gpu("measured")
     torch.cuda.set_device(device)
     print(f"{provenance.device_name(device)}, torch {torch.__version__}", flush=True)
+    with device_lock.held(device, lambda: print("waiting for the device", flush=True)):
+        _measure(device, arguments)
+
+
+def _measure(device: torch.device, arguments: argparse.Namespace) -> None:
     results: dict[str, Any] = {"ceilings": gpu_ceilings.measure(device)}
     print_ceilings(results["ceilings"])
     results["kernels"] = gpu_kernels.compare(device, arguments.rounds)
