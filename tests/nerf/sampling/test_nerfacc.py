@@ -17,6 +17,7 @@ from effbench.nerf.sampling import nerfacc as nerfacc_sampler
 from effbench.nerf.sampling.nerfacc import NerfaccSampler
 from effbench.nerf.sampling.rays import Aabb, Rays
 from effbench.nerf.sampling.spaces import Box
+from tests.nerf.sampling.test_sampler import Ball
 from tests.signatures import checked, plain, recorded
 
 CPU = torch.device("cpu")
@@ -145,6 +146,15 @@ def test_it_places_samples_where_ours_does(limit: int) -> None:
     torch.testing.assert_close(its.t, mine.t)
     torch.testing.assert_close(its.positions, mine.positions)
     torch.testing.assert_close(its.deltas, mine.deltas.clone())
+
+
+def test_an_image_in_waves_that_are_waited_for_once_is_the_same() -> None:
+    sampler = NerfaccSampler(OPTIONS, Box(CUBE), CPU, "reference", library=NERFACC)
+    some, black = rays(6), torch.zeros(3)
+    expected = sampler.render(some, Ball(), black)
+    sampler.waits_often = False
+    torch.testing.assert_close(sampler.render(some, Ball(), black), expected)
+    assert expected.max() > 0.1
 
 
 def test_it_renders_what_ours_renders() -> None:
