@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from effbench.errors import ConfigError
-from effbench.kernels import backends
+from effbench.kernels import backends, toolchain
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -35,7 +35,7 @@ def test_on_a_gpu_triton_works_where_it_can_compile(
     monkeypatch.setattr(backends, "_import_error", lambda _: "")
     monkeypatch.setattr(backends, "interpreting", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(backends.toolchain, "missing", lambda: missing)
+    monkeypatch.setattr(toolchain, "missing", lambda: missing)
     assert backends.reason.__wrapped__("triton") == missing
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from effbench.errors import ConfigError
-from effbench.machine import devices
+from effbench.machine import cuda_build, devices
 
 SUBNORMAL = 1e-40
 
@@ -40,7 +40,7 @@ def test_a_gpu_that_torch_does_not_see_comes_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(devices.cuda_build, "why_unseen", lambda: "a build without CUDA")
+    monkeypatch.setattr(cuda_build, "why_unseen", lambda: "a build without CUDA")
     with pytest.raises(ConfigError, match=r"\(0 CUDA devices are\).*; a build without CUDA"):
         devices.resolve("cuda")
 

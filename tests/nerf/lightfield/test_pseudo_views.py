@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from effbench.machine import host_memory
 from effbench.method import Checkpoint
 from effbench.nerf.lightfield import pseudo_views
 from effbench.nerf.lightfield.pseudo_views import (
@@ -103,7 +104,7 @@ def test_a_models_hash_is_that_of_names_shapes_and_values() -> None:
 
 
 def free(monkeypatch: pytest.MonkeyPatch, gigabytes: float) -> None:
-    monkeypatch.setattr(pseudo_views.host_memory, "available", lambda: int(gigabytes * 1e9))
+    monkeypatch.setattr(host_memory, "available", lambda: int(gigabytes * 1e9))
 
 
 @pytest.mark.parametrize(

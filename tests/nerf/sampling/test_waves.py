@@ -98,7 +98,7 @@ def test_maps_are_rendered_so_too() -> None:
         torch.testing.assert_close(mine, other)
 
 
-def test_the_host_waits_once_per_wave() -> None:
+def test_the_host_waits_once_per_wave(monkeypatch: pytest.MonkeyPatch) -> None:
     one, rays = sampler(Box(CUBE), "reference"), ball_rays(60)
     lengths: list[int] = []
     march = one._march
@@ -107,7 +107,7 @@ def test_the_host_waits_once_per_wave() -> None:
         lengths.append(arguments[3])
         return march(*arguments)
 
-    one._march = watched  # type: ignore[method-assign]
+    monkeypatch.setattr(one, "_march", watched)
     with Reads() as before:
         one.render(rays, Ball(), BACKGROUND)
     waves, lengths[:] = list(lengths), []
