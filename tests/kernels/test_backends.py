@@ -17,12 +17,14 @@ def test_auto_takes_numba_on_a_cpu() -> None:
 
 def test_auto_takes_triton_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backends, "reason", lambda _: "")
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     assert backends.resolve("auto", CUDA) == "triton"
 
 
 def test_auto_is_never_the_slow_reference_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     why = {"triton": "there is no C compiler: apt install gcc"}
     monkeypatch.setattr(backends, "reason", lambda name: why.get(name, ""))
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     with pytest.raises(ConfigError, match=r"apt install gcc; or use --backend reference"):
         backends.resolve("auto", CUDA)
     assert backends.resolve("reference", CUDA) == "reference"
