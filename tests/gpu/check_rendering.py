@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections import Counter
 from typing import Any
 
@@ -10,8 +12,6 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from effbench.kernels import gpu
-from effbench.kernels.gpu import contracted_marching, hash_encoding, marching, mlp, rays
-from effbench.kernels.gpu import volume_rendering as rendering
 from effbench.kernels.hash_layout import HashLayout
 from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import OccupancyOptions, OccupancySampler
@@ -19,7 +19,6 @@ from effbench.nerf.sampling.rays import Aabb, Rays
 from effbench.nerf.sampling.spaces import Box, Contracted, Space
 
 LAYOUT = HashLayout(levels=2, log2_table=8, base=4, finest=16)
-MODULES = (contracted_marching, hash_encoding, marching, mlp, rays, rendering)
 MOST_WAVES = 20  # of an image of 800 × 800 (tests/nerf/sampling/test_waves.py)
 MOST_LAUNCHES = 1500  # of such an image
 # what makes a tensor without filling it; views are known by their schema
@@ -33,8 +32,10 @@ class Launches(TorchDispatchMode):
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         super().__init__()
         self.counts: Counter[str] = Counter()
-        for module in MODULES:
-            patch.setattr(module, "launch", self._launch)
+        for found in pkgutil.iter_modules(gpu.__path__, f"{gpu.__name__}."):
+            module = importlib.import_module(found.name)
+            if hasattr(module, "launch"):
+                patch.setattr(module, "launch", self._launch)
 
     def _launch(
         self, kernel: Any, grid: tuple[int, ...], *arguments: Any, **constants: Any
