@@ -14,7 +14,7 @@ from effbench.nerf.sampling.rays import Rays
 from effbench.nerf.sampling.sampler import EncodedSamples, Sampler
 from effbench.nerf.sampling.spaces import Space
 
-_SLOTS = 1 << 20  # samples rendered at once on a GPU: a wide network's activations take kilobytes
+_SLOTS = 1 << 21  # samples rendered at once on a GPU: est. 4 GB of a wide network's activations
 
 
 class HierarchicalSampler(Sampler):
