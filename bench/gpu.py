@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 
 import torch
 
-from effbench.machine import breakdown
+from effbench.machine import breakdown, cuda_build
 
 NO_GPU = "no CUDA device: torch {version} sees none, so nothing was {done}"
 _WARM_UP = 3  # calls of a contender before it is timed
@@ -21,7 +21,9 @@ _AHEAD = 2.0  # times the host's time for a launch: it varies
 def demand_gpu(done: str) -> torch.device:
     """Return the current CUDA device, or end the program with one line and status 1."""
     if not torch.cuda.is_available():
-        sys.exit(NO_GPU.format(version=torch.__version__, done=done))
+        reason = cuda_build.why_unseen()
+        known = NO_GPU.format(version=torch.__version__, done=done)
+        sys.exit(f"{known}; {reason}" if reason else known)
     return torch.device("cuda", torch.cuda.current_device())
 
 

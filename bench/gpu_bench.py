@@ -9,15 +9,16 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
-from bench import gpu_ceilings, gpu_kernels
+from bench import gpu_ceilings, gpu_kernels, gpu_model
 from bench.gpu import alternate, demand_gpu
 from effbench.files import write_json
-from effbench.machine import devices, libraries, provenance
+from effbench.machine import device_lock, devices, libraries, provenance
 from effbench.machine.breakdown import breakdown_on
 from effbench.machine.energy import EnergyMeter
 from effbench.method import Context, spans
@@ -34,9 +35,31 @@ _WARM_UP = 512  # steps: the grid has cleared, and every size that comes up has 
 
 def main() -> None:
     arguments = _parse()
+    if arguments.model:
+        _print_model(arguments)
+        return
     device = demand_gpu("measured")
     torch.cuda.set_device(device)
     print(f"{provenance.device_name(device)}, torch {torch.__version__}", flush=True)
+    with device_lock.held(device, lambda: print("waiting for the device", flush=True)):
+        _measure(device, arguments)
+
+
+def _print_model(arguments: argparse.Namespace) -> None:
+    """Print what a step moves and computes; on a GPU beside its ceilings."""
+    known = gpu_model.Sizes()
+    layout = replace(known.layout, levels=arguments.levels, log2_table=arguments.log2_table)
+    sizes = gpu_model.Sizes(arguments.samples, 2 * arguments.samples, layout, arguments.width)
+    ceilings = None
+    if torch.cuda.is_available():
+        device = demand_gpu("measured")
+        with device_lock.held(device, lambda: print("waiting for the device", flush=True)):
+            ceilings = gpu_ceilings.measure(device)
+        print_ceilings(ceilings)
+    gpu_model.print_model(sizes, ceilings)
+
+
+def _measure(device: torch.device, arguments: argparse.Namespace) -> None:
     results: dict[str, Any] = {"ceilings": gpu_ceilings.measure(device)}
     print_ceilings(results["ceilings"])
     results["kernels"] = gpu_kernels.compare(device, arguments.rounds)
@@ -179,6 +202,16 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.gpu_bench", description=__doc__)
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
     parser.add_argument("--rounds", type=int, default=100, help="timed turns per contender")
+    sizes = gpu_model.Sizes()
+    model = parser.add_argument_group("model")
+    model.add_argument(
+        "--model", action="store_true", help="count what a step moves and computes; needs no GPU"
+    )
+    model.add_argument("--samples", type=int, default=sizes.samples, help="B [%(default)s]")
+    model.add_argument("--levels", type=int, default=sizes.layout.levels, help="L [%(default)s]")
+    log2 = sizes.layout.log2_table
+    model.add_argument("--log2-table", type=int, default=log2, help="log2 of T [%(default)s]")
+    model.add_argument("--width", type=int, default=sizes.width, help="of layers [%(default)s]")
     return parser.parse_args()
 
 

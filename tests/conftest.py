@@ -32,7 +32,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def gpu_held(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Hold the GPU while tests marked `gpu` run, so that no cell is timed beside them; taken in the
+    user's own folder of locks. Not in pytest's worker processes, which would wait for each other.
+    """
+    marked = any(item.get_closest_marker("gpu") for item in request.session.items)
+    if not marked or "PYTEST_XDIST_WORKER" in os.environ:
+        yield
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        yield
+        return
+    from effbench.machine import device_lock
+
+    with device_lock.held_for_children(torch.device("cuda", torch.cuda.current_device())):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(
+    gpu_held: None,  # noqa: ARG001 - taken first, where the user's cells look for it
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Path]:
     """The folder for made scenes and the like: EFFBENCH_CACHE if set, else one for this run, which
     its processes share."""
     given, base = os.environ.get("EFFBENCH_CACHE"), tmp_path_factory.getbasetemp()

@@ -9,13 +9,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+SIGNATURES = {  # of the bindings for torch, tiny-cuda-nn 2.0
+    "Encoding.__init__": "self, n_input_dims, encoding_config, seed=1337, dtype=None",
+    "Encoding.forward": "self, x",
+    "Network.__init__": "self, n_input_dims, n_output_dims, network_config, seed=1337",
+    "Network.forward": "self, x",
+}
 PRIMES = (1, 2654435761, 805459861)
 
 
 class Encoding(nn.Module):
-    def __init__(self, n_input_dims: int, encoding_config: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        n_input_dims: int,
+        encoding_config: dict[str, Any],
+        seed: int = 1337,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         assert n_input_dims == 3
+        assert (seed, dtype) == (1337, None), "its defaults are meant"
         self.config, rows = encoding_config, 0
         self.spherical = encoding_config["otype"] == "SphericalHarmonics"
         self.levels: list[tuple[float, int, int, int]] = []  # scale, resolution, size, first row
@@ -63,9 +76,14 @@ class Encoding(nn.Module):
 
 class Network(nn.Module):
     def __init__(
-        self, n_input_dims: int, n_output_dims: int, network_config: dict[str, Any]
+        self,
+        n_input_dims: int,
+        n_output_dims: int,
+        network_config: dict[str, Any],
+        seed: int = 1337,
     ) -> None:
         super().__init__()
+        assert seed == 1337, "its default is meant"
         assert n_input_dims % 16 == 0, "it would be filled with ones"
         assert network_config["output_activation"] == "None"
         hidden, layers = network_config["n_neurons"], network_config["n_hidden_layers"]

@@ -178,3 +178,66 @@ def test_environment_without_a_working_python_is_not_usable(tmp_path: Path) -> N
 def test_failed_command_leaves_with_its_exit_code_and_the_remedy() -> None:
     with pytest.raises(SystemExit, match=r"exit code 3.*make clean"):
         bootstrap.run([sys.executable, "-c", "raise SystemExit(3)"])
+
+
+def made_for(folder: Path, cuda: str) -> Torch:
+    """Return a torch whose module says for which CUDA it was built, as a literal."""
+    (folder / "torch").mkdir(parents=True)
+    text = f"__version__ = '2.13.0'\ncuda: Optional[str] = {cuda}\nhip: Optional[str] = None\n"
+    (folder / "torch" / "version.py").write_text(text, encoding="utf-8")
+    return Torch(folder, "2.13.0", frozenset())
+
+
+def test_what_a_torch_was_built_for(tmp_path: Path) -> None:
+    assert bootstrap.built_for(made_for(tmp_path / "a", "None")) == ""
+    assert bootstrap.built_for(made_for(tmp_path / "b", "'12.6'")) == "12.6"
+    assert bootstrap.built_for(Torch(tmp_path / "c", "2.13.0", frozenset())) is None
+
+
+@pytest.mark.parametrize(
+    ("cuda", "driver", "said"),
+    [
+        ("None", None, ""),
+        ("None", "13.0", "a build without CUDA"),
+        ("None", "", "a build without CUDA"),
+        ("'12.6'", "12.4", ""),
+        ("'13.0'", "12.4", "the driver runs CUDA 12.4 at most"),
+        ("'13.0'", "", ""),
+        ("'13.0'", "13.1", ""),
+    ],
+)
+def test_a_kept_torch_that_sees_no_gpu_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: str, driver: str | None, said: str
+) -> None:
+    monkeypatch.setattr(bootstrap, "driver_cuda", lambda: driver)
+    found = bootstrap.unseen_gpu(made_for(tmp_path, cuda))
+    assert said in found
+    assert ("--index-url https://download.pytorch.org/whl/cu126" in found) == bool(said)
+
+
+def test_the_pinned_torch_needs_a_driver_for_cuda_13(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "driver_cuda", lambda: "12.4")
+    assert "pinned is built for CUDA 13.0" in bootstrap.unseen_gpu(None)
+    monkeypatch.setattr(bootstrap, "driver_cuda", lambda: "13.0")
+    assert bootstrap.unseen_gpu(None) == ""
+
+
+def test_set_up_says_so_and_goes_on(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bootstrap, "driver_cuda", lambda: "12.4")
+    machine.setup()
+    assert "it will see no GPU" in capsys.readouterr().out
+    machine.setup()
+    assert "it will see no GPU" not in capsys.readouterr().out, "said once"
+
+
+def test_what_the_driver_runs_is_asked_of_nvidia_smi(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert bootstrap.driver_cuda() is None
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho '| NVIDIA-SMI 550.54  CUDA Version: 12.4  |'\n")
+    program.chmod(0o755)
+    assert bootstrap.driver_cuda() == "12.4"

@@ -11,6 +11,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -19,6 +20,8 @@ from typing import NamedTuple
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_TORCH = (2, 6)
+PINNED_CUDA = "13.0"  # of the torch in constraints.txt, as PyPI has it for Linux
+OLDER_WHEELS = "https://download.pytorch.org/whl/cu126"  # for drivers that run CUDA 12
 ROOT = Path(__file__).resolve().parent.parent
 
 # Installed without what it requires, which is jax: only the weights in it are read. It stands in
@@ -110,6 +113,55 @@ def find_torch(folders: list[str]) -> Torch | None:
     return None
 
 
+def built_for(torch: Torch) -> str | None:
+    """Return the CUDA version that a torch was built for; "" for the CPU alone, None if that cannot
+    be told."""
+    try:
+        text = (torch.folder / "torch" / "version.py").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    found = re.search(r"^cuda\b[^=\n]*=\s*(?:['\"]([\d.]+)['\"]|None)", text, re.MULTILINE)
+    return (found[1] or "") if found else None
+
+
+def driver_cuda() -> str | None:
+    """Return the newest CUDA that the NVIDIA driver runs, "" if it does not say so; None where
+    there is no nvidia-smi."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    try:
+        done = subprocess.run([program], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    found = re.search(r"CUDA (?:\w+ )?Version:\s*(\d[\d.]*)", done.stdout)
+    return found[1] if found else ""
+
+
+def unseen_gpu(torch: Torch | None) -> str:
+    """Return why the torch of the environment (None: the pinned one) will not see this machine's
+    GPU, with the remedy; "" where it will, or where there is none."""
+    most = driver_cuda()
+    if most is None:
+        return ""
+    built = PINNED_CUDA if torch is None else built_for(torch)
+    if built is None or (built and not most):
+        return ""
+    remedy = (
+        f"For the GPU, `{sys.executable} -m pip install --force-reinstall torch --index-url "
+        f"{OLDER_WHEELS}`, `make clean`, and the same make command again."
+    )
+    if not built:
+        return f"nvidia-smi is there, but the torch that is kept is a build without CUDA. {remedy}"
+    if int(built.split(".")[0]) > int(most.split(".")[0]):
+        which = "pinned" if torch is None else "kept"
+        return (
+            f"the torch that is {which} is built for CUDA {built}, and the driver runs CUDA {most} "
+            f"at most: it will see no GPU. Install a newer driver, or an older build. {remedy}"
+        )
+    return ""
+
+
 def derive_constraints(pins: str, torch: Torch | None) -> str:
     """Return the pins to install under; with a kept torch, that one instead of the pinned.
 
@@ -149,6 +201,8 @@ def prepare(env: Environment) -> Torch | None:
         if torch is not None:
             say(f"keeping the installed torch {torch.version} ({torch.folder})")
             env.link(torch)
+        if reason := unseen_gpu(torch):
+            say(reason)
         env.write_stamp(Stamp())
     return torch
 

@@ -15,7 +15,7 @@ from effbench.cell import lpips
 from effbench.cell.lpips_network import NETS
 from effbench.errors import EffbenchError
 from effbench.kernels import backends
-from effbench.machine import device_lock, libraries, provenance
+from effbench.machine import cuda_build, device_lock, libraries, provenance
 from effbench.nerf.fields import resolve_precision
 from effbench.planning.registry import Registry
 
@@ -80,8 +80,13 @@ def _devices() -> Iterator[tuple[str, bool, str]]:
     yield "cpu", True, f"{provenance.cpu_model()}, {torch.get_num_threads()} threads"
     bf16 = resolve_precision("auto", torch.device("cpu")) == "bf16"
     yield "cpu bf16", bf16, "" if bf16 else "the processor has it not: wide networks run in fp32"
-    if not torch.cuda.is_available():
-        yield "cuda", False, "torch sees no CUDA device: runs use the CPU"
+    if torch.cuda.is_available():
+        driver = cuda_build.driver()
+        yield "cuda", True, cuda_build.name() + (f", driver {driver.version}" if driver else "")
+    else:
+        reason = cuda_build.why_unseen()
+        unseen = "torch sees no CUDA device: runs use the CPU"
+        yield "cuda", False, f"{unseen}; {reason}" if reason else unseen
     for index in range(torch.cuda.device_count()):
         yield f"cuda:{index}", True, torch.cuda.get_device_name(index)
     try:

@@ -8,6 +8,7 @@ from functools import cache
 import torch
 
 from effbench.errors import ConfigError, unknown
+from effbench.kernels import toolchain
 
 BACKENDS = ("reference", "cpu", "triton")
 
@@ -24,8 +25,10 @@ def reason(backend: str) -> str:
         return _import_error("numba")
     if backend == "triton":
         failed = _import_error("triton")
-        if failed or interpreting() or torch.cuda.is_available():
+        if failed or interpreting():
             return failed
+        if torch.cuda.is_available():
+            return toolchain.missing()
         return "torch sees no GPU (TRITON_INTERPRET=1 runs the kernels slowly without one)"
     return ""
 
@@ -38,7 +41,9 @@ def interpreting() -> bool:
 def resolve(requested: str, device: torch.device) -> str:
     """Return the backend to use on `device` for `requested` ("auto" or a backend's name).
 
-    Raises ConfigError for an unknown backend and for one that cannot run on `device`.
+    Raises ConfigError for an unknown backend and for one that cannot run on `device`; of a GPU also
+    where `auto` would be the reference, whose steps are many times slower and larger: a run is not
+    to be so by accident.
     """
     if requested in ("auto", "triton") and device.type == "cuda" and interpreting():
         raise ConfigError(
@@ -47,6 +52,11 @@ def resolve(requested: str, device: torch.device) -> str:
         )
     if requested == "auto":
         fastest = {"cpu": "cpu", "cuda": "triton"}.get(device.type, "reference")
+        if device.type == "cuda" and reason(fastest):
+            raise ConfigError(
+                f"kernel backend 'triton': {reason(fastest)}; or use --backend reference, which is "
+                "slow and takes much memory"
+            )
         return "reference" if reason(fastest) else fastest
     if requested not in BACKENDS:
         raise unknown("kernel backend", requested, ("auto", *BACKENDS))

@@ -35,6 +35,11 @@ class Samples:
     def __len__(self) -> int:
         return len(self.t)
 
+    def first(self, count: int) -> Samples:
+        """Return these samples without their tail: `count` of them are real."""
+        columns = (self.positions[:count], self.t[:count], self.rays[:count])
+        return Samples(*columns, self.offsets, self.deltas[:count])
+
     def with_capacity(self, capacity: int) -> Samples:
         """Return these samples cut or padded to `capacity`; reads nothing from the device."""
         kept = min(len(self), capacity)

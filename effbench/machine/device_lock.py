@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import torch
 
 
+_HELD = "EFFBENCH_HELD"  # environment: devices that a process above this one holds
+
+
 class Presence:
     """This cell's place on a device, by which others of this user see it and are seen.
 
@@ -75,14 +78,15 @@ def held(
     """Hold a device while the context lasts; gives what tells whether no other cell of this user
     has been on it so far.
 
-    A GPU is waited for, after a call of `on_wait`. A CPU is not: other programs use it anyway, so
-    the answer is all there is. The system drops the lock of a process that dies. Where no lock can
-    be written, nobody can tell: the answer is None, and why goes to the log.
+    A GPU is waited for, after a call of `on_wait`, unless `held_for_children` holds it above. A CPU
+    is not: other programs use it anyway, so the answer is all there is. The system drops the lock
+    of a process that dies. Where no lock can be written, nobody can tell: the answer is None, and
+    why goes to the log.
     """
     name = _name(device)
     lock = FileLock(lock_folder() / f"{name}.lock")
     try:
-        if device.type == "cuda":
+        if device.type == "cuda" and not _held_above(name):
             _wait(lock, on_wait)
         presence = Presence(lock_folder(), name)
     except OSError as error:
@@ -94,6 +98,25 @@ def held(
     finally:
         presence.leave()
         lock.release()  # does nothing to a lock that is not held
+
+
+@contextmanager
+def held_for_children(
+    device: torch.device, on_wait: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Hold a GPU while the context lasts, for this process and those that it starts: their cells
+    do not wait for it. Where no lock can be written, nobody waits for anybody."""
+    name, before = _name(device), os.environ.get(_HELD, "")
+    with held(device, on_wait):
+        os.environ[_HELD] = f"{before},{name}"
+        try:
+            yield
+        finally:
+            os.environ[_HELD] = before
+
+
+def _held_above(name: str) -> bool:
+    return name in os.environ.get(_HELD, "").split(",")
 
 
 def _wait(lock: FileLock, on_wait: Callable[[], None]) -> None:

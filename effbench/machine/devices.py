@@ -10,6 +10,7 @@ from contextvars import ContextVar
 import torch
 
 from effbench.errors import ConfigError
+from effbench.machine import cuda_build
 
 
 def resolve(name: str) -> str:
@@ -26,9 +27,10 @@ def resolve(name: str) -> str:
         return "cpu"
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if (device.index or 0) >= count:
+        reason = "" if count else cuda_build.why_unseen()
         raise ConfigError(
             f"device '{name}' is not there ({count} CUDA devices are): use --device cpu, or see "
-            "what works here with `effbench doctor`"
+            "what works here with `effbench doctor`" + (f"; {reason}" if reason else "")
         )
     return f"cuda:{device.index or 0}"
 

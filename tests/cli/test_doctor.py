@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from effbench.cli import doctor
 from effbench.cli.app import main
 from effbench.cli.doctor import Finding
-from effbench.kernels import backends
+from effbench.kernels import backends, toolchain
+from effbench.machine import cuda_build
 from effbench.planning import registry as plugins
 
 FAKES = Path(__file__).parents[1] / "fakes"
@@ -67,3 +69,24 @@ def test_a_cache_that_cannot_be_written_has_a_line(
     found = find(doctor.examine(plugins.discover(), None), "locks")
     assert not found.works
     assert "set EFFBENCH_CACHE to a folder that can be written" in found.details
+
+
+def test_a_gpu_that_torch_does_not_see_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(cuda_build, "why_unseen", lambda: "install a CUDA build")
+    found = find(doctor.examine(plugins.discover(), None), "cuda")
+    assert not found.works
+    assert found.details.endswith("runs use the CPU; install a CUDA build")
+
+
+def test_without_a_compiler_triton_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(backends, "_import_error", lambda _: "")
+    monkeypatch.setattr(toolchain, "missing", lambda: "no compiler: apt install gcc")
+    backends.reason.cache_clear()
+    try:
+        found = find(doctor.examine(plugins.discover(), None), "triton")
+    finally:
+        backends.reason.cache_clear()
+    assert (found.works, found.details) == (False, "no compiler: apt install gcc")

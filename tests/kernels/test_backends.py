@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from effbench.errors import ConfigError
-from effbench.kernels import backends
+from effbench.kernels import backends, toolchain
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -15,13 +15,30 @@ def test_auto_takes_numba_on_a_cpu() -> None:
     assert backends.resolve("auto", CPU) == "cpu"
 
 
-@pytest.mark.parametrize(("missing", "expected"), [("", "triton"), ("no GPU", "reference")])
-def test_auto_takes_triton_on_a_gpu_where_it_works(
-    monkeypatch: pytest.MonkeyPatch, missing: str, expected: str
-) -> None:
-    monkeypatch.setattr(backends, "reason", lambda name: missing if name == "triton" else "")
+def test_auto_takes_triton_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "reason", lambda _: "")
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
-    assert backends.resolve("auto", CUDA) == expected
+    assert backends.resolve("auto", CUDA) == "triton"
+
+
+def test_auto_is_never_the_slow_reference_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    why = {"triton": "there is no C compiler: apt install gcc"}
+    monkeypatch.setattr(backends, "reason", lambda name: why.get(name, ""))
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with pytest.raises(ConfigError, match=r"apt install gcc; or use --backend reference"):
+        backends.resolve("auto", CUDA)
+    assert backends.resolve("reference", CUDA) == "reference"
+
+
+@pytest.mark.parametrize("missing", ["", "there is no C compiler"])
+def test_on_a_gpu_triton_works_where_it_can_compile(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.setattr(backends, "_import_error", lambda _: "")
+    monkeypatch.setattr(backends, "interpreting", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(toolchain, "missing", lambda: missing)
+    assert backends.reason.__wrapped__("triton") == missing
 
 
 def test_auto_takes_the_reference_elsewhere() -> None:

@@ -102,3 +102,28 @@ def test_without_a_folder_for_locks_a_cell_goes_on_and_says_why(
     with device_lock.held(CPU) as alone:
         assert alone() is None, "nobody can tell"
     assert "set EFFBENCH_CACHE" in capsys.readouterr().err
+
+
+def test_who_holds_a_gpu_for_children_lets_its_own_cells_through_and_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited: list[str] = []
+    with device_lock.held_for_children(FIRST):
+        with device_lock.held(FIRST, lambda: waited.append("own")):
+            pass
+        with device_lock.held(FIRST, lambda: waited.append("own again")):
+            pass
+        with monkeypatch.context() as other:
+            other.delenv("EFFBENCH_HELD")  # as a process has it that was started elsewhere
+
+            class Waits(Exception):
+                pass
+
+            def refuse() -> None:
+                raise Waits
+
+            with pytest.raises(Waits), device_lock.held(FIRST, refuse):
+                pass
+    assert waited == []
+    with device_lock.held(FIRST, lambda: waited.append("afterwards")):
+        assert waited == []

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from effbench.errors import ConfigError
-from effbench.machine import devices
+from effbench.machine import cuda_build, devices
 from tests.fake_cuda import DEVICE, FakeCuda
 
 SUBNORMAL = 1e-40
@@ -35,6 +35,15 @@ def test_a_gpu_is_named_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     assert devices.resolve("cuda:1") == "cuda:1"
     with pytest.raises(ConfigError, match=r"'cuda:2' is not there \(2 CUDA devices are\)"):
         devices.resolve("cuda:2")
+
+
+def test_a_gpu_that_torch_does_not_see_comes_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(cuda_build, "why_unseen", lambda: "a build without CUDA")
+    with pytest.raises(ConfigError, match=r"\(0 CUDA devices are\).*; a build without CUDA"):
+        devices.resolve("cuda")
 
 
 def test_eager_steps_are_wanted_inside_only() -> None:

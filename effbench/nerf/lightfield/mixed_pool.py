@@ -15,7 +15,7 @@ from effbench.cell.quality import quantise
 from effbench.method import Context
 from effbench.nerf.lightfield.pseudo_views import PseudoViews
 from effbench.nerf.lightfield.rays import RayEncoder, camera_directions
-from effbench.nerf.lightfield.view_pool import ViewPool
+from effbench.nerf.lightfield.view_pool import ViewPool, joined
 from effbench.nerf.sampling.pixels import PixelGrid
 from effbench.scene import Intrinsics
 
@@ -33,9 +33,7 @@ class MixedViewPool(ViewPool):
         self.cameras = [pseudo_camera] * len(views) + list(train.cameras)
         real = [quantise(train.composite(v, context.scene.background)) for v in range(len(train))]
         flat = [views.images.flatten(0, 2), *(torch.from_numpy(x).flatten(0, 1) for x in real)]
-        self._pixels = torch.cat(flat)  # uint8 [P, 3]
-        if device.type == "cuda":
-            self._pixels = self._pixels.pin_memory()
+        self._pixels = joined(flat, device)  # uint8 [P, 3]
         self.poses = torch.cat([views.poses, torch.from_numpy(train.poses)]).to(device)
         sizes = [(camera.width, camera.height) for camera in self.cameras]
         self._grid = PixelGrid.of(sizes, torch.device("cpu"))

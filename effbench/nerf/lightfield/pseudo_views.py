@@ -20,11 +20,14 @@ import torch
 from torch import Tensor
 
 from effbench import files
+from effbench.machine import host_memory
 from effbench.method import Checkpoint
 from effbench.scene import Intrinsics, Scene
 from effbench.scene.cameras import sample_poses
 
 _LEAST = 8  # views that are rendered whatever they cost: a student needs something to learn from
+_COPIES = 3  # of all images at once, while they are written: themselves, as bytes, and as a file
+_SHARE = 0.8  # of the host's free memory that they may take
 
 Render = Callable[[Tensor, Intrinsics], Tensor]
 
@@ -56,6 +59,12 @@ class ViewRequest:
     seconds: float | None
     intrinsics: Intrinsics
 
+    def affordable(self) -> int:
+        """Return how many views the host's memory has room for, at most all, at least a few."""
+        image = 3 * self.intrinsics.width * self.intrinsics.height
+        room = int(_SHARE * host_memory.available() / (_COPIES * image))
+        return min(self.count, max(room, _LEAST))
+
     def key(self, teacher: str) -> str:
         """Return a short hash of the request and the teacher's model."""
         text = json.dumps([asdict(self), teacher])
@@ -82,7 +91,7 @@ def views_of(
     digest = model_hash(teacher)
     path = cache_file(teacher.folder, request.key(digest))
     if path is not None and path.exists():
-        return _read(path)
+        return _read(path, request.affordable())
     views = render_views(render(), scene, request, seed=int(digest[:8], 16))
     if path is not None:
         _write(path, views)
@@ -95,12 +104,14 @@ def cache_file(folder: Path | None, key: str) -> Path | None:
 
 
 def render_views(render: Render, scene: Scene, request: ViewRequest, seed: int) -> PseudoViews:
-    """Render views until their number or their time is reached, at least a few."""
+    """Render views until their number, their time or the host's memory is reached, at least a
+    few."""
+    most = request.affordable()
     poses = torch.from_numpy(sample_poses(scene, request.count, seed))
     images: list[Tensor] = []
     began = time.perf_counter()
     spent = 0.0
-    for pose in poses:
+    for pose in poses[:most]:
         image = render(pose, request.intrinsics)
         images.append((image.clamp(0, 1) * 255).round().to(torch.uint8).cpu())
         spent = time.perf_counter() - began
@@ -114,7 +125,9 @@ def _write(path: Path, views: PseudoViews) -> None:
     files.write_bytes(path, safetensors.torch.save(tensors, {"render_s": repr(views.render_s)}))
 
 
-def _read(path: Path) -> PseudoViews:
+def _read(path: Path, most: int) -> PseudoViews:
+    """Return the first views of a file, at most as many as given."""
     with safetensors.safe_open(path, framework="pt") as file:
         render_s = float(file.metadata()["render_s"])
-        return PseudoViews(file.get_tensor("images"), file.get_tensor("poses"), render_s)
+        images, poses = (file.get_slice(name)[:most] for name in ("images", "poses"))
+        return PseudoViews(images, poses, render_s)

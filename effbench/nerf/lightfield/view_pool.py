@@ -30,9 +30,8 @@ class ViewPool:
     def __init__(self, views: PseudoViews, context: Context) -> None:
         scene, device = context.scene, context.device
         self.pseudo, self.render_s = len(views), views.render_s
-        self.images = torch.cat([views.images, real_images(scene.train, scene.background)])
-        if device.type == "cuda":
-            self.images = self.images.pin_memory()
+        real = real_images(scene.train, scene.background)
+        self.images = joined([views.images, real], device)
         self.poses = torch.cat([views.poses, torch.from_numpy(scene.train.poses)]).to(device)
         self.cameras = [most_common(scene.train)] * len(self.images)
         self._pixels = self.images.flatten(1, 2)
@@ -141,3 +140,12 @@ def real_images(views: Views, background: tuple[float, float, float]) -> Tensor:
     """Return the images of a split over the background, uint8 [V, H, W, 3]."""
     images = [views.composite(view, background) for view in range(len(views))]
     return torch.from_numpy((np.stack(images) * 255 + 0.5).astype(np.uint8))
+
+
+def joined(parts: Sequence[Tensor], device: torch.device) -> Tensor:
+    """Return parts uint8 [V, ...] one after the other on the host, where `device` can fetch them
+    without the host's help: straight away, since a copy of all is much of a host's memory."""
+    size = (sum(map(len, parts)), *parts[0].shape[1:])
+    whole = torch.empty(size, dtype=torch.uint8, pin_memory=device.type == "cuda")
+    torch.cat(list(parts), out=whole)
+    return whole

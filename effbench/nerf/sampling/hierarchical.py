@@ -14,6 +14,8 @@ from effbench.nerf.sampling.rays import Rays
 from effbench.nerf.sampling.sampler import EncodedSamples, Sampler
 from effbench.nerf.sampling.spaces import Space
 
+_SLOTS = 1 << 21  # samples rendered at once on a GPU: est. 4 GB of a wide network's activations
+
 
 class HierarchicalSampler(Sampler):
     """`coarse` stratified samples between near and far, then `fine` more where they have weight.
@@ -23,6 +25,10 @@ class HierarchicalSampler(Sampler):
 
     def __init__(self, coarse: int, fine: int, space: Space, backend: str) -> None:
         self.coarse, self.fine, self.space, self.backend = coarse, fine, space, backend
+
+    @property
+    def most_rays_at_once(self) -> int:
+        return max(1, _SLOTS // (self.coarse + self.fine))
 
     def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
         return EncodedSamples(self._place(rays, field, generator))

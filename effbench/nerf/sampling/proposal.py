@@ -32,6 +32,7 @@ from effbench.nerf.sampling.sampler import EncodedSamples, Sampler
 from effbench.nerf.sampling.spaces import Space
 
 _BASE = 16  # lattice of the networks' coarsest hash level
+_SLOTS = 1 << 23  # samples of a network rendered at once on a GPU: est. 2 GB of activations
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,11 @@ class ProposalSampler(Sampler):
     @property
     def cycle(self) -> int:
         return self.options.proposal_every
+
+    @property
+    def most_rays_at_once(self) -> int:
+        options = self.options
+        return max(1, _SLOTS // max(*options.proposal_samples, options.field_samples))
 
     def place(self, rays: Rays, field: RadianceField, generator: torch.Generator) -> EncodedSamples:
         chords = self.space.chords(rays)

@@ -22,9 +22,10 @@ from effbench.nerf.sampling.capacity import Capacity
 from effbench.nerf.sampling.occupancy import OccupancyGrid
 from effbench.nerf.sampling.rays import Rays
 from effbench.nerf.sampling.spaces import Box, Cascades, Contracted, Space
+from effbench.nerf.sampling.waves import FIRST, NOWHERE, RAYS, SLOTS, Marcher, render_waves
 
 _RAMP = 16  # iterations in which the spacing of the grid's updates grows by one
-_NOWHERE = 1e9  # behind everything: where an inactive ray would begin
+_CACHED_RAYS = 16384  # of which the first wave's activations stay in a CPU's last-level cache
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,16 @@ class Sampler(ABC):
     def render(self, rays: Rays, field: RadianceField, background: Tensor) -> Tensor:
         """Return the colour of `rays` over `background` ([3] or [R, 3]) as float32 [R, 3], no
         gradient."""
+
+    def rays_at_once(self, device: torch.device) -> int:
+        """Return how many rays are best rendered at once: on a CPU as its caches have room for, on
+        other devices as many as keep the host from waiting often."""
+        return _CACHED_RAYS if device.type == "cpu" else self.most_rays_at_once
+
+    @property
+    def most_rays_at_once(self) -> int:
+        """How many rays a GPU's memory has room for at once. Default: a megapixel."""
+        return RAYS
 
     def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:  # noqa: B027
         """Adapt to the field before step `iteration`. Default: nothing to adapt."""
@@ -138,12 +149,12 @@ class OccupancySampler(Sampler):
 
     times: Tensor | None = None
 
-    _WAVE = 8  # samples per ray in the first wave of rendering; doubled with every wave
-
     def __init__(
         self, options: OccupancyOptions, space: Space, device: torch.device, backend: str
     ) -> None:
         self.options, self.space, self.backend = options, space, backend
+        self.wave_slots = SLOTS
+        self.waits_often = device.type == "cpu"  # nothing is to be gained by not waiting there
         self.step = math.sqrt(3) / options.steps
         self.render_step = math.sqrt(3) / options.render_steps
         self.grid = OccupancyGrid(
@@ -156,7 +167,7 @@ class OccupancySampler(Sampler):
         )
         # where rays begin that are active, and those that are not: on the device, for fixed steps
         self._near = torch.full((), space.aabb.near, device=device)
-        self._nowhere = torch.full((), _NOWHERE, device=device)
+        self._nowhere = torch.full((), NOWHERE, device=device)
 
     def update(self, field: RadianceField, iteration: int, generator: torch.Generator) -> None:
         if not self.options.due(iteration):
@@ -283,13 +294,15 @@ class OccupancySampler(Sampler):
         """March in waves of growing length and drop a ray once its transmittance is spent."""
         if plain := self.at_once(field):
             return self._render_at_once(rays, plain, background)
+        if not self.waits_often:
+            return render_waves(rays, field, background, self._marcher())
         device = rays.origins.device
         color = torch.zeros(len(rays), 3, device=device)
         left = torch.ones(len(rays), device=device)
         alive = torch.arange(len(rays), device=device)
         near = torch.full((len(rays),), self.space.aabb.near, device=device)
         encoded_directions = field.encode_directions(rays.directions)
-        wave = self._WAVE
+        wave = FIRST
         jitter = torch.full((len(rays),), 0.5, device=device)
         while len(alive):
             going_on = rays.select(alive)
@@ -349,6 +362,13 @@ class OccupancySampler(Sampler):
         colors = field.color(geometry[kept], directions.index_select(0, seen.rays))
         black = torch.zeros(len(left), 3, device=left.device)
         return composite(optical_depth[kept], colors, seen.offsets, black, self.backend)
+
+    def _marcher(self) -> Marcher:
+        def place(rays: Rays, near: Tensor, jitter: Tensor, limit: int, capacity: int) -> Samples:
+            return self._march(rays, near, jitter, limit, self.render_step, capacity)
+
+        near, stop = self.space.aabb.near, self.options.early_stop_eps
+        return Marcher(place, self._ahead, near, stop, self.backend, self.wave_slots)
 
     def _march(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -42,7 +42,6 @@ _ENVIRONMENT = "environment.texels"  # of a state
 class RadianceFieldMethod(Method):
     """A field, a sampler and an optimiser: subclasses build them from their config."""
 
-    _RENDER_RAYS = 16384  # per chunk: the first wave's activations stay in the last-level cache
     _FIRST_RAYS = 128
     _MOST_RAYS = 1 << 18
     _COUNTED_RAYS = 1024
@@ -242,10 +241,16 @@ class RadianceFieldMethod(Method):
     def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:
         field = self._evaluated()
         rays = self._camera_rays(pose, intrinsics)
-        starts = range(0, len(rays), self._RENDER_RAYS)
-        chunks = (rays.select(slice(start, start + self._RENDER_RAYS)) for start in starts)
-        parts = [self.sampler.render(chunk, field, self._behind(chunk)) for chunk in chunks]
+        parts = [
+            self.sampler.render(chunk, field, self._behind(chunk)) for chunk in self._chunks(rays)
+        ]
         return torch.cat(parts).clamp(0, 1).view(intrinsics.height, intrinsics.width, 3)
+
+    def _chunks(self, rays: Rays) -> Iterator[Rays]:
+        """Yield the rays that are rendered at once."""
+        size = self.sampler.rays_at_once(self.device)
+        for start in range(0, len(rays), size):
+            yield rays.select(slice(start, start + size))
 
     def _behind(self, rays: Rays) -> Tensor:
         """Return what is rendered behind everything, [3] or [R, 3]."""
@@ -254,9 +259,7 @@ class RadianceFieldMethod(Method):
     def render_maps(self, pose: Tensor, intrinsics: Intrinsics) -> Maps:
         field = self._evaluated()
         rays = self._camera_rays(pose, intrinsics)
-        starts = range(0, len(rays), self._RENDER_RAYS)
-        chunks = (rays.select(slice(start, start + self._RENDER_RAYS)) for start in starts)
-        parts = [ray_maps(self.sampler, chunk, field, self.space) for chunk in chunks]
+        parts = [ray_maps(self.sampler, each, field, self.space) for each in self._chunks(rays)]
         size = (intrinsics.height, intrinsics.width)
         return Maps(*(torch.cat(part).view(size) for part in zip(*parts, strict=True)))
 
@@ -317,7 +320,7 @@ class RadianceFieldMethod(Method):
             **self.sampler.facts(),
             **self.learner.facts(),
             "rendering": "one kernel, fp32" if self.sampler.at_once(self.field) else "by parts",
-            "render_rays_per_chunk": self._RENDER_RAYS,
+            "render_rays_per_chunk": self.sampler.rays_at_once(self.device),
             "rays_last_step": self.ray_count,
             "samples_last_step": self.sample_count,
             **self._skipped(),

@@ -13,6 +13,8 @@ from effbench.nerf.training.method import RadianceFieldMethod
 from effbench.nerf.training.options import TrainingOptions
 from effbench.nerf.training.switches import Switches
 
+_WAVE_SLOTS = 1 << 20  # samples rendered at once on a GPU: the network's activations take kilobytes
+
 
 @dataclass(frozen=True)
 class MLPConfig:
@@ -84,7 +86,9 @@ class MLPMethod(RadianceFieldMethod):
     def build_sampler(self) -> Sampler:
         c = self.config
         if c.sampling == "occupancy":
-            return self.occupancy_sampler()
+            sampler = self.occupancy_sampler()
+            sampler.wave_slots = _WAVE_SLOTS
+            return sampler
         each = (c.uniform, 0) if c.sampling == "uniform" else (c.coarse, c.fine)
         return HierarchicalSampler(*each, self.space, self.backend)
 

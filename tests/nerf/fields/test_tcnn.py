@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import importlib
+import operator
+
 import pytest
 import torch
 
 from effbench.errors import ConfigError
 from effbench.kernels.hash_layout import HashLayout
+from effbench.machine import libraries
 from effbench.nerf.fields import HashField
 from effbench.nerf.fields.tcnn import TcnnField
 from effbench.nerf.fields.tcnn_layout import TcnnGrid, pack_network, unpack_network
 from tests import fake_tcnn
+from tests.signatures import plain, recorded
 
 # two dense levels, then hashed ones
 LAYOUT = HashLayout(levels=5, log2_table=10, base=4, finest=32)
+
+
+@pytest.mark.parametrize("name", fake_tcnn.SIGNATURES)
+def test_the_stand_in_takes_what_the_library_takes(name: str) -> None:
+    known = recorded(fake_tcnn.SIGNATURES[name])
+    assert plain(operator.attrgetter(name)(fake_tcnn)) == known
+
+
+@pytest.mark.parametrize("name", fake_tcnn.SIGNATURES)
+def test_the_signatures_are_the_librarys(name: str) -> None:
+    if reason := libraries.missing("tcnn"):
+        pytest.skip(reason)
+    tcnn = importlib.import_module("tinycudann")
+    assert plain(operator.attrgetter(name)(tcnn)) == recorded(fake_tcnn.SIGNATURES[name])
 
 
 def ours(layout: HashLayout = LAYOUT) -> HashField:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from effbench.machine import host_memory
 from effbench.method import Checkpoint
 from effbench.nerf.lightfield import pseudo_views
 from effbench.nerf.lightfield.pseudo_views import (
@@ -100,3 +101,34 @@ def test_a_models_hash_is_that_of_names_shapes_and_values() -> None:
     }
     assert len(hashes) == 5
     assert digest(a=values, b=values) == digest(b=values, a=values.clone())
+
+
+def free(monkeypatch: pytest.MonkeyPatch, gigabytes: float) -> None:
+    monkeypatch.setattr(host_memory, "available", lambda: int(gigabytes * 1e9))
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "views"), [(200, 10_000), (64, 8888), (16, 2222), (0.001, 8)]
+)
+def test_images_and_their_copies_find_room_on_the_host(
+    monkeypatch: pytest.MonkeyPatch, gigabytes: float, views: int
+) -> None:
+    """10,000 views of 800 × 800 are 19.2 GB, three times while they are written."""
+    free(monkeypatch, gigabytes)
+    request = ViewRequest(10_000, 150.0, Intrinsics(800, 800, 1111.0, 1111.0, 400.0, 400.0))
+    assert request.affordable() == views
+    held = 3 * views * 800 * 800 * 3
+    assert held <= 0.8 * gigabytes * 1e9 or views == 8
+
+
+def test_what_memory_has_no_room_for_is_neither_rendered_nor_read(
+    teacher: Teacher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, image = ViewRequest(40, None, CAMERA), 16 * 16 * 3
+    free(monkeypatch, 3 * 30.5 * image / 0.8 / 1e9)
+    first = views_of(checkpoint(tmp_path), ball(), request, lambda: teacher)
+    assert len(first) == teacher.calls == 30
+    free(monkeypatch, 3 * 20.5 * image / 0.8 / 1e9)
+    less = views_of(checkpoint(tmp_path), ball(), request, lambda: pytest.fail("rendered again"))
+    assert len(less) == len(less.poses) == 20
+    assert torch.equal(less.images, first.images[:20])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,8 @@ from effbench.nerf.sampling import nerfacc as nerfacc_sampler
 from effbench.nerf.sampling.nerfacc import NerfaccSampler
 from effbench.nerf.sampling.rays import Aabb, Rays
 from effbench.nerf.sampling.spaces import Box
+from tests.nerf.sampling.test_sampler import Ball
+from tests.signatures import checked, plain, recorded
 
 CPU = torch.device("cpu")
 CUBE = Aabb(torch.zeros(3), 1.0, 0.0, 10.0)
@@ -76,11 +79,47 @@ def accumulate_along_rays(
     return torch.zeros(n_rays, values.shape[1]).index_add(0, ray_indices, weights[:, None] * values)
 
 
+SIGNATURES = {  # of nerfacc 0.5.3
+    "OccGridEstimator.__init__": "self, roi_aabb, resolution=128, levels=1, **kwargs",
+    "OccGridEstimator.sampling": "self, rays_o, rays_d, sigma_fn=None, alpha_fn=None, "
+    "near_plane=0.0, far_plane=1e10, t_min=None, t_max=None, render_step_size=1e-3, "
+    "early_stop_eps=1e-4, alpha_thre=0.0, stratified=False, cone_angle=0.0",
+    "render_weight_from_density": "t_starts, t_ends, sigmas, packed_info=None, ray_indices=None, "
+    "n_rays=None, prefix_trans=None",
+    "accumulate_along_rays": "weights, values=None, ray_indices=None, n_rays=None",
+}
+
+
+class CheckedEstimator(Estimator):
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        init = checked(super().__init__, SIGNATURES["OccGridEstimator.__init__"][len("self, ") :])
+        init(*arguments, **named)
+        parameters = SIGNATURES["OccGridEstimator.sampling"][len("self, ") :]
+        self.sampling = checked(self.sampling, parameters)  # type: ignore[method-assign]
+
+
 NERFACC: Any = SimpleNamespace(
-    OccGridEstimator=Estimator,
-    render_weight_from_density=render_weight_from_density,
-    accumulate_along_rays=accumulate_along_rays,
+    OccGridEstimator=CheckedEstimator,
+    **{
+        function.__name__: checked(function, SIGNATURES[function.__name__])
+        for function in (render_weight_from_density, accumulate_along_rays)
+    },
 )
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_the_stand_ins_signatures_are_the_librarys(name: str) -> None:
+    nerfacc = pytest.importorskip("nerfacc", reason="nerfacc is not installed")
+    assert plain(operator.attrgetter(name)(nerfacc)) == recorded(SIGNATURES[name])
+
+
+def test_the_estimators_grid_is_an_attribute_that_can_be_set() -> None:
+    nerfacc = pytest.importorskip("nerfacc", reason="nerfacc is not installed")
+    estimator = nerfacc.OccGridEstimator(torch.tensor([0.0, 0, 0, 1, 1, 1]), 8, levels=1)
+    assert estimator.binaries.shape == (1, 8, 8, 8)
+    assert estimator.binaries.dtype == torch.bool
+    estimator.binaries = torch.ones(1, 8, 8, 8, dtype=torch.bool)
+    assert estimator.binaries.all()
 
 
 def rays(count: int) -> Rays:
@@ -107,6 +146,15 @@ def test_it_places_samples_where_ours_does(limit: int) -> None:
     torch.testing.assert_close(its.t, mine.t)
     torch.testing.assert_close(its.positions, mine.positions)
     torch.testing.assert_close(its.deltas, mine.deltas.clone())
+
+
+def test_an_image_in_waves_that_are_waited_for_once_is_the_same() -> None:
+    sampler = NerfaccSampler(OPTIONS, Box(CUBE), CPU, "reference", library=NERFACC)
+    some, black = rays(6), torch.zeros(3)
+    expected = sampler.render(some, Ball(), black)
+    sampler.waits_often = False
+    torch.testing.assert_close(sampler.render(some, Ball(), black), expected)
+    assert expected.max() > 0.1
 
 
 def test_it_renders_what_ours_renders() -> None:
