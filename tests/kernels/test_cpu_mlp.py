@@ -75,7 +75,7 @@ def test_any_widths_and_rows_will_do(widths: list[int], rows: int, seed: int) ->
 def test_threads_share_rows_without_a_race() -> None:
     """Outputs do not depend on their number; sums over rows only by rounding, and not between runs
     with the same number."""
-    if numba.config.NUMBA_NUM_THREADS < 2:
+    if numba.get_num_threads() < 2:
         pytest.skip("needs 2 threads")
     x, weights = network((31, 32, 32, 3), 20 * CHUNK + 3)
     found = {}

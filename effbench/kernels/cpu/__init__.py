@@ -29,7 +29,8 @@ def cache_of(sources: Path) -> Path:
 
 if "NUMBA_CACHE_DIR" not in os.environ:
     # Where that cannot be written, numba goes on to the folders that it would have taken.
-    numba.config.CACHE_DIR = str(cache_of(Path(__file__).parent))
+    _config: Any = numba.config  # filled at run time
+    _config.CACHE_DIR = str(cache_of(Path(__file__).parent))
 
 SERIAL: dict[str, Any] = {
     "fastmath": True,

@@ -121,7 +121,9 @@ class Haze(RadianceField):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_rendering_in_waves_goes_on_where_the_last_one_ended(kind: str) -> None:
+def test_rendering_in_waves_goes_on_where_the_last_one_ended(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     space = build(scene(inner=True), CPU, SpaceOptions(kind, cone=0.02))  # type: ignore[arg-type]
     options = OccupancyOptions(resolution=8, render_steps=100, early_stop_eps=0.0)
     sampler = OccupancySampler(options, space, CPU, "auto")
@@ -129,7 +131,7 @@ def test_rendering_in_waves_goes_on_where_the_last_one_ended(kind: str) -> None:
     directions = torch.nn.functional.normalize(torch.randn(40, 3, generator=generator), dim=1)
     rays = Rays(torch.full((40, 3), 0.5), directions)
     waves = sampler.render(rays, Haze(), torch.zeros(3))
-    sampler._WAVE = 1 << 20
+    monkeypatch.setattr("effbench.nerf.sampling.sampler.FIRST", 1 << 20)
     at_once = sampler.render(rays, Haze(), torch.zeros(3))
     torch.testing.assert_close(waves, at_once, rtol=0, atol=1e-4)
     assert waves.min() > 0.1
