@@ -21,4 +21,4 @@ def test_an_edited_source_has_a_cache_of_its_own(tmp_path: Path) -> None:
 
 def test_numba_uses_it() -> None:
     config: Any = numba.config  # filled at run time
-    assert config.CACHE_DIR == str(cpu.cache_of(Path(cpu.__file__).parent))
+    assert str(cpu.cache_of(Path(cpu.__file__).parent)) == config.CACHE_DIR
