@@ -14,7 +14,6 @@ from torch import Tensor
 
 from bench import gpu
 from bench.encodings import ray_points
-from bench.fused_adam import FusedAdam
 from bench.gpu import Timing
 from effbench.kernels import backends
 from effbench.kernels.hash_encoding import hash_encode
@@ -135,9 +134,8 @@ def _adam(device: torch.device) -> dict[str, Callable[[], object]]:
         table.grad = torch.randn_like(table)
         return table
 
-    ours = FusedAdam([table()], lr=1e-2, eps=1e-15)
     theirs = torch.optim.Adam([table()], lr=1e-2, eps=1e-15, fused=True)
-    return {f"effbench {backends.resolve('auto', device)}": ours.step, "torch, fused": theirs.step}
+    return {"torch, fused": theirs.step}
 
 
 def adam_bytes() -> int:

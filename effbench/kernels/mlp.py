@@ -26,7 +26,11 @@ DEEPEST = 4  # matrices
 
 
 def mlp(
-    x: Tensor, weights: Sequence[Tensor], precision: str = "fp32", backend: str = "auto"
+    x: Tensor,
+    weights: Sequence[Tensor],
+    precision: str = "fp32",
+    backend: str = "auto",
+    known: Tensor | None = None,
 ) -> Tensor:
     """Return the network's outputs [N, O] for `x` [N, I], differentiable in `x` and `weights`.
 
@@ -36,6 +40,9 @@ def mlp(
 
     Networks of 2 to 4 matrices, at most 128 wide, are fused: by Triton in bf16 and fp16, where they
     fit, and by the CPU's kernels in fp32. The reference takes the others.
+
+    known: the outputs, where they have been computed before without gradient: Triton's backward
+    pass needs nothing else of a forward pass. The others compute them again.
     """
     if precision not in TYPES:
         raise unknown("precision", precision, TYPES)
@@ -43,7 +50,7 @@ def mlp(
         return mlp_reference(x, weights, precision)
     if resolve(backend, x.device) == "cpu":
         return _NumbaMLP.apply(x, *weights)  # type: ignore[no-any-return, no-untyped-call]
-    return _FusedMLP.apply(x, precision, *weights)  # type: ignore[no-any-return, no-untyped-call]
+    return _FusedMLP.apply(x, precision, known, *weights)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def why_not_fused(
@@ -86,13 +93,17 @@ class _FusedMLP(torch.autograd.Function):
     """The Triton kernels as one differentiable operation."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, precision: str, *weights: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, precision: str, known: Tensor | None, *weights: Tensor
+    ) -> Tensor:
         from effbench.kernels.gpu import mlp as gpu
 
         x = x.contiguous()
         weights = tuple(weight.contiguous() for weight in weights)
         ctx.save_for_backward(x, *weights)
         ctx.kind = TYPES[precision]
+        if known is not None:
+            return known.view_as(known)
         out = torch.empty(len(x), len(weights[-1]), dtype=ctx.kind, device=x.device)
         gpu.forward(x, weights, out)
         return out
@@ -104,7 +115,7 @@ class _FusedMLP(torch.autograd.Function):
         x, *weights = ctx.saved_tensors
         d_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         d_weights = gpu.backward(x, weights, grads[0].contiguous(), ctx.kind, d_x)
-        return d_x, None, *d_weights
+        return d_x, None, None, *d_weights
 
 
 class _NumbaMLP(torch.autograd.Function):

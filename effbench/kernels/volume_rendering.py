@@ -89,8 +89,9 @@ class _Composite(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         optical_depth, colors, offsets, color, opacity = ctx.saved_tensors
         count = len(optical_depth)
-        gradients = optical_depth.new_zeros(4 * count)  # one launch for both
-        d_optical_depth, d_colors = gradients[:count], gradients[count:].view(count, 3)
+        first = -(-count // 4) * 4  # 16 bytes: the kernels are compiled for what begins there
+        gradients = optical_depth.new_zeros(first + 3 * count)  # one launch for both
+        d_optical_depth, d_colors = gradients[:count], gradients[first:].view(count, 3)
         tensors = (
             optical_depth,
             colors,

@@ -7,7 +7,6 @@ import math
 import pytest
 import torch
 
-from bench.fused_adam import FusedAdam
 from effbench.kernels.compaction import keep_prefix, keep_selected
 from effbench.kernels.hash_encoding import hash_encode
 from effbench.kernels.hash_layout import HashLayout
@@ -44,8 +43,9 @@ class Step:
         shapes = [(16, 8), (4, 16)]
         weights = [torch.randn(shape, generator=generator, device=device) for shape in shapes]
         self.parameters = [p.requires_grad_() for p in (self.table, *weights)]
-        lr = torch.tensor(0.01, device=device)
-        self.optimizer = FusedAdam(self.parameters, lr, backend=backend)
+        cuda = device.type == "cuda"
+        rate = torch.tensor(0.01, device=device) if cuda else 0.01
+        self.optimizer = torch.optim.Adam(self.parameters, rate, fused=True, capturable=cuda)
         self.shift = torch.zeros((), dtype=torch.float64, device=device)
         self.total = torch.full((), 50.0, device=device)
 

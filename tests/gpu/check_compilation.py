@@ -18,8 +18,6 @@ import torch
 import triton
 from triton.runtime.jit import JITFunction
 
-from bench import fused_adam_triton
-from bench.fused_adam import FusedAdam
 from effbench.kernels import gpu
 from effbench.kernels.activations import density_head, sigmoid
 from effbench.kernels.compaction import keep_prefix, keep_selected
@@ -118,14 +116,6 @@ def update(count: int) -> None:
     pack_bits(cells, torch.tensor(0.1), "triton")
 
 
-def learn(on_device: bool) -> None:
-    parameter = torch.zeros(8192, requires_grad=True)
-    parameter.grad = torch.zeros(8192)
-    optimizer = FusedAdam([parameter], torch.tensor(0.1) if on_device else 0.1, backend="triton")
-    optimizer.copy_of(parameter, torch.float16)
-    optimizer.step()
-
-
 def test_the_triton_at_hand_compiles() -> None:
     assert isinstance(hash_encoding._forward, JITFunction)
     assert triton.__version__ == os.environ.get("EFFBENCH_TRITON", triton.__version__)
@@ -222,13 +212,6 @@ def test_a_multiprocessor_holds_as_many_programs_as_are_meant_to_share_it(
     assert programs * (binary.metadata.shared + reserved) <= SHARED[CAPABILITY] + reserved
 
 
-@pytest.mark.parametrize("on_device", [False, True])
-def test_adam(compiled: Compiled, on_device: bool) -> None:
-    learn(on_device)
-    (binary,) = compiled["fused_adam_triton._step"]
-    assert ptx(binary).count("ld.global.v4.b32") >= 4  # parameter, gradient and two moments
-
-
 def test_occupancy(compiled: Compiled) -> None:
     update(512)
     assert set(compiled) == {"occupancy._raise_to", "occupancy._pack_bits"}
@@ -308,7 +291,7 @@ def test_no_kernel_was_left_out() -> None:
     """Runs last: what the sources launch is what the tests above compiled."""
     launched = {
         f"{file.stem}.{name}"
-        for file in (*Path(gpu.__path__[0]).glob("*.py"), Path(fused_adam_triton.__file__))
+        for file in Path(gpu.__path__[0]).glob("*.py")
         for name in re.findall(r"launch\(\s*(_\w+)", file.read_text(encoding="utf-8"))
     }
     assert len(launched) > 10

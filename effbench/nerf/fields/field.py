@@ -65,6 +65,16 @@ class RadianceField(nn.Module):
     def density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """Return density ≥ 0 per unit-cube length (float32 [N]) and geometry features [N, G]."""
 
+    @torch.no_grad()
+    def look(self, encoded: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the density [N] without gradient, and what was computed for it [N, K], where
+        `density_from` can go on from that. Default: nothing can."""
+        return self.density(encoded)[0], None
+
+    def density_from(self, encoded: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Do as `density` does, with what `look` had computed of the same points."""
+        raise NotImplementedError
+
     @abstractmethod
     def encode_directions(self, directions: Tensor) -> Tensor:
         """Encode unit directions [R, 3] as [R, D]."""
@@ -247,6 +257,16 @@ class HashField(NetworkField):
     def density(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         return density_head(self._network(encoded, self.density_layers), self.backend)
 
+    @torch.no_grad()
+    def look(self, encoded: Tensor) -> tuple[Tensor, Tensor | None]:
+        # what takes a forward pass over again for its backward pass asks for no outputs but these
+        again = encoded.device.type != "cpu" and self.precision == "bf16" and not self._layers
+        outputs = self._network(encoded, self.density_layers)
+        return density_head(outputs, self.backend)[0], outputs if again else None
+
+    def density_from(self, encoded: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        return density_head(self._network(encoded, self.density_layers, known), self.backend)
+
     def encode_directions(self, directions: Tensor) -> Tensor:
         # on a GPU in the networks' type, which rounds them anyway: there are many more samples
         kind = None if directions.device.type == "cpu" else TYPES[self.precision]
@@ -262,12 +282,14 @@ class HashField(NetworkField):
         inputs = torch.cat([directions.to(geometry.dtype), geometry], 1)
         return self._network(inputs, self.color_layers)
 
-    def _network(self, x: Tensor, layers: nn.ParameterList) -> Tensor:
+    def _network(
+        self, x: Tensor, layers: nn.ParameterList, known: Tensor | None = None
+    ) -> Tensor:
         if self.precision == "fp16":
             return in_fp16(x, list(layers), self.backend)
         fused = x.device.type != "cpu" or self.precision == "fp32"
         if fused and not self._layers:
-            return mlp(x, list(layers), self.precision, self.backend)
+            return mlp(x, list(layers), self.precision, self.backend, known)
         with self._autocast(x.device):
             return (self._layers or _mlp)(self._padded(x), layers)[: len(x)]
 

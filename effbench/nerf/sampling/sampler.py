@@ -30,10 +30,12 @@ _CACHED_RAYS = 16384  # of which the first wave's activations stay in a CPU's la
 
 @dataclass(frozen=True)
 class EncodedSamples:
-    """Samples for one training step; `encoded` holds their encoding where it is known already."""
+    """Samples for one training step, with their encoding, and what the density was computed from
+    (`RadianceField.look`), where these are known already."""
 
     samples: Samples
     encoded: Tensor | None = None
+    known: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -267,9 +269,11 @@ class OccupancySampler(Sampler):
                 times = rays.times_of(samples.rays)
                 encoded = field.encode_at(samples.positions, times)
             with span(DENSITY):
-                optical_depth = field.density(encoded)[0] * samples.deltas
+                density, known = field.look(encoded)
+                optical_depth = density * samples.deltas
         samples, kept = self._compact(samples, optical_depth, capacity)
-        return EncodedSamples(samples, encoded.index_select(0, kept))
+        known = None if known is None else known.index_select(0, kept)
+        return EncodedSamples(samples, encoded.index_select(0, kept), known)
 
     def _compact(
         self, samples: Samples, optical_depth: Tensor, capacity: int | None = None

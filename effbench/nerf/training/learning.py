@@ -132,8 +132,10 @@ def encode(model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
 def evaluate(model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return density [N] and colour [N, 3] of a batch's samples."""
     encoded, directions = encode(model, batch)
+    known = batch.placed.known
     with span(DENSITY):
-        density, geometry = model.density(encoded)
+        found = model.density(encoded) if known is None else model.density_from(encoded, known)
+    density, geometry = found
     with span(COLOUR):
         return density, model.color(geometry, directions)
 
