@@ -217,6 +217,33 @@ def test_occupancy(compiled: Compiled) -> None:
     assert set(compiled) == {"occupancy._raise_to", "occupancy._pack_bits"}
 
 
+def weigh_pixels(count: int, kind: str = "huber") -> None:
+    color, complete = torch.zeros(count, 3, requires_grad=True), torch.ones(count).bool()
+    loss = pixel_loss(color, torch.zeros(count, 3), complete, complete.sum(), kind, "triton")
+    loss.backward()
+
+
+def activate(count: int, kind: torch.dtype = torch.bfloat16) -> None:
+    output = torch.zeros(count, 16, dtype=kind, requires_grad=True)
+    density, geometry = density_head(output, "triton")
+    slopes = (density, torch.zeros(count, 31).to(kind)[:, 16:])
+    torch.autograd.backward((density, geometry), slopes)
+    sigmoid(torch.zeros(count, 3, dtype=kind, requires_grad=True), "triton").sum().backward()
+
+
+def mine(count: int) -> None:
+    gradients, mean_tau = (torch.zeros(count), torch.zeros(count, 3)), torch.ones(())
+    weigh(*gradients, torch.tensor(9), mean_tau, Spread(0.1, 1.0, 0.0), "triton")
+    systematic(gradients[0], torch.zeros((), dtype=torch.float64), "triton", 512)
+
+
+def photograph(count: int, channels: int = 4) -> None:
+    colors = torch.zeros(2 * 30 * 20, channels, dtype=torch.uint8)
+    camera = Intrinsics(20, 30, 25.0, 26.0, 10.0, 15.0)
+    pictures = Pictures(colors, torch.zeros(2, 3, 4), camera, 30, 20, torch.zeros(3), 2.0)
+    look_up(pictures, torch.zeros(count, dtype=torch.int64), "triton")
+
+
 COUNTED: dict[str, Callable[[int], None]] = {
     "hash encoding": encode,
     "volume rendering": render,
@@ -226,6 +253,10 @@ COUNTED: dict[str, Callable[[int], None]] = {
     "rays": aim,
     "networks": evaluate,
     "occupancy": update,
+    "pixel loss": weigh_pixels,
+    "activations": activate,
+    "mining": mine,
+    "pixels": photograph,
 }
 
 
@@ -255,35 +286,25 @@ def test_steering(compiled: Compiled, figures: torch.Tensor | None) -> None:
 
 @pytest.mark.parametrize("kind", ["mse", "huber"])
 def test_pixel_loss(compiled: Compiled, kind: str) -> None:
-    color, complete = torch.zeros(700, 3, requires_grad=True), torch.ones(700).bool()
-    loss = pixel_loss(color, torch.zeros(700, 3), complete, complete.sum(), kind, "triton")
-    loss.backward()
+    weigh_pixels(700, kind)
     assert names(compiled) == {"forward", "backward"}
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16])
 def test_activations(compiled: Compiled, kind: torch.dtype) -> None:
-    output = torch.zeros(700, 16, dtype=kind, requires_grad=True)
-    density, geometry = density_head(output, "triton")
-    torch.autograd.backward((density, geometry), (density, torch.zeros(700, 31).to(kind)[:, 16:]))
-    sigmoid(torch.zeros(700, 3, dtype=kind, requires_grad=True), "triton").sum().backward()
+    activate(700, kind)
     forward, backward = {"density", "sigmoid"}, {"density_backward", "sigmoid_backward"}
     assert names(compiled) == forward | backward
 
 
 def test_mining(compiled: Compiled) -> None:
-    gradients, mean_tau = (torch.zeros(3000), torch.zeros(3000, 3)), torch.ones(())
-    weigh(*gradients, torch.tensor(9), mean_tau, Spread(0.1, 1.0, 0.0), "triton")
-    systematic(gradients[0], torch.zeros((), dtype=torch.float64), "triton", 512)
+    mine(3000)
     assert names(compiled) == {"norms", "weigh", "comb", "place"}
 
 
 @pytest.mark.parametrize("channels", [3, 4])
 def test_pixels(compiled: Compiled, channels: int) -> None:
-    colors = torch.zeros(2 * 30 * 20, channels, dtype=torch.uint8)
-    camera = Intrinsics(20, 30, 25.0, 26.0, 10.0, 15.0)
-    pictures = Pictures(colors, torch.zeros(2, 3, 4), camera, 30, 20, torch.zeros(3), 2.0)
-    look_up(pictures, torch.zeros(50, dtype=torch.int64), "triton")
+    photograph(50, channels)
     assert names(compiled) == {"look_up"}
 
 
