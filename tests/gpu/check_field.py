@@ -13,7 +13,7 @@ from effbench.nerf.sampling.spaces import Box
 from effbench.nerf.training.learning import Batch, FullLearner
 
 OPTIONS = OccupancyOptions(
-    resolution=16, steps=40, render_steps=40, compaction="low-weight", early_stop_eps=0.05
+    resolution=8, steps=30, render_steps=30, compaction="low-weight", early_stop_eps=0.05
 )
 
 

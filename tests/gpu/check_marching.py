@@ -50,14 +50,15 @@ def assert_close(ours: Samples, theirs: Samples, tolerance: float = 1e-5) -> Non
 
 @pytest.mark.parametrize(
     ("share", "resolution", "limit"),
-    [(0.3, 16, 1000), (0.02, 16, 1000), (0.3, 16, 7), (0.3, 10, 1000)],  # 10: no blocks of cells
+    [(0.3, 16, 1000), (0.05, 16, 1000), (0.3, 16, 7), (0.3, 10, 1000)],  # 10: no blocks of cells
 )
 def test_constant_steps(
     rays: Rays, generator: torch.Generator, share: float, resolution: int, limit: int
 ) -> None:
     origins, directions, near, jitter = rays
     bits = random_grid(share, resolution, 1, generator)
-    arguments = (origins, directions, near, bits, resolution, math.sqrt(3) / 90, jitter, limit, 2.5)
+    step = math.sqrt(3) / 50
+    arguments = (origins, directions, near, bits, resolution, step, jitter, limit, 2.5)
     ours, theirs = (march(*arguments, backend) for backend in ("triton", "reference"))
     assert_close(ours, theirs)
     assert ours.offsets[2] == ours.offsets[1]
@@ -69,9 +70,9 @@ def test_cascades_and_cones(
 ) -> None:
     origins, directions, near, jitter = rays
     bits = random_grid(0.05, 16, cascades, generator)
-    arguments = (origins, directions, near, bits, 16, 0.02, jitter, 1000)
+    arguments = (origins, directions, near, bits, 16, 0.04, jitter, 1000)
     ours, theirs = (
-        march(*arguments, backend=backend, cascades=cascades, cone=cone, step_max=0.08)
+        march(*arguments, backend=backend, cascades=cascades, cone=cone, step_max=0.16)
         for backend in ("triton", "reference")
     )
     assert_close(ours, theirs, 1e-4)

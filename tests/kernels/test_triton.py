@@ -24,6 +24,7 @@ pytest.importorskip("triton", reason="Triton cannot be imported here")
 
 CHECKS = Path(__file__).parents[1] / "gpu"
 _SHARES = 6
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 _LIMIT = 800  # seconds: a busy machine interprets slowly
 COMPILATION = CHECKS / "check_compilation.py"
 
@@ -39,7 +40,8 @@ def run_checks(files: list[Path], **environment: str) -> None:
     without = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
     finished = subprocess.run(
         [*command, *map(str, files)],
-        env={**without, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+        # one thread: they would only wait for each other beside the other processes of a test run
+        env={**without, **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
         cwd=CHECKS.parent.parent,
         capture_output=True,
         text=True,
