@@ -282,9 +282,7 @@ class HashField(NetworkField):
         inputs = torch.cat([directions.to(geometry.dtype), geometry], 1)
         return self._network(inputs, self.color_layers)
 
-    def _network(
-        self, x: Tensor, layers: nn.ParameterList, known: Tensor | None = None
-    ) -> Tensor:
+    def _network(self, x: Tensor, layers: nn.ParameterList, known: Tensor | None = None) -> Tensor:
         if self.precision == "fp16":
             return in_fp16(x, list(layers), self.backend)
         fused = x.device.type != "cpu" or self.precision == "fp32"
