@@ -68,8 +68,11 @@ def test_which_networks_are_fused(
     assert why_not_fused(matrices(*widths), precision, CPU) == reason
 
 
-def test_other_backends_fuse_none() -> None:
-    assert why_not_fused(matrices(32, 64, 3), "bf16", CPU, "cpu") == "backend cpu"
+def test_a_cpu_fuses_in_float32_and_the_reference_nothing() -> None:
+    assert why_not_fused(matrices(32, 64, 3), "fp32", CPU, "cpu") == ""
+    assert why_not_fused(matrices(32, 64, 3), "bf16", CPU, "cpu") == "bf16"
+    assert why_not_fused(matrices(32, 200, 3), "fp32", CPU, "cpu") == "200 wide"
+    assert why_not_fused(matrices(32, 64, 3), "fp32", CPU, "reference") == "backend reference"
 
 
 @pytest.mark.parametrize(
