@@ -65,7 +65,7 @@ def test_a_hash_field_says_how_its_networks_are_computed(monkeypatch: pytest.Mon
         found: dict[str, str] = field.facts()["networks"]
         return found
 
-    assert networks(64) == dict.fromkeys(("density", "color"), "layer by layer: backend cpu")
+    assert networks(64) == dict.fromkeys(("density", "color"), "layer by layer: bf16")
     monkeypatch.setattr("effbench.kernels.mlp.resolve", lambda *_: "triton")
     assert networks(64) == {"density": "fused", "color": "fused"}
     assert networks(200)["color"] == "layer by layer: 200 wide"
