@@ -15,6 +15,8 @@ from pathlib import Path  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
+from effbench.kernels import cpu  # noqa: E402
+
 settings.register_profile("effbench", derandomize=True, deadline=None, database=None)
 settings.load_profile("effbench")
 
@@ -62,8 +64,10 @@ def cache_folder(
     several = "PYTEST_XDIST_WORKER" in os.environ
     folder = Path(given) if given else (base.parent if several else base) / "cache"
     folder.mkdir(exist_ok=True, parents=True)
+    compiled = cpu.cache_of(Path(cpu.__file__).parent)  # of the user: tests' children have it, too
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EFFBENCH_CACHE", str(folder))
+        patch.setenv("NUMBA_CACHE_DIR", os.environ.get("NUMBA_CACHE_DIR", str(compiled)))
         yield folder
 
 

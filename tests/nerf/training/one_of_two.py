@@ -14,6 +14,7 @@ from effbench.planning import registry
 from effbench.planning.planner import resolve
 from tests.nerf_scene import SMALL, ball, context
 
+TIMEOUT_S = 300.0  # a busy machine may have to compile what the other rank has compiled
 STEPS = 6  # one update of the grid among them
 VARIANTS: tuple[dict[str, Any], ...] = (
     {},
@@ -49,7 +50,7 @@ def steps(rank: int, ranks: int) -> list[tuple[list[torch.Tensor], list[float], 
 
 
 if __name__ == "__main__":
-    with joined(1, 2, torch.device("cpu"), Path(sys.argv[1])):
+    with joined(1, 2, torch.device("cpu"), Path(sys.argv[1]), TIMEOUT_S):
         steps(1, 2)
         spoilt = build(1, 2)
         spoilt.sampler.grid.bits[0] = 0  # type: ignore[attr-defined]

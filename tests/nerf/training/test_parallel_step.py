@@ -19,26 +19,30 @@ from effbench.nerf.sampling.sampler import EncodedSamples
 from effbench.nerf.training import parallel_step
 from effbench.nerf.training.learning import Batch
 from effbench.nerf.training.parallel_step import share_of
-from tests.nerf.training.one_of_two import VARIANTS, build, steps
+from tests.nerf.training.one_of_two import TIMEOUT_S, VARIANTS, build, steps
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
-    """What the first of two ranks saw, and how it and the second ended with grids that differ."""
+def two(one: list[Any], tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """What the first of two ranks saw, and how it and the second ended with grids that differ.
+
+    After `one`, by which everything is compiled: the second rank finds it in numba's cache.
+    """
+    assert one
     path = tmp_path_factory.mktemp("ranks") / "rendezvous"
     command = [sys.executable, "-m", "tests.nerf.training.one_of_two", str(path)]
     root = Path(__file__).parents[3]
     how: dict[str, Any] = {"cwd": root, "env": environment.of_a_child(2), "text": True}
     with subprocess.Popen(command, stdout=subprocess.PIPE, **how) as other:
         try:
-            with threads.at_most(1), joined(0, 2, CPU, path):
+            with threads.at_most(1), joined(0, 2, CPU, path, TIMEOUT_S):
                 found: list[Any] = steps(0, 2)
                 whole = build(0, 2)
                 with pytest.raises(EffbenchError) as caught:
                     whole.step(0.0)
-            found.append([str(caught.value), other.communicate(timeout=60)[0].strip()])
+            found.append([str(caught.value), other.communicate(timeout=TIMEOUT_S)[0].strip()])
         finally:
             other.kill()
     return found
