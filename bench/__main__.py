@@ -24,6 +24,8 @@ def main() -> None:
     parser.add_argument("--checks", type=int, default=10_000, help="gate: simulated checks")
     parser.add_argument("--suites", type=int, default=1000, help="suites: simulated suites")
     parser.add_argument("--records", type=int, default=100_000, help="records: how many")
+    parser.add_argument("--turns", type=int, default=2, help="jobs: of each way")
+    parser.add_argument("--cells", type=int, default=10_000, help="growth: of the largest plan")
     arguments = parser.parse_args()
     restart_with_allocator()
     if unknown := set(arguments.parts) - PARTS.keys():
@@ -178,6 +180,37 @@ def measure_records(arguments: argparse.Namespace) -> dict[str, float]:
     return found
 
 
+def measure_growth(arguments: argparse.Namespace) -> list[dict[str, float]]:
+    """Time the harness itself for plans of more and more cells."""
+    from bench import growth
+
+    print("\nthe harness's own time, cells of a method that does nothing (s; ms a cell; MB)")
+    print(f"{'cells':>8}{'plan':>9}{'run':>9}{'kept':>9}{'a cell':>9}{'peak':>9}")
+    rows = []
+    for cells in (10, 1000, arguments.cells):
+        found = growth.measure(cells)
+        rows.append({"cells": cells, **found})
+        print(
+            f"{cells:8,}{found['plan']:9.2f}{found['run']:9.2f}{found['kept']:9.2f}"
+            f"{found['per_cell_ms']:9.1f}{found['peak_mb']:9.0f}",
+            flush=True,
+        )
+    return rows
+
+
+def measure_jobs(arguments: argparse.Namespace) -> dict[str, float]:
+    """Time a cell alone and beside another."""
+    from bench import jobs
+
+    found = jobs.measure(turns=arguments.turns)
+    print("\ninstant-ngp on procedural/blocks, one thread (median ms of an iteration)")
+    print(
+        f"alone{found['alone']:9.2f}   beside another{found['beside']:9.2f}{found['ratio']:8.2f}×"
+    )
+    print(f"marked as having had a neighbour: {found['marked']:.0f} of {found['cells']:.0f}")
+    return found
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "encoding": measure_encoding,
     "iteration": measure_iteration,
@@ -185,6 +218,8 @@ PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "gate": measure_gate,
     "suites": measure_suites,
     "records": measure_records,
+    "growth": measure_growth,
+    "jobs": measure_jobs,
 }
 
 if __name__ == "__main__":

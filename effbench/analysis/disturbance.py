@@ -15,19 +15,23 @@ PARTS = {
     "steal": "lost {:.0%} of its time to other machines",
     "throttled": "was stopped by a quota for {:.0%} of its time",
 }
-COLUMNS = (*PARTS, "probed", "alone")
+_NEIGHBOURS = "shared the machine's memory with {} on its other processors"
+COLUMNS = (*PARTS, "probed", "alone", "neighbours")
 
 
 def facts(machine: Mapping[str, Any], provenance: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return COLUMNS of a record: the largest part of time that training or a probe lost, the
-    speed of the slower probe, and whether the cell was alone on its device."""
+    speed of the slowest probe, whether the cell was alone on its device, and how many cells were at
+    work beside it on the machine's others."""
     if not machine:  # of an earlier version
-        return (None, None, None, None, provenance.get("alone"))
+        return (None, None, None, None, provenance.get("alone"), None)
     probes = [machine.get(name) or {} for name in ("before", "after")]
+    probes += machine.get("between") or []
     waits = [machine.get("waiting"), *(each.get("waiting") for each in probes)]
     waiting = max((part for part in waits if part is not None), default=None)
     parts = (waiting, machine.get("steal"), machine.get("throttled"))
-    return (*parts, machine.get("speed"), provenance.get("alone"))
+    beside = machine.get("neighbours")
+    return (*parts, machine.get("speed"), provenance.get("alone"), beside)
 
 
 def relative_speed(cells: pd.DataFrame) -> pd.Series[float]:
@@ -50,12 +54,15 @@ def _suspect(cells: pd.DataFrame, slow: pd.Series[float]) -> pd.Series[bool]:
     """Return which cells have a mark; the words are made for those alone."""
     lost = cells[list(PARTS)].max(axis=1) > TOLERANCE
     suspect: pd.Series[bool] = lost | (slow < 1 - TOLERANCE) | (cells["alone"] == 0)
+    suspect |= cells["neighbours"] > 0
     return suspect
 
 
 def _reasons(cell: pd.Series[Any], speed: float) -> Iterable[str]:
     if cell["alone"] == 0:
         yield "another cell ran beside it"
+    if cell["neighbours"] > 0:
+        yield _NEIGHBOURS.format(int(cell["neighbours"]))
     for name, text in PARTS.items():
         if cell[name] > TOLERANCE:
             yield text.format(cell[name])
@@ -64,15 +71,17 @@ def _reasons(cell: pd.Series[Any], speed: float) -> Iterable[str]:
 
 
 def by_cell(
-    rows: Sequence[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]],
+    rows: Sequence[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]], *, planned: bool = False
 ) -> dict[str, list[str]]:
     """Return the marks of disturbed cells by id, given each cell's id, device, machine group and
-    provenance."""
+    provenance. planned: whether cells on other processors are meant to be there, and no mark."""
     table = pd.DataFrame(
         [(name, device, *facts(machine, made)) for name, device, machine, made in rows],
         columns=["cell_id", "device", *COLUMNS],
     )
     table = table.astype(dict.fromkeys(COLUMNS, float))
+    if planned:
+        table["neighbours"] = 0.0
     found = marks(table)
     return {
         name: mark.split("; ") for name, mark in zip(table["cell_id"], found, strict=True) if mark

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from effbench.cell.training import train_cell
 from effbench.errors import Diverged, EffbenchError
 from effbench.machine import device_lock, devices
 from effbench.machine import provenance as machine
+from effbench.machine.device_lock import Presence, Unseen
 from effbench.machine.energy import EnergyMeter
 from effbench.machine.placement import rank_device
 from effbench.machine.probe import probe, speed
@@ -96,15 +98,17 @@ def run_cell(
         os._exit(1)
 
     try:
-        with _held(cell, lambda: report("wait", 0.0, "")) as alone:
+        with _held(cell, lambda: report("wait", 0.0, "")) as places:
             began = time.perf_counter()
             try:
                 task = Task(cell, out, measured, meter, report)
+                task.neighbours = places.neighbours
                 with devices.subnormals_flushed(), _probed(measured.machine, device):
                     others = functools.partial(leading, task, follower, give_up)
                     trained = _measure(task, method(), scene(), classes, others)
             finally:
-                provenance["alone"] = alone()
+                provenance["alone"] = places.alone()
+                measured.machine["neighbours"] = places.neighbours()
             if profile:
                 write(status, reason)
                 with devices.subnormals_flushed():
@@ -115,20 +119,32 @@ def run_cell(
     return write(status, reason)
 
 
+@dataclass(frozen=True)
+class _Places:
+    """A cell's places on its devices, as `device_lock` gives each."""
+
+    each: Sequence[Presence | Unseen]
+
+    def alone(self) -> bool | None:
+        answers = [place.alone() for place in self.each]
+        return None if None in answers else all(answers)
+
+    def neighbours(self) -> int | None:
+        answers = [place.neighbours() for place in self.each]
+        known = [answer for answer in answers if answer is not None]
+        # the places of a cell of several devices are beside each other
+        return max(0, max(known) - (len(self.each) - 1)) if len(known) == len(answers) else None
+
+
 @contextmanager
-def _held(cell: Cell, on_wait: Callable[[], None]) -> Iterator[Callable[[], bool | None]]:
+def _held(cell: Cell, on_wait: Callable[[], None]) -> Iterator[_Places]:
     """Hold the devices of a cell's ranks as `device_lock.held` holds one, always in this order."""
     names = dict.fromkeys(rank_device(cell.device, rank) for rank in range(cell.ranks))
     with ExitStack() as stack:
         held = [
             stack.enter_context(device_lock.held(torch.device(name), on_wait)) for name in names
         ]
-
-        def alone() -> bool | None:
-            answers = [ask() for ask in held]
-            return None if None in answers else all(answers)
-
-        yield alone
+        yield _Places(held)
 
 
 @contextmanager
@@ -139,7 +155,8 @@ def _probed(machine: dict[str, Any], device: torch.device) -> Iterator[None]:
         yield
     finally:
         machine["after"] = probe(device)
-        machine["speed"] = min(speed(machine["before"]), speed(machine["after"]))
+        found = [machine["before"], *machine.get("between", ()), machine["after"]]
+        machine["speed"] = min(map(speed, found))
 
 
 def diagnose(error: Exception) -> tuple[Status, str]:

@@ -52,3 +52,5 @@ class Task:
         self.notes: dict[str, Any] = {}  # facts of the cell beside the method's own
         # lets the cell's other ranks, if it has any, do the step that this one is about to do
         self.announce: Callable[[float], None] = lambda _: None
+        # how many cells are at work beside this one on the machine (None: nobody can tell)
+        self.neighbours: Callable[[], int | None] = lambda: None

@@ -19,10 +19,13 @@ from effbench.cell.task import Task
 from effbench.errors import EffbenchError
 from effbench.machine import phases
 from effbench.machine.contention import Contention
+from effbench.machine.probe import probe
 from effbench.method import Method
 from effbench.method.budget import Budget
 from effbench.records.layout import CURVE, RESUME, TABLES
 from effbench.scene.cameras import evenly_spaced
+
+_PROBE_EVERY_S = 10.0  # of training
 
 
 def train_cell(task: Task, method: Method) -> None:
@@ -96,6 +99,7 @@ def _observer(
     views = evenly_spaced(len(scene.test), task.cell.curve_views)
     curve = Curve(task.folder / CURVE, kept)
     tables = GrowingTables(task.folder / TABLES, kept)
+    between = _ProbesBetween(task)
 
     def on_point(point: Point) -> None:
         task.memory.begin("render")  # evaluation must not count as memory of training
@@ -109,9 +113,27 @@ def _observer(
         seen.add(rows.get("steps", ()))
         tables.add(point.fraction, rows)
         task.report("train", point.fraction, f"{psnr:.2f} dB" if views else "")
+        between(point)
         task.memory.begin("steady")
 
     return on_point
+
+
+class _ProbesBetween:
+    """Looks at the machine's speed between parts of training, where other cells share its memory.
+
+    Half a second each, the clock paused, and at most every ten seconds of training.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task, self._next_s = task, 0.0
+
+    def __call__(self, point: Point) -> None:
+        if point.train_s < self._next_s or not self._task.neighbours():
+            return
+        self._next_s = point.train_s + _PROBE_EVERY_S
+        found = self._task.measured.machine.setdefault("between", [])
+        found.append({"train_s": round(point.train_s, 3), **probe(self._task.device)})
 
 
 class _Throughput:

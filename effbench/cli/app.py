@@ -34,6 +34,7 @@ from effbench.cli.options import (
     unlimited,
 )
 from effbench.errors import EffbenchError
+from effbench.runs.executors.names import NAMES, Wanted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -184,6 +185,48 @@ _RUN_OPTIONS = [
         help="Profile each cell that is run, once its figures are final: parts of a training step, "
         "a trace, use of the machine over time. Meant for few cells; docs/records.md.",
     ),
+    click.option(
+        "--executor",
+        type=click.Choice(NAMES),
+        default="local",
+        show_default=True,
+        help="What runs the cells: processes of this machine, a Ray cluster, or Slurm jobs; "
+        "docs/cluster.md.",
+    ),
+    click.option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Cells at once, each on processors, or a GPU, of its own.  [default: 1; on a cluster "
+        "as many as there is room for]",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Processors of each cell.  [default: an equal share; on a cluster 1]",
+    ),
+    click.option(
+        "--address",
+        metavar="HOST:PORT",
+        help="Of the Ray cluster, always named; with --executor slurm `local` tries a run without "
+        "Slurm.",
+    ),
+    click.option(
+        "--cluster-option",
+        "cluster_options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="For Slurm what sbatch takes (partition=gpu, account=mine, mem=32G), for Ray a "
+        "resource that a node must have (fast_disk=1). Repeatable.",
+    ),
+    click.option(
+        "--allowance",
+        metavar="30m",
+        default="30m",
+        show_default=True,
+        help="Time that a Slurm job may take beyond a cell's budget.",
+    ),
     click.option("--dry-run", is_flag=True, help="Print the cells and how long they may take."),
     plugins_option,
     scenes_option,
@@ -204,6 +247,12 @@ def run_(
     fresh: bool,
     keep_stale: bool,
     retry_disturbed: bool,
+    executor: str,
+    jobs: int | None,
+    threads: int | None,
+    address: str | None,
+    cluster_options: tuple[str, ...],
+    allowance: str,
     dry_run: bool,
     plugins: tuple[Path, ...],
     scenes_root: Path | None,
@@ -223,6 +272,8 @@ def run_(
       effbench run --method nerf-pruned --set selection=uniform,w_out,coreset --set width=64,128
       effbench run --method mine --plugins ./my-plugins --set mine.lr=1e-2,3e-2
       effbench run --method instant-ngp --budget 10s --profile
+      effbench run --suite pruning --jobs 2
+      effbench run --suite hsm --executor ray --address head:6379 --threads 4
     """
     from rich.console import Console
 
@@ -232,6 +283,7 @@ def run_(
     from effbench.planning.registry import user_folders
     from effbench.runs.run import choose_folder
 
+    wanted = Wanted(executor, jobs, threads, address, cluster_options, allowance)
     root = scenes_root.expanduser().resolve() if scenes_root else None
     choices["device"], choices["backend"] = place(choices["device"], choices["backend"])
     request = Request(settings=tuple(Setting.parse(text) for text in settings), **choices)
@@ -248,16 +300,17 @@ def run_(
         click.echo(listing.plan_text(planned, folder))
     else:
         kept = {"fresh": fresh, "keep_stale": keep_stale, "retry_disturbed": retry_disturbed}
-        _run(planned, folder, console, **kept)
+        _run(planned, folder, console, wanted, **kept)
 
 
-def _run(planned: Plan, out: Path, console: Console, **kept: bool) -> None:
+def _run(planned: Plan, out: Path, console: Console, wanted: Wanted, **kept: bool) -> None:
     from effbench.cli.summary import print_result
+    from effbench.runs.executors import choice
     from effbench.runs.run import run
 
     console.print(f"{len(planned.cells)} cells → {out}", markup=False, highlight=False)
     try:
-        result = run(planned, out, console, **kept)
+        result = run(planned, out, console, executor=choice.maker(wanted, planned), **kept)
     except KeyboardInterrupt:
         click.echo(
             f"\nstopped; finished cells are kept in {out}: run the same command "

@@ -12,15 +12,18 @@ import effbench
 _THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def of_a_child(ranks: int = 1) -> dict[str, str]:
+def of_a_child(ranks: int = 1, threads: int | None = None) -> dict[str, str]:
     """Return the environment of a process of effbench's own: this one's, which the user may have
     set, completed by `settings`, and this effbench to be found in it.
 
-    ranks: how many such processes compute at the same time and share the processors.
+    ranks: how many such processes compute at the same time and share the processors; threads: how
+    many these have together, whatever the user has set (None: as many as this process may).
     """
     root = str(Path(effbench.__file__).resolve().parents[1])
     path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
     completed = {**settings(), **os.environ, "PYTHONPATH": path}
+    if threads is not None:
+        completed |= dict.fromkeys(_THREADS, str(threads))
     if ranks > 1:
         share = threads_of_a_rank(ranks)
         own = {name: completed.get(name, "") for name in _THREADS}

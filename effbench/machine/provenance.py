@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -18,6 +20,7 @@ from effbench.machine import environment, nvml
 if TYPE_CHECKING:
     import torch
 
+EXECUTOR = "EFFBENCH_EXECUTOR"  # environment: who runs a cell's process, as JSON
 _PACKAGES = (
     "torch",
     "numba",
@@ -34,7 +37,8 @@ def provenance(device: torch.device, command: Sequence[str]) -> dict[str, Any]:
     """Return what a record should say of its origin; facts that cannot be had are None.
 
     ram_mb is in 1e6 bytes; `started` is the time of this call, ISO 8601 in UTC; `gpu` has name,
-    UUID, driver, highest clocks and power limit of the CUDA device, None on a CPU.
+    UUID, driver, highest clocks and power limit of the CUDA device, None on a CPU; `executor` is
+    what whoever started this process says of itself ({} for nobody).
     """
     return {
         "effbench": effbench.__version__,
@@ -49,6 +53,7 @@ def provenance(device: torch.device, command: Sequence[str]) -> dict[str, Any]:
         "ram_mb": round(psutil.virtual_memory().total / 1e6),
         "os": platform.platform(),
         "command": list(command),
+        "executor": json.loads(os.environ.get(EXECUTOR) or "{}"),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

@@ -131,10 +131,28 @@ class Plan:
 
     def cell(self, cell_id: str) -> Cell:
         """Return a cell by its id. Raises EffbenchError if the plan does not have it."""
-        for cell in self.cells:
-            if cell.cell_id == cell_id:
-                return cell
-        raise EffbenchError(f"the plan has no cell '{cell_id}': see `cells` in its {FILE}")
+        found = self._by_id.get(cell_id)
+        if found is None:
+            raise EffbenchError(f"the plan has no cell '{cell_id}': see `cells` in its {FILE}")
+        return found
+
+    def needed(self, cell_id: str) -> tuple[Cell, ...]:
+        """Return what a cell starts from, directly or not, in the order in which it can run, and
+        last the cell itself. Raises EffbenchError as `cell` does."""
+        found: dict[str, Cell] = {}
+
+        def add(name: str) -> None:
+            cell = self.cell(name)
+            for parent in cell.parents.values():
+                add(parent)
+            found.setdefault(name, cell)
+
+        add(cell_id)
+        return tuple(found.values())
+
+    @functools.cached_property
+    def _by_id(self) -> dict[str, Cell]:
+        return {cell.cell_id: cell for cell in self.cells}
 
     def write(self, folder: Path) -> None:
         """Write the plan to `folder`/plan.json, atomically; another plan that is there stays beside

@@ -33,13 +33,17 @@ class Judgement:
 class Keeper:
     """Looks at finished cells, and at a scene's files once for all its cells.
 
-    keep_stale: let cells stand that are of other code, data or machines; their records say so.
+    keep_stale: let cells stand that are of other code, data or machines; their records say so;
+    threads: how many a cell would have now (None: all that there are); here: whether it would run
+    on this machine.
     """
 
     planned: Plan
     out: Path
     registry: Registry
     keep_stale: bool = False
+    threads: int | None = None
+    here: bool = True
     _manifests: dict[str, str] = field(default_factory=dict)
 
     def judge(self, cell: Cell) -> Judgement:
@@ -53,7 +57,10 @@ class Keeper:
         expected = identity.now(
             cell, sources.of(cell, self.registry), self._manifest(cell), self.out
         )
-        reasons = identity.changes(found, expected, _device_name(cell))
+        if self.threads is not None:
+            expected["threads"] = self.threads
+        name = _device_name(cell) if self.here else ""
+        reasons = identity.changes(found, expected, name)
         if reasons and not self.keep_stale:
             return Judgement(None, reasons)
         return Judgement(self._updated(found, cell, "; ".join(reasons)), reasons)

@@ -33,11 +33,7 @@ def original(path: Path) -> tuple[Record, Plan]:
 
 def part(planned: Plan, cell_id: str) -> Plan:
     """Return the plan of one cell and of what it starts from, directly or not, in order."""
-    needed = {cell_id}
-    for cell in reversed(planned.cells):  # parents come first: whoever needs one was seen before
-        if cell.cell_id in needed:
-            needed |= set(cell.parents.values())
-    cells = tuple(_alone(cell) for cell in planned.cells if cell.cell_id in needed)
+    cells = tuple(_alone(cell) for cell in planned.needed(cell_id))
     return replace(planned, cells=cells, paper="", baseline="", command=())
 
 

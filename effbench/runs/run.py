@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,18 +29,13 @@ from effbench.planning.order import interleaved
 from effbench.planning.plan import Cell, Plan
 from effbench.planning.registry import discover
 from effbench.records import record
-from effbench.records.layout import (
-    CURVE,
-    LOG,
-    RECORD,
-    RESUME,
-    TABLES,
-    cell_folder,
-)
+from effbench.records.layout import CURVE, LOG, RECORD, RESUME, TABLES, cell_folder
 from effbench.records.record import Record, Status
+from effbench.runs.executors.contract import Ended, Executor
+from effbench.runs.executors.local import Local
 from effbench.runs.kept import Judgement, Keeper
 from effbench.runs.progress import Display
-from effbench.runs.supervise import run_worker
+from effbench.runs.scheduler import Scheduler
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,6 +87,7 @@ def run(
     out: Path,
     console: Console,
     *,
+    executor: Callable[[Path], Executor] = Local,
     fresh: bool = False,
     keep_stale: bool = False,
     retry_disturbed: bool = False,
@@ -99,53 +95,110 @@ def run(
     """Run a plan's cells into `out`, repetition by repetition, the rows of each shuffled.
 
     Finished cells are kept as far as they are of the code, data and machine of today; `fresh`
-    keeps none, `keep_stale` all. retry_disturbed: do cells once more whose machine was slower than
-    for the others, or shared. Raises EffbenchError if the folder cannot be written or another run
-    is at work in it; KeyboardInterrupt after stopping the cell in flight.
+    keeps none, `keep_stale` all. executor: makes what runs cells of an output folder;
+    retry_disturbed: do cells once more whose machine was slower than for the others, or shared.
+    Raises EffbenchError if the folder cannot be written, another run is at work in it, or the
+    executor cannot run the cells; KeyboardInterrupt after stopping the cells in flight.
     """
     out = out.resolve()
-    keeper = Keeper(planned, out, discover(planned.plugins), keep_stale)
     with _locked(out):
         planned.write(out)
-        order = interleaved(planned)
-        records: dict[str, Record] = {}
-        with Display(console, order) as display:
-            for cell in order:
-                display.start(cell)
-                judged = Judgement(None) if fresh else keeper.judge(cell)
-                if judged.record is None:
-                    _clear(cell_folder(out, cell.cell_id), fresh=fresh)
-                    display.explain("run again", judged.reasons)
-                elif planned.profile and not judged.record.profile.get("steps"):
-                    display.explain("not profiled", [_FINISHED])
-                records[cell.cell_id] = judged.record or _run_cell(
-                    cell, planned, out, records, display
-                )
-                display.finish(records[cell.cell_id], judged)
-        if retry_disturbed:
-            _retry(order, planned, out, records, console)
+        runner = executor(out)
+        try:
+            work = _Run(planned, out, console, runner, fresh=fresh, keep_stale=keep_stale)
+            records = work.all()
+            if retry_disturbed:
+                records = work.disturbed(records)
+        finally:
+            runner.close()
         return summarise(planned, out, [records[cell.cell_id] for cell in planned.cells])
 
 
-def _retry(
-    order: Sequence[Cell], planned: Plan, out: Path, records: dict[str, Record], console: Console
-) -> None:
-    """Run disturbed cells once more, and what started from them."""
-    told = [(r.cell_id, r.device, r.machine, r.provenance) for r in records.values()]
-    marked = disturbance.by_cell(told)
-    again: list[Cell] = []
-    for cell in order:
-        repeated = {other.cell_id for other in again}
-        if marked.get(cell.cell_id) or repeated & set(cell.parents.values()):
-            again.append(cell)
-    with Display(console, again) as display:
-        for cell in again:
-            display.start(cell)
-            _clear(cell_folder(out, cell.cell_id), fresh=True)
-            reasons = marked.get(cell.cell_id) or ["its parent was run again"]
-            display.explain("run again", reasons)
-            records[cell.cell_id] = _run_cell(cell, planned, out, records, display)
-            display.finish(records[cell.cell_id], Judgement(None))
+class _Run:
+    """A plan at work in its folder, by an executor."""
+
+    def __init__(
+        self,
+        planned: Plan,
+        out: Path,
+        console: Console,
+        executor: Executor,
+        *,
+        fresh: bool,
+        keep_stale: bool,
+    ) -> None:
+        self._planned, self._out, self._console = planned, out, console
+        self._executor = executor
+        self._order = interleaved(planned)
+        self._fresh = fresh
+        found = (discover(planned.plugins), keep_stale, executor.threads, executor.here)
+        self._keeper = Keeper(planned, out, *found)
+
+    def all(self) -> dict[str, Record]:
+        """Run what has to be run; return all records by cell id."""
+        with Display(self._console, self._order, self._executor.at_once) as display:
+
+            def keep(cell: Cell) -> Judgement:
+                judged = Judgement(None) if self._fresh else self._keeper.judge(cell)
+                if judged.record is None:
+                    _clear(cell_folder(self._out, cell.cell_id), fresh=self._fresh)
+                    display.explain(cell, "run again", judged.reasons)
+                elif self._planned.profile and not judged.record.profile.get("steps"):
+                    display.explain(cell, "not profiled", [_FINISHED])
+                return judged
+
+            return self._scheduler(display, keep, {}).run(self._order)
+
+    def disturbed(self, records: dict[str, Record]) -> dict[str, Record]:
+        """Run disturbed cells once more, and what started from them; return all records."""
+        told = [(r.cell_id, r.device, r.machine, r.provenance) for r in records.values()]
+        marked = disturbance.by_cell(told, planned=self._executor.at_once > 1)
+        again: dict[str, Cell] = {}
+        for cell in self._order:
+            if marked.get(cell.cell_id) or again.keys() & set(cell.parents.values()):
+                again[cell.cell_id] = cell
+        with Display(self._console, list(again.values()), self._executor.at_once) as display:
+
+            def keep(cell: Cell) -> Judgement:
+                _clear(cell_folder(self._out, cell.cell_id), fresh=True)
+                reasons = marked.get(cell.cell_id) or ["its parent was run again"]
+                display.explain(cell, "run again", reasons)
+                return Judgement(None)
+
+            return self._scheduler(display, keep, records).run(list(again.values()))
+
+    def _scheduler(
+        self,
+        display: Display,
+        keep: Callable[[Cell], Judgement],
+        known: dict[str, Record],
+    ) -> Scheduler:
+        return Scheduler(self._executor, display, keep, self._read, self._write, known)
+
+    def _read(self, cell: Cell, ended: Ended) -> Record:
+        """Return the record of a cell that has ended, made here if its process left none."""
+        path = cell_folder(self._out, cell.cell_id) / RECORD
+        if path.exists():
+            return record.read(path)
+        if ended.code < 0 and not ended.reason:
+            return self._write(cell, "killed", _killed(-ended.code))
+        reason = f"the process ended with exit status {ended.code} and left no record: see {LOG}"
+        return self._write(cell, "failed", ended.reason or reason)
+
+    def _write(self, cell: Cell, status: Status, reason: str) -> Record:
+        """Write the record of a cell that could not write its own."""
+        cpu = torch.device("cpu")  # to ask a GPU for its name would take memory of it
+        known = cell.device == "cpu" and self._executor.here
+        result = Record(
+            **asked(cell),
+            status=status,
+            reason=reason,
+            scene=scene_facts(cell),
+            device=provenance.device_name(cpu) if known else "",
+            provenance=provenance.provenance(cpu, self._planned.command),
+        )
+        record.write(cell_folder(self._out, cell.cell_id) / RECORD, result)
+        return result
 
 
 def summarise(planned: Plan, out: Path, records: list[Record]) -> Result:
@@ -161,38 +214,6 @@ def summarise(planned: Plan, out: Path, records: list[Record]) -> Result:
     frame, pages = papers.write(out, tested)
     verdict = frame if tested.judged else None
     return Result(out, records, written + pages, drawn, tested, verdict)
-
-
-def _run_cell(
-    cell: Cell, planned: Plan, out: Path, done: dict[str, Record], display: Display
-) -> Record:
-    """Run a cell in its own process, or skip it if a parent failed; return its record."""
-    folder = cell_folder(out, cell.cell_id)
-    for parent in cell.parents.values():
-        if done[parent].status != "ok":
-            return _write(cell, planned, out, "skipped", f"parent failed: {parent}")
-    code = run_worker(out, cell.cell_id, folder / LOG, display.update, display.tick, cell.ranks)
-    if (folder / RECORD).exists():
-        return record.read(folder / RECORD)
-    if code < 0:
-        return _write(cell, planned, out, "killed", _killed(-code))
-    reason = f"the process ended with exit status {code} and left no record: see {LOG}"
-    return _write(cell, planned, out, "failed", reason)
-
-
-def _write(cell: Cell, planned: Plan, out: Path, status: Status, reason: str) -> Record:
-    """Write the record of a cell that could not write its own."""
-    cpu = torch.device("cpu")  # to ask a GPU for its name would take memory of it
-    result = Record(
-        **asked(cell),
-        status=status,
-        reason=reason,
-        scene=scene_facts(cell),
-        device=provenance.device_name(cpu) if cell.device == "cpu" else "",
-        provenance=provenance.provenance(cpu, planned.command),
-    )
-    record.write(cell_folder(out, cell.cell_id) / RECORD, result)
-    return result
 
 
 def _killed(number: int) -> str:

@@ -33,6 +33,8 @@ def test_undisturbed_cells_have_no_mark() -> None:
         ({"steal": 0.3}, "lost 30% of its time to other machines"),
         ({"throttled": 0.06}, "was stopped by a quota for 6% of its time"),
         ({"speed": 90.0}, "the machine ran at 0.90 of its usual speed"),
+        ({"neighbours": 1}, "shared the machine's memory with 1 on its other processors"),
+        ({"between": [{"waiting": 0.2}]}, "waited 20% of its time for a processor"),
         ({"after": {"waiting": 0.2}}, "waited 20% of its time for a processor"),
     ],
 )
@@ -53,3 +55,9 @@ def test_a_record_that_does_not_say_is_not_marked() -> None:
     assert disturbance.by_cell([("a", "CPU", {}, {}), ("b", "CPU", {}, {"alone": False})]) == {
         "b": ["another cell ran beside it"]
     }
+
+
+def test_neighbours_that_were_planned_are_no_mark() -> None:
+    rows = [("a", "CPU", {"speed": 1.0, "neighbours": 3}, {"alone": True})]
+    assert disturbance.by_cell(rows)
+    assert disturbance.by_cell(rows, planned=True) == {}

@@ -16,12 +16,14 @@ from effbench.errors import SceneError
 from effbench.machine.placement import place
 from effbench.machine.probe import RATES
 from effbench.planning import registry
-from effbench.planning.plan import Plan, read
+from effbench.planning.plan import Plan
 from effbench.planning.planner import Request, make_plan
 from effbench.records import record, tables
 from effbench.records.record import Record
+from effbench.runs.executors.contract import Executor
+from effbench.runs.executors.local import Local
 from effbench.runs.run import Result, run
-from effbench.runs.worker import run_planned
+from tests.in_this_process import InThisProcess
 
 FAKES = Path(__file__).parents[1] / "fakes"
 
@@ -52,12 +54,6 @@ def planned(plugins: Path, *methods: str, seeds: int = 1) -> Plan:
     return make_plan(request, registry.discover([plugins]), plugins=[plugins])
 
 
-def in_this_process(out: Path, cell_id: str, *_: object) -> int:
-    plan = read(out)
-    run_planned(plan, plan.cell(cell_id), out, registry.discover(plan.plugins))
-    return 0
-
-
 def again(
     plan: Plan, out: Path, *, processes: bool = False, **options: bool
 ) -> tuple[list[Record], str]:
@@ -66,12 +62,13 @@ def again(
     processes: whether cells have their own, in which edited plug-ins are what they were edited to.
     """
     stream = io.StringIO()
+    executor: Callable[[Path], Executor] = Local if processes else InThisProcess
     with pytest.MonkeyPatch.context() as patch:
         if not processes:
-            patch.setattr("effbench.runs.run.run_worker", in_this_process)
             patch.setattr("effbench.cell.run.probe", lambda _: dict.fromkeys(RATES, 1.0))
         patch.setattr("effbench.runs.run.summarise", lambda _, out, done: Result(out, done, [], []))
-        return run(plan, out, Console(file=stream), **options).records, stream.getvalue()
+        done = run(plan, out, Console(file=stream), executor=executor, **options)
+    return done.records, stream.getvalue()
 
 
 def board(out: Path) -> pd.DataFrame:

@@ -42,7 +42,7 @@ def planned(*settings: str, **changes: Any) -> Plan:
 
 
 def run_quietly(
-    plan: Plan, out: Path, *, summary: bool = False, **options: bool
+    plan: Plan, out: Path, *, summary: bool = False, **options: Any
 ) -> tuple[Result, str]:
     """Run a plan as if piped; return the result and what was printed.
 

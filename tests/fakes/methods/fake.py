@@ -138,7 +138,8 @@ class FakeGrandchild(Fake):
 
 
 class FakeResumable(Fake):
-    """Can go on from every tenth step; killed at step 25 if the switch "kill" is there."""
+    """Can go on from every tenth step; killed at step 25 if the switch "kill" is there, and slow
+    beyond patience if "hang" is."""
 
     name = "fake-resumable"
     first = 0
@@ -146,6 +147,8 @@ class FakeResumable(Fake):
     def step(self, progress: float) -> Tensor:
         if self.steps == 25 and (Path(os.environ["FAKE_SWITCHES"]) / "kill").exists():
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.steps == 25:
+            hang()
         return super().step(progress)
 
     def snapshot(self) -> dict[str, Tensor] | None:
@@ -159,6 +162,14 @@ class FakeResumable(Fake):
 
     def facts(self) -> dict[str, Any]:
         return {"first": self.first, "steps": self.steps}
+
+
+def hang() -> None:
+    """Wait where the switch "hang" is there, having said so in the file `pid` beside it."""
+    switches = Path(os.environ["FAKE_SWITCHES"])
+    if (switches / "hang").exists():
+        (switches / "pid").write_text(str(os.getpid()))
+        time.sleep(600)
 
 
 def misbehave(mode: Mode) -> None:
@@ -175,6 +186,4 @@ def misbehave(mode: Mode) -> None:
         switches = Path(os.environ["FAKE_SWITCHES"])
         if (switches / "fail").exists():
             raise RuntimeError("switched to fail")
-        if (switches / "hang").exists():
-            (switches / "pid").write_text(str(os.getpid()))
-            time.sleep(600)
+        hang()
