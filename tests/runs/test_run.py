@@ -19,6 +19,7 @@ from rich.console import Console
 
 from effbench.errors import EffbenchError
 from effbench.machine.placement import place
+from effbench.machine.probe import RATES
 from effbench.method.config import Setting
 from effbench.planning import registry
 from effbench.planning.plan import Plan
@@ -27,6 +28,7 @@ from effbench.records import record
 from effbench.records.record import Record
 from effbench.runs.progress import duration
 from effbench.runs.run import Result, choose_folder, run
+from tests.in_this_process import InThisProcess
 
 FAKES = Path(__file__).parents[1] / "fakes"
 PATIENCE_S = 60  # until something that must happen counts as not having happened
@@ -42,15 +44,19 @@ def planned(*settings: str, **changes: Any) -> Plan:
 
 
 def run_quietly(
-    plan: Plan, out: Path, *, summary: bool = False, **options: Any
+    plan: Plan, out: Path, *, summary: bool = False, processes: bool = True, **options: Any
 ) -> tuple[Result, str]:
     """Run a plan as if piped; return the result and what was printed.
 
-    summary: whether tables and plots are made, which take longer than these cells; options: those
-    of `run`.
+    summary: whether tables and plots are made, which take longer than these cells; processes:
+    whether cells have their own, which take seconds to start; options: those of `run`.
     """
     stream = io.StringIO()
+    if not processes:
+        options["executor"] = InThisProcess
     with pytest.MonkeyPatch.context() as patch:
+        if not processes:
+            patch.setattr("effbench.cell.run.probe", lambda _: dict.fromkeys(RATES, 1.0))
         if not summary:
             patch.setattr(
                 "effbench.runs.run.summarise", lambda _, out, done: Result(out, done, [], [])
@@ -132,7 +138,7 @@ def test_durations_are_written_as_people_say_them() -> None:
 
 def test_what_starts_from_a_failed_cell_is_skipped_and_nothing_else(tmp_path: Path) -> None:
     plan = planned("mode=ok,raise", methods=("fake", "fake-child", "fake-grandchild"))
-    result, _ = run_quietly(plan, tmp_path)
+    result, _ = run_quietly(plan, tmp_path, processes=False)
     failed = of(result, "fake", "raise")
     child, grandchild = (of(result, f"fake-{kin}", "raise") for kin in ("child", "grandchild"))
     assert (failed.status, child.status, grandchild.status) == ("failed", "skipped", "skipped")
@@ -142,7 +148,7 @@ def test_what_starts_from_a_failed_cell_is_skipped_and_nothing_else(tmp_path: Pa
 
 def test_what_relatives_share_is_counted_once(tmp_path: Path) -> None:
     plan = planned(methods=("fake-grandchild",))
-    result, _ = run_quietly(plan, tmp_path)
+    result, _ = run_quietly(plan, tmp_path, processes=False)
     parent, child, grandchild = result.records
     assert (parent.method, child.method) == ("fake", "fake-child")
 
@@ -172,13 +178,13 @@ def switches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_running_again_does_only_what_did_not_end_well(tmp_path: Path, switches: Path) -> None:
     plan, out = planned("mode=ok,switch"), tmp_path / "out"
     (switches / "fail").touch()
-    first, _ = run_quietly(plan, out)
+    first, _ = run_quietly(plan, out, processes=False)
     assert [r.status for r in first.records] == ["ok", "failed"]
     kept, redone = (out / "cells" / cell.cell_id / "record.json" for cell in plan.cells)
     before = kept.stat().st_mtime_ns
     (switches / "fail").unlink()
 
-    second, printed = run_quietly(plan, out)
+    second, printed = run_quietly(plan, out, processes=False)
 
     assert [r.status for r in second.records] == ["ok", "ok"]
     assert kept.stat().st_mtime_ns == before
@@ -188,8 +194,8 @@ def test_running_again_does_only_what_did_not_end_well(tmp_path: Path, switches:
 
 def test_a_finished_parent_becomes_a_row_when_it_is_asked_for(tmp_path: Path) -> None:
     parent_and_child = planned(methods=("fake-child",))
-    run_quietly(parent_and_child, tmp_path)
-    both, printed = run_quietly(planned(methods=("fake-child", "fake")), tmp_path)
+    run_quietly(parent_and_child, tmp_path, processes=False)
+    both, printed = run_quietly(planned(methods=("fake-child", "fake")), tmp_path, processes=False)
     assert {r.method: r.role for r in both.records} == {"fake": "row", "fake-child": "row"}
     assert {r.role for r in record.load([tmp_path])} == {"row"}
     assert printed.count("kept") == 2
@@ -197,8 +203,8 @@ def test_a_finished_parent_becomes_a_row_when_it_is_asked_for(tmp_path: Path) ->
 
 def test_fresh_does_finished_cells_again(tmp_path: Path) -> None:
     plan = planned()
-    run_quietly(plan, tmp_path)
-    run_quietly(plan, tmp_path, fresh=True)
+    run_quietly(plan, tmp_path, processes=False)
+    run_quietly(plan, tmp_path, fresh=True, processes=False)
     assert (tmp_path / "cells" / plan.cells[0].cell_id / "record.1.json").exists()
 
 

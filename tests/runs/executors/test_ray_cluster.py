@@ -118,7 +118,7 @@ def test_what_no_node_could_run_is_refused_by_name(cluster: Any, tmp_path: Path)
         ({"threads": 2}, "2 CPU"),
         ({"options": ("fast_disk=1",)}, "1 fast_disk"),
     ):
-        wanted = Wanted("ray", address=cluster.address, **more)  # type: ignore[arg-type]
+        wanted = Wanted("ray", address=cluster.address, **more)
         with pytest.raises(ConfigError, match=f"no node .* could ever run a cell.*{asked}.* has "):
             RayCluster.connect(plan, tmp_path, wanted)
     assert not ray.is_initialized()
