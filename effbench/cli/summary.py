@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import statistics
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,7 @@ from effbench.analysis.figures import FIGURES
 from effbench.analysis.paper import Paper
 from effbench.records import tables
 from effbench.records.board import gain
+from effbench.runs.progress import duration
 from effbench.runs.run import Result
 
 # What a person looks at first; leaderboard.csv has all columns.
@@ -34,6 +36,8 @@ def print_result(result: Result, console: Console) -> None:
         if row["marks"]:
             note = f"note: {identity.label(row['method'], row['variant'])}: {row['marks']}"
             console.print(note, markup=False, highlight=False, soft_wrap=True)
+    if cost := _cost(result):
+        console.print(cost, markup=False, highlight=False, soft_wrap=True)
     places = {
         "leaderboard": result.out / "leaderboard.md",
         **({"verdict": result.out / "verdict.md"} if result.verdict is not None else {}),
@@ -55,6 +59,16 @@ def print_verdict(paper: Paper, verdict: pd.DataFrame, console: Console) -> None
             text = "\n".join([claim, *(f"  {line}" for line in lines)]).replace("**", "")
             console.print(text, markup=False, highlight=False, soft_wrap=True)
         console.print()
+
+
+def _cost(result: Result) -> str:
+    """Return what cells took with all that is around their budget, and how many that is an hour;
+    "" where none ended."""
+    took = [r.time["total_s"] for r in result.records if r.time.get("total_s")]
+    if not took:
+        return ""
+    mean = statistics.fmean(took)
+    return f"cells took {duration(mean)} each: {3600 / mean:.0f} an hour, one at a time"
 
 
 def _leaderboard(result: Result) -> Table:

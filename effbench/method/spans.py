@@ -18,13 +18,15 @@ ENCODING = "encode forward"
 DENSITY = "density network"
 COLOUR = "colour network"
 RENDERING = "volume rendering"
+SHADING = "networks and rendering"  # where they are one
 MINING = "hard samples"  # how hard each is, and the draw
 NETWORK = "network forward"  # of a light field
 BACKWARD = "networks backward"
 ENCODING_BACKWARD = "encode backward"
 OPTIMISER = "optimiser"
 STEP_PARTS = (
-    *(RAYS, PLACING, GRID, ENCODING, DENSITY, COLOUR, RENDERING, MINING, NETWORK),
+    *(RAYS, PLACING, GRID, ENCODING, DENSITY, COLOUR, RENDERING, SHADING, MINING),
+    NETWORK,
     *(BACKWARD, ENCODING_BACKWARD, OPTIMISER),
 )
 

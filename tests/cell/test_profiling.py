@@ -21,8 +21,8 @@ from effbench.records.record import Record
 
 FAKES = Path(__file__).parents[1] / "fakes"
 TINY = {"samples": 512, "levels": 2, "log2_table": 12, "grid_resolution": 16, "grid_every": 8}
-OF_HASH_FIELD = {spans.RAYS, spans.PLACING, spans.GRID, spans.ENCODING, spans.DENSITY}
-OF_HASH_FIELD |= {spans.COLOUR, spans.RENDERING, spans.BACKWARD, spans.ENCODING_BACKWARD}
+OF_HASH_FIELD = {spans.RAYS, spans.PLACING, spans.GRID, spans.ENCODING, spans.SHADING}
+OF_HASH_FIELD |= {spans.BACKWARD, spans.ENCODING_BACKWARD}
 OF_HASH_FIELD |= {spans.OPTIMISER}
 
 

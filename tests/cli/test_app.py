@@ -161,6 +161,7 @@ def test_a_run_ends_with_a_leaderboard_and_says_where_it_is(tmp_path: Path) -> N
     assert "mode=raise" in result.output
     assert "RuntimeError: broken on purpose" in result.output
     assert str(out / "leaderboard.md") in result.output
+    assert re.search(r"cells took \d+ s each: \d+ an hour, one at a time", result.output)
     assert "\x1b" not in result.output
 
     md, table, rows = (
@@ -174,6 +175,26 @@ def test_a_run_ends_with_a_leaderboard_and_says_where_it_is(tmp_path: Path) -> N
     again = effbench_("run", "--method", "fake", *TOY, *options)
     assert again.exit_code == 0, "every cell of this plan is done"
     assert "kept from an earlier run" in again.output
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (["--executor", "ray"], "needs --address HOST:PORT"),
+        (["--address", "head:6379"], "add --executor ray or slurm"),
+        (["--cluster-option", "partition=gpu"], "add --executor ray or slurm"),
+        (["--executor", "slurm", "--address", "head:1"], "--address local"),
+        (["--jobs", "1000"], "ask for fewer --jobs or --threads"),
+        (["--threads", "1000"], "ask for fewer --jobs or --threads"),
+        (["--executor", "slurm", "--allowance", "5it", "--address", "local"], "such as 30m"),
+    ],
+)
+def test_executors_that_cannot_be_had_are_told(
+    tmp_path: Path, words: list[str], remedy: str
+) -> None:
+    result = effbench_("run", "--method", "fake", *TOY, "--out", str(tmp_path / "out"), *words)
+    assert result.exit_code == 2
+    assert remedy in result.output
 
 
 def test_a_leaderboard_of_nothing_is_a_mistake(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from effbench.errors import ConfigError
+from effbench.kernels import shading
 from effbench.kernels.activations import density_head, sigmoid, split_head, trunc_exp
 from effbench.kernels.hash_encoding import hash_encode
 from effbench.kernels.hash_layout import HashLayout
@@ -87,6 +88,11 @@ class RadianceField(nn.Module):
         """Return the field as tensors that `kernels.ray_rendering` takes. Default: None, it is not
         of that kind."""
         return None
+
+    def why_not_whole(self) -> str:
+        """Return why `kernels.shading` cannot take the field's networks and rendering as one; "" if
+        it can. Default: it cannot."""
+        return f"a {type(self).__name__}"
 
     def facts(self) -> dict[str, Any]:
         """Return what a record should say of the field. Default: nothing."""
@@ -230,6 +236,12 @@ class HashField(NetworkField):
     def plain(self) -> HashNetworks | None:
         density, color = tuple(self.density_layers), tuple(self.color_layers)
         return HashNetworks(self.table, self.layout, density, color)
+
+    def why_not_whole(self) -> str:
+        if self._layers or self.precision != "fp32" or self.plain() is None:
+            return "compiled" if self._layers else self.precision
+        weights = [*self.density_layers, *self.color_layers]
+        return shading.why_not_whole(weights, self.table.device, self.backend)
 
     def facts(self) -> dict[str, Any]:
         named = {"density": self.density_layers, "color": self.color_layers}

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from effbench.kernels.shading import shade
 from effbench.kernels.volume_rendering import composite
-from effbench.method.spans import BACKWARD, COLOUR, DENSITY, ENCODING, RENDERING, span
+from effbench.method.spans import BACKWARD, COLOUR, DENSITY, ENCODING, RENDERING, SHADING, span
 from effbench.nerf.fields import RadianceField
 from effbench.nerf.sampling import EncodedSamples, Sampler
 from effbench.nerf.sampling.rays import Rays
@@ -83,6 +84,7 @@ class FullLearner(Learner):
         again there, a part of the samples at a time."""
         self.backend = backend
         self.evaluate = evaluate_in_parts if checkpointing else evaluate
+        self._in_parts: str | None = None  # why; "" for one kernel, None before the first step
 
     def backward(self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss) -> Outcome:
         if not len(batch.placed.samples):
@@ -96,18 +98,49 @@ class FullLearner(Learner):
         self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss
     ) -> tuple[Tensor, Outcome]:
         """Return what a batch with samples is differentiated for (0-d), and its outcome."""
-        samples = batch.placed.samples
-        density, color = self.evaluate(model, batch)
-        optical_depth = density * samples.deltas
-        render = self.composite or composite
-        with span(RENDERING):
-            pixels = render(optical_depth, color, samples.offsets, batch.background, self.backend)[
-                0
-            ]
+        self._in_parts = self._why_in_parts(model, batch)
+        pixels, optical_depth = (self._parts if self._in_parts else self._whole)(model, batch)
         value = loss(pixels, batch.target)
         auxiliary = sampler.loss(batch.placed, optical_depth.detach())
         total = value if auxiliary is None else value + auxiliary
         return total, Outcome(value.detach(), pixels.detach())
+
+    def facts(self) -> Mapping[str, Any]:
+        if self._in_parts is None:
+            return {}
+        return {"shading": f"in parts: {self._in_parts}" if self._in_parts else "one kernel"}
+
+    def _why_in_parts(self, model: RadianceField, batch: Batch) -> str:
+        """Return why networks and rendering are not one kernel; "" if they are."""
+        if self.composite is not None:
+            return "a library renders"
+        if self.evaluate is not evaluate:
+            return "networks are evaluated again"
+        return (
+            "their outputs are known" if batch.placed.known is not None else model.why_not_whole()
+        )
+
+    def _whole(self, model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the colours of rays [R, 3] and the optical depth of samples [N]."""
+        samples, networks = batch.placed.samples, model.plain()
+        assert networks is not None
+        directions = model.encode_directions(batch.rays.directions)
+        with span(ENCODING):
+            times = batch.rays.times_of(samples.rays)
+            encoded = model.encode_at(samples.positions, times, batch.placed.encoded)
+        along = (directions, samples.deltas, samples.offsets, batch.background)
+        with span(SHADING):
+            return shade(encoded, *along, networks.density, networks.color, self.backend)
+
+    def _parts(self, model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Do as `_whole` does, one after the other."""
+        samples = batch.placed.samples
+        density, color = self.evaluate(model, batch)
+        optical_depth = density * samples.deltas
+        render = self.composite or composite
+        along = (samples.offsets, batch.background, self.backend)
+        with span(RENDERING):
+            return render(optical_depth, color, *along)[0], optical_depth
 
 
 def nothing_met(batch: Batch, loss: Loss) -> Outcome:

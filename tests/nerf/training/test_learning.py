@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.samples import Samples
+from effbench.kernels.volume_rendering import composite
 from effbench.nerf.fields import HashField
 from effbench.nerf.sampling import EncodedSamples
 from effbench.nerf.sampling.hierarchical import HierarchicalSampler
@@ -17,9 +18,9 @@ from effbench.nerf.training.learning import Batch, FullLearner, evaluate
 CUBE = Aabb(torch.zeros(3), 1.0, 0.0, 10.0)
 
 
-def field() -> HashField:
+def field(backend: str = "reference") -> HashField:
     generator = torch.Generator().manual_seed(0)
-    return HashField(HashLayout(2, 8, 4, 8), 8, 3, "fp32", "reference", generator)
+    return HashField(HashLayout(2, 8, 4, 8), 8, 3, "fp32", backend, generator)
 
 
 def batch(rays: int = 5) -> Batch:
@@ -68,3 +69,28 @@ def test_without_samples_the_background_is_seen_and_nothing_is_learnt() -> None:
     assert torch.equal(outcome.color, full.background)
     assert outcome.loss == 1
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_networks_and_rendering_as_one_do_what_their_parts_do() -> None:
+    data, found = batch(), []
+    for checkpointing, said in (
+        (False, "one kernel"),
+        (True, "in parts: networks are evaluated again"),
+    ):
+        model, learner = field("cpu"), FullLearner("cpu", checkpointing=checkpointing)
+        assert learner.facts() == {}, "not before a step"
+        outcome = learner.backward(model, sampler(), data, functional.mse_loss)
+        assert learner.facts() == {"shading": said}
+        gradients = [p.grad for p in model.parameters()]
+        found.append([outcome.color, outcome.loss, *gradients])
+    for whole, parts in zip(*found, strict=True):
+        torch.testing.assert_close(whole, parts)
+
+
+def test_what_is_not_one_says_why() -> None:
+    data, learner = batch(), FullLearner("reference")
+    learner.backward(field(), sampler(), data, functional.mse_loss)
+    assert learner.facts() == {"shading": "in parts: backend reference"}
+    learner.composite = composite
+    learner.backward(field(), sampler(), data, functional.mse_loss)
+    assert learner.facts() == {"shading": "in parts: a library renders"}
