@@ -7,7 +7,7 @@ BOOTSTRAP := $(PYTHON) tools/bootstrap.py $(if $(filter no,$(LPIPS)),--without-l
 DEMO := results/runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test fuzz lint type bench gpu-check gpu-bench clean
+.PHONY: help setup setup-dev demo test fuzz lint type bench results gpu-check gpu-bench clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,6 +38,9 @@ type: setup-dev  ## check types
 
 bench: setup-dev  ## time kernels, steps and records; simulate the regression gate
 	$(BIN)/python -m bench $(ARGS)
+
+results: setup-dev  ## make the tables of README and docs anew from the files under results/
+	$(BIN)/python -m bench.pages $(ARGS)
 
 gpu-check: setup-dev  ## check everything that needs a GPU, on a machine that has one
 	$(BIN)/python -m bench.gpu_check $(ARGS)
