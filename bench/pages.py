@@ -62,7 +62,7 @@ def made(page: Path, root: Path) -> str:
         line = text.count("\n", 0, found.start()) + 1
         try:
             body = table(tomllib.loads(found["spec"]), root)
-        except (OSError, KeyError, ValueError, TypeError) as error:
+        except (OSError, KeyError, NameError, ValueError, TypeError) as error:
             raise EffbenchError(
                 f"{page}, line {line}: no table can be made of it: {error}"
             ) from error
@@ -72,8 +72,8 @@ def made(page: Path, root: Path) -> str:
 
 
 def table(spec: dict[str, Any], root: Path) -> str:
-    """Return the Markdown of a table. Raises OSError, KeyError, ValueError or TypeError for a spec
-    that its file does not bear."""
+    """Return the Markdown of a table. Raises OSError, KeyError, NameError, ValueError or TypeError
+    for a spec that its file does not bear."""
     frame = pd.read_csv(root / spec["file"])
     if "where" in spec:
         frame = frame.query(spec["where"])
