@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--suites", type=int, default=1000, help="suites: simulated suites")
     parser.add_argument("--records", type=int, default=100_000, help="records: how many")
     parser.add_argument("--turns", type=int, default=2, help="jobs: of each way")
+    parser.add_argument("--suite-cells", type=int, default=40, help="cluster: of the suite")
     parser.add_argument("--cells", type=int, default=10_000, help="growth: of the largest plan")
     arguments = parser.parse_args()
     restart_with_allocator()
@@ -211,6 +212,18 @@ def measure_jobs(arguments: argparse.Namespace) -> dict[str, float]:
     return found
 
 
+def measure_cluster(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Lose a node in the middle of a suite."""
+    from bench import cluster
+
+    found = cluster.measure(arguments.suite_cells)
+    print(f"\n{found['cells']} cells on two nodes, one killed after a quarter of them")
+    print(f"recorded {found['recorded']}, well {found['ok']}, recorded twice {found['twice']}")
+    print(f"rows equal to those of this machine alone: {'yes' if found['equal'] else 'NO'}")
+    print(f"{found['ray_s']:.0f} s on the cluster, {found['local_s']:.0f} s here")
+    return found
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "encoding": measure_encoding,
     "iteration": measure_iteration,
@@ -220,6 +233,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "records": measure_records,
     "growth": measure_growth,
     "jobs": measure_jobs,
+    "cluster": measure_cluster,
 }
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import random
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import torch
 
 from effbench.cell.clock import Clock
 from effbench.cell.task import Task
+from effbench.kernels import compilations
 from effbench.method import Method
 from effbench.scene import Intrinsics
 
@@ -28,8 +30,12 @@ def set_up(task: Task, build: Callable[[], Method]) -> Method:
     clock = Clock(task.synchronize)
     clock.start()
     seed_everything(task.cell.seed)
-    method = build()
-    _warm_up(method)
+    with compilations.watched(functools.partial(_tell, task)) as compiled:
+        method = build()
+        _warm_up(method)
+    if compiled.names:
+        task.notes["compiled_s"] = round(compiled.seconds, 2)
+    task.report("setup", 0.0, "")
     if method.trains:
         del method
         gc.collect()
@@ -41,6 +47,10 @@ def set_up(task: Task, build: Callable[[], Method]) -> Method:
     clock.pause()
     task.measured.time["setup_s"] = clock.read()
     return method
+
+
+def _tell(task: Task, kernel: str) -> None:
+    task.report("setup", 0.0, f"(compiling {kernel}, once on this machine)")
 
 
 def seed_everything(seed: int) -> None:

@@ -81,17 +81,19 @@ class _HashEncode(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         positions, *read = ctx.saved_tensors
         with span(ENCODING_BACKWARD):
-            table_grad = torch.zeros(ctx.rows, device=positions.device)
             gradient = grads[0].contiguous()
             if ctx.backend == "cpu":
                 from effbench.kernels.cpu import hash_encoding as cpu
 
+                table_grad = torch.empty(ctx.rows)
+                table_grad[ctx.layout.rows :] = 0  # levels that are not encoded yet
                 cpu.backward(
                     positions.numpy(), gradient.float().numpy(), ctx.layout, table_grad.numpy()
                 )
             else:
                 from effbench.kernels.gpu import hash_encoding as gpu
 
+                table_grad = torch.zeros(ctx.rows, device=positions.device)
                 gpu.backward(positions, gradient, ctx.layout, table_grad)
             by_position = _position_gradient(positions, gradient, read[0], ctx) if read else None
             return by_position, table_grad.to(ctx.type), None, None, None, None

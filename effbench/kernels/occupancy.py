@@ -16,10 +16,16 @@ def raise_to(cells: Tensor, visited: Tensor, values: Tensor, backend: str = "aut
 
     visited: int64 [n]; a cell visited more than once takes the largest value.
     """
-    if resolve(backend, cells.device) == "triton":
+    chosen = resolve(backend, cells.device)
+    if chosen == "triton":
         from effbench.kernels.gpu import occupancy as gpu
 
         gpu.raise_to(cells, visited.contiguous(), values.contiguous())
+        return
+    if chosen == "cpu":
+        from effbench.kernels.cpu import occupancy as cpu
+
+        cpu.raise_to(cells.numpy(), visited.contiguous().numpy(), values.contiguous().numpy())
         return
     cells.scatter_reduce_(0, visited, values, "amax")
 
@@ -29,11 +35,17 @@ def pack_bits(cells: Tensor, threshold: Tensor, backend: str = "auto") -> Tensor
 
     M has to be a multiple of 8.
     """
-    if resolve(backend, cells.device) == "triton":
+    chosen = resolve(backend, cells.device)
+    bits = torch.empty(len(cells) // 8, dtype=torch.uint8, device=cells.device)
+    if chosen == "triton":
         from effbench.kernels.gpu import occupancy as gpu
 
-        bits = torch.empty(len(cells) // 8, dtype=torch.uint8, device=cells.device)
         gpu.pack_bits(cells.contiguous(), threshold, bits)
+        return bits
+    if chosen == "cpu":
+        from effbench.kernels.cpu import occupancy as cpu
+
+        cpu.pack_bits(cells.contiguous().numpy(), threshold.item(), bits.numpy())
         return bits
     powers = 1 << torch.arange(8, device=cells.device)
     return ((cells > threshold).view(-1, 8) * powers).sum(1).to(torch.uint8)

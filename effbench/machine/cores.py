@@ -89,10 +89,11 @@ def check_room(threads: int, jobs: int) -> None:
     """Raise ConfigError if `jobs` cells of so many threads are more than this process may run."""
     there = environment.usable_threads()
     if threads * jobs > there:
-        cells = f"{jobs} cells at once, of {threads}" if jobs > 1 else f"a cell of {threads}"
+        each = f"{threads} thread{'s' if threads > 1 else ''}"
+        cells = f"{jobs} cells at once, of {each} each," if jobs > 1 else f"a cell of {each}"
         raise ConfigError(
-            f"{cells} threads each would share this machine's {there} processors, and their times "
-            "would mean nothing: ask for fewer --jobs or --threads"
+            f"{cells} would share this machine's {there} processors, and times would mean nothing: "
+            "ask for fewer --jobs or --threads"
         )
 
 

@@ -102,9 +102,9 @@ def run(
     """
     out = out.resolve()
     with _locked(out):
-        planned.write(out)
         runner = executor(out)
         try:
+            planned.write(out)
             work = _Run(planned, out, console, runner, fresh=fresh, keep_stale=keep_stale)
             records = work.all()
             if retry_disturbed:

@@ -56,5 +56,8 @@ def _spread(source, target, size, stride):  # type: ignore[no-untyped-def]
                     continue
                 there = base + other * stride
                 least = np.uint8(abs(step))
-                for x in range(size):
-                    target[here + x] = min(target[here + x], max(source[there + x], least))
+                # of slices, in whose own range the compiler vectorises
+                own, others = target[here : here + size], source[there : there + size]
+                for x in range(len(own)):
+                    far = max(others[x], least)
+                    own[x] = min(own[x], far)

@@ -45,7 +45,8 @@ def backward(
     layout: HashLayout,
     table_grad: NDArray[np.float32],
 ) -> None:
-    """Add the [N, 2·L] output `gradient` to the [S, 2] `table_grad`."""
+    """Write the gradient of the table [S, 2] that an output `gradient` [N, 2·L] has. A level is
+    cleared by the thread that then adds to it, in whose cache it stays."""
     shares = -(-numba.get_num_threads() // layout.levels)
     levels = (layout.scales, layout.strides, layout.dense, layout.offsets)
     order = _balanced_order(layout.levels)
@@ -125,6 +126,7 @@ def _backward(px, py, pz, gradient, width, scales, strides, dense, offsets, tabl
     for task in prange(len(order)):
         level = order[task]
         rows = table_grad[2 * offsets[level] : 2 * offsets[level + 1]]
+        rows[:] = _f32(0)
         index = np.zeros((2, CORNERS), np.uint32)
         weights = np.zeros((2, CORNERS), np.float32)
         add_gradient(
@@ -194,6 +196,7 @@ def _backward_in_shares(  # type: ignore[no-untyped-def]
         level, share = order[task // shares], task % shares
         rows = table_grad[offsets[level] : offsets[level + 1]]
         count = len(rows)
+        rows[count * share // shares : count * (share + 1) // shares] = _f32(0)
         _backward_level(
             positions,
             gradient,

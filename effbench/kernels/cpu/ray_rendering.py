@@ -20,6 +20,7 @@ from effbench.kernels.cpu.hash_blocks import CORNERS, encode
 from effbench.kernels.cpu.layers import layer, layer_add_relu, layer_relu
 from effbench.kernels.cpu.ray_windows import (
     first_distance,
+    first_in_box,
     first_in_cascades,
     march_on,
     march_on_cascades,
@@ -144,20 +145,27 @@ def _render_group(  # type: ignore[no-untyped-def]
     origins, directions, near, far, distances, resolution, step, space, growth, table, scales,
     strides, dense, offsets, w, stop_at, least, background, colors, first, rays, px, py, pz, ts,
     lengths, encoded, h1, out, index, weights, runs, kept_outputs, kept_weights, kept_rays, by_ray,
-    h2, h3, logits, harmonics, ks, begins, left, saved, alive, ended, passes,
+    h2, h3, logits, harmonics, halves, ks, begins, left, saved, alive, ended, passes,
 ):  # fmt: skip
     w1, w2, w_harmonics = w[0], w[1], w[2]
     width, outputs, hidden = w1.shape[0], w2.shape[1], w_harmonics.shape[1]
+    if not space:
+        first_in_box(
+            origins, directions, halves, near, far, distances, resolution, step, first, rays, ks
+        )
+    alive_count = 0
     for r in range(rays):
         colors[first + r, 0] = colors[first + r, 1] = colors[first + r, 2] = _f32(0)
-        left[r], saved[r], ks[r] = _f32(1), _f32(0), 0
+        left[r], saved[r] = _f32(1), _f32(0)
         o, d = origins[first + r], directions[first + r]
         if space == _CASCADES:
             begins[r] = first_in_cascades(o, d, near, far, step, _f32(0.5), growth)
         elif space:
             begins[r] = first_distance(o, d, near, step, _f32(0.5), space == 1)
-        alive[r] = r
-    alive_count = rays
+        elif ks[r] < 0:
+            continue
+        alive[alive_count] = r
+        alive_count += 1
     window = _WINDOW
     fresh = True
     while alive_count:
@@ -256,6 +264,7 @@ def _render(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     total = len(origins)
     groups = (total + _GROUP - 1) // _GROUP
+    halves = np.full(total, _f32(0.5))
     for task in prange(tasks):
         room = _GROUP * _WIDEST + ROWS
         px, py, pz = (
@@ -293,5 +302,5 @@ def _render(  # type: ignore[no-untyped-def]
                 scales, strides, dense, offsets, w, stop_at, least, background, colors, first,
                 min(_GROUP, total - first), px, py, pz, ts, lengths, encoded, h1, out, index,
                 weights, runs, kept_outputs, kept_weights, kept_rays, by_ray, h2, h3, logits,
-                harmonics, ks, begins, left, saved, alive, ended, passes,
+                harmonics, halves, ks, begins, left, saved, alive, ended, passes,
             )  # fmt: skip

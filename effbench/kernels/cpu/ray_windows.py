@@ -11,6 +11,7 @@ from effbench.kernels.cpu.cascade_marching import interval, length_at, look
 from effbench.kernels.cpu.contracted_marching import _step
 from effbench.kernels.cpu.marching import _clamp, _interval
 
+_LANES = 16  # rays in lockstep
 _f32 = np.float32
 
 
@@ -49,6 +50,89 @@ def march_on(  # type: ignore[no-untyped-def]
         lattice = (t + ahead - enter) * per_length - jitter
         k = max(k + 1, int(np.ceil(lattice)))
     return count, k, False
+
+
+@njit(**SERIAL)
+def first_in_box(  # type: ignore[no-untyped-def]
+    origins, directions, jitter, near, far, distances, resolution, step, first, rays, ks
+):
+    """Write each ray's first lattice point in an occupied cell into ks, -1 where there is none, for
+    `rays` rays from `first` on: as `march_on` crosses free space, for 16 rays in lockstep, whose
+    arithmetic the compiler vectorises. Most steps of most rays are through free space."""
+    enter, leave = np.empty(_LANES, np.float32), np.empty(_LANES, np.float32)
+    shift, t = np.empty(_LANES, np.float32), np.empty(_LANES, np.float32)
+    ox, oy, oz = (
+        np.empty(_LANES, np.float32),
+        np.empty(_LANES, np.float32),
+        np.empty(_LANES, np.float32),
+    )
+    dx, dy, dz = (
+        np.empty(_LANES, np.float32),
+        np.empty(_LANES, np.float32),
+        np.empty(_LANES, np.float32),
+    )
+    ax, ay, az = (
+        np.empty(_LANES, np.float32),
+        np.empty(_LANES, np.float32),
+        np.empty(_LANES, np.float32),
+    )
+    k, cell, free = (
+        np.empty(_LANES, np.int32),
+        np.empty(_LANES, np.int32),
+        np.empty(_LANES, np.int32),
+    )
+    size, last, cells = _f32(resolution), np.int32(resolution - 1), np.int32(resolution)
+    zero, one, per_length = _f32(0), _f32(1), _f32(1) / step
+    for start in range(0, rays, _LANES):
+        count = min(_LANES, rays - start)
+        for lane in range(_LANES):
+            r = first + start + min(lane, count - 1)
+            o, d = origins[r], directions[r]
+            enter[lane], leave[lane], (ix, iy, iz) = _interval(o, d, max(near, zero), far)
+            shift[lane], k[lane] = jitter[r], 0
+            ox[lane], oy[lane], oz[lane] = o[0], o[1], o[2]
+            dx[lane], dy[lane], dz[lane] = d[0], d[1], d[2]
+            ax[lane], ay[lane], az[lane] = abs(ix) / size, abs(iy) / size, abs(iz) / size
+        going = 1
+        while going:
+            for lane in range(_LANES):
+                at = enter[lane] + (_f32(k[lane]) + shift[lane]) * step
+                x, y, z = (
+                    (ox[lane] + at * dx[lane]) * size,
+                    (oy[lane] + at * dy[lane]) * size,
+                    (oz[lane] + at * dz[lane]) * size,
+                )
+                cx = min(max(np.int32(x), np.int32(0)), last)
+                cy = min(max(np.int32(y), np.int32(0)), last)
+                cz = min(max(np.int32(z), np.int32(0)), last)
+                t[lane], cell[lane] = at, (cz * cells + cy) * cells + cx
+            for lane in range(_LANES):
+                free[lane] = distances[cell[lane]]
+            going = 0
+            for lane in range(_LANES):
+                at = t[lane]
+                x, y, z = (
+                    (ox[lane] + at * dx[lane]) * size,
+                    (oy[lane] + at * dy[lane]) * size,
+                    (oz[lane] + at * dz[lane]) * size,
+                )
+                fx = x - _f32(min(max(np.int32(x), np.int32(0)), last))
+                fy = y - _f32(min(max(np.int32(y), np.int32(0)), last))
+                fz = z - _f32(min(max(np.int32(z), np.int32(0)), last))
+                beyond = _f32(free[lane] - 1)
+                gx = (one - fx if dx[lane] > zero else fx) + beyond
+                gy = (one - fy if dy[lane] > zero else fy) + beyond
+                gz = (one - fz if dz[lane] > zero else fz) + beyond
+                ahead = max(min(gx * ax[lane], gy * ay[lane], gz * az[lane]), zero)
+                lattice = (at + ahead - enter[lane]) * per_length - shift[lane]
+                # as far as an int32 goes: beyond, a ray has long left the box
+                beyond_k = np.int32(min(np.ceil(lattice), _f32(1 << 30)))
+                on = (free[lane] > 0) & (at < leave[lane])
+                k[lane] = max(k[lane] + np.int32(1), beyond_k) if on else k[lane]
+                going |= np.int32(on)
+        for lane in range(count):
+            met = free[lane] == 0 and t[lane] < leave[lane]
+            ks[start + lane] = k[lane] if met else -1
 
 
 @njit(**SERIAL)

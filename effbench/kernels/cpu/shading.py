@@ -25,7 +25,7 @@ from effbench.kernels.cpu.layers import (
     layer_relu,
     padded,
 )
-from effbench.kernels.cpu.vectors import COLUMNS, ROWS, exp_16
+from effbench.kernels.cpu.vectors import COLUMNS, ROWS, add_16, copy_16, exp_16
 
 _CHUNK = 512  # samples, unless a single ray has more
 _HARMONICS = 16  # of a direction
@@ -167,9 +167,12 @@ def _shade(encoded, directions, deltas, offsets, ray, stop, down, rooms):  # typ
     first, count = offsets[ray], offsets[stop] - offsets[ray]
     rows = (count + ROWS - 1) // ROWS * ROWS
     features, inputs = encoded.shape[1], len(given) // len(places)
-    for i in range(count):
-        for f in range(features):
-            given[i * inputs + f] = encoded[first + i, f]
+    if features == inputs:
+        given[: count * inputs] = encoded.reshape(-1)[first * inputs : (first + count) * inputs]
+    else:
+        for i in range(count):
+            for f in range(features):
+                given[i * inputs + f] = encoded[first + i, f]
     given[count * inputs : rows * inputs] = _f32(0)
     met = 0
     for r in range(ray, stop):
@@ -186,9 +189,8 @@ def _shade(encoded, directions, deltas, offsets, ray, stop, down, rooms):  # typ
     layer(harmonics, _HARMONICS, sky, by_ray, whole)
     neurons, outputs = inner.shape[1], outer.shape[1]
     for i in range(count):
-        to, at = h2[i * neurons : (i + 1) * neurons], places[i] * neurons
-        for f in range(len(to)):
-            to[f] = by_ray[at + f]
+        for f in range(0, neurons, COLUMNS):
+            copy_16(by_ray, places[i] * neurons + f, h2, i * neurons + f)
     h2[count * neurons : rows * neurons] = _f32(0)
     layer_add_relu(out, outputs, inner, h2, rows)
     layer_relu(h2, neurons, last, h3, rows)
@@ -334,15 +336,18 @@ def _backward_share(  # type: ignore[no-untyped-def]
         _cut(d1[: rows * n1], h1)
         add_weight_gradient(d1, n1, given, inputs, shares[0][task], rows)
         layer(d1, n1, up[0], own, rows)
-        for i in range(count):
-            for f in range(features):
-                d_encoded[first + i, f] = own[i * inputs + f]
+        if features == inputs:
+            whole_rows = d_encoded.reshape(-1)[first * inputs : (first + count) * inputs]
+            whole_rows[:] = own[: count * inputs]
+        else:
+            for i in range(count):
+                for f in range(features):
+                    d_encoded[first + i, f] = own[i * inputs + f]
         whole = (met + ROWS - 1) // ROWS * ROWS
         by_ray[: whole * n2] = _f32(0)
         for i in range(count):
-            to, from_ = by_ray[places[i] * n2 : (places[i] + 1) * n2], i * n2
-            for f in range(len(to)):
-                to[f] += d2[from_ + f]
+            for f in range(0, n2, COLUMNS):
+                add_16(d2, i * n2 + f, by_ray, places[i] * n2 + f)
         add_weight_gradient(by_ray, n2, harmonics, _HARMONICS, shares[5][task], whole)
         ray = stop
 

@@ -211,6 +211,34 @@ def exp_16(_, values, _at):  # type: ignore[no-untyped-def]
 
 
 @_intrinsic
+def copy_16(_, source, _from, target, _to):  # type: ignore[no-untyped-def]
+    """Copy 16 numbers: copy_16(source, from, target, to)."""
+    signature = types.void(source, types.int64, target, types.int64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        given, taken = (_data(context, builder, signature.args[i], arguments[i]) for i in (0, 2))
+        _store(builder, _load(builder, given, arguments[1], COLUMNS), taken, arguments[3])
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@_intrinsic
+def add_16(_, source, _from, target, _to):  # type: ignore[no-untyped-def]
+    """Add 16 numbers to others: add_16(source, from, target, to)."""
+    signature = types.void(source, types.int64, target, types.int64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        given, taken = (_data(context, builder, signature.args[i], arguments[i]) for i in (0, 2))
+        more = _load(builder, given, arguments[1], COLUMNS)
+        total = builder.fadd(_load(builder, taken, arguments[3], COLUMNS), more, flags=_FLAGS)
+        _store(builder, total, taken, arguments[3])
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@_intrinsic
 def prefetch(_, rows, _row):  # type: ignore[no-untyped-def]
     """Ask for rows[2·row] to be brought near: prefetch(rows, row)."""
     signature = types.void(rows, types.int64)

@@ -16,14 +16,22 @@ from effbench.kernels.cpu import PARALLEL, SERIAL_WITH_NAN
 from effbench.kernels.cpu.hash_blocks import CORNERS, encode
 from effbench.kernels.cpu.layers import layer, layer_relu
 from effbench.kernels.cpu.ray_rendering import SPACES
-from effbench.kernels.cpu.ray_windows import first_distance, march_on, march_on_contracted
+from effbench.kernels.cpu.ray_windows import (
+    first_distance,
+    first_in_box,
+    march_on,
+    march_on_contracted,
+)
 from effbench.kernels.cpu.vectors import COLUMNS, ROWS, exp_16
 from effbench.kernels.hash_layout import HashLayout
 
 _GROUP = 256  # rays
 _WINDOW, _WIDEST = 4, 8  # samples that a ray adds to the first wave, and to later ones at most
 _HIDDEN_ROWS = 512  # through the network at once, so that the hidden layer stays in the cache
-_ROOM = 64  # samples per ray of a group that a slab has room for at first
+# Samples per ray of a group that a slab has room for at least. What is larger than it has to be is
+# memory that the system clears anew for every step.
+_ROOM = 8
+_most = 0  # samples of a group of the last call: the next one's are about as many
 _f32 = np.float32
 Array = NDArray[np.float32]
 
@@ -55,7 +63,8 @@ def march(
     groups = -(-rays // _GROUP)
     stop_at = early_stop_eps if early_stop_eps > 0 else 0.0
     counts, needed = np.zeros(rays, np.int64), np.zeros(groups, np.int64)
-    room = _GROUP * min(_ROOM, limit)
+    global _most
+    room = min(max(_GROUP * _ROOM, _most + _most // 2), _GROUP * limit)
     while True:  # again where a group found more than it had room for
         slab = np.empty((groups, room, 5 + layout.width), np.float32)
         owners = np.empty((groups, room), np.int64)
@@ -69,6 +78,7 @@ def march(
         if most <= room:
             break
         room = most
+    _most = most
     offsets = np.zeros(rays + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])
     total = int(offsets[-1])
@@ -89,13 +99,20 @@ def _march_group(  # type: ignore[no-untyped-def]
     """Fill a group's part of the slab; return how many samples it keeps, room or not."""
     w1, w2 = w[0], w[1]
     width, outputs = w1.shape[0], w2.shape[1]
+    if not space:
+        first_in_box(
+            origins, directions, jitter, near, far, distances, resolution, step, first, rays, ks
+        )
+    alive_count, window, kept = 0, _WINDOW, 0
     for r in range(rays):
-        left[r], ks[r], looked[r], counts[first + r] = _f32(1), 0, 0, 0
-        alive[r] = r
+        left[r], looked[r], counts[first + r] = _f32(1), 0, 0
         if space:
             o, d = origins[first + r], directions[first + r]
             begins[r] = first_distance(o, d, near, step, jitter[first + r], space == 1)
-    alive_count, window, kept = rays, _WINDOW, 0
+        elif ks[r] < 0:
+            continue
+        alive[alive_count] = r
+        alive_count += 1
     while alive_count:
         count, run_count = 0, 0
         for a in range(alive_count):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from effbench.kernels.compaction import keep_prefix, keep_selected
+from effbench.kernels.densities import density_at
 from effbench.kernels.ray_rendering import HashNetworks, Marching, render_rays
 from effbench.kernels.samples import Samples
 from effbench.kernels.visible_marching import march_visible
@@ -186,7 +187,11 @@ class OccupancySampler(Sampler):
             self._visit(field, generator, everywhere)
 
     def _visit(self, field: RadianceField, generator: torch.Generator, everywhere: bool) -> None:
+        plain = self.at_once(field)
+
         def density(positions: Tensor) -> Tensor:
+            if plain is not None:
+                return density_at(positions, plain, self.backend)
             with torch.no_grad():
                 encoded = field.encode_at(positions, self._any_times(positions, generator))
                 return field.density(encoded)[0]

@@ -18,7 +18,7 @@ def upper(positions: Tensor) -> Tensor:
 
 def made(*, waits_often: bool = False) -> OccupancyGrid:
     """Return a grid of 8³ cells, the upper half of which is occupied."""
-    grid = OccupancyGrid(8, step=1.0, device=CPU)
+    grid = OccupancyGrid(8, step=1.0, device=CPU, backend="reference")
     grid.waits_often = waits_often
     grid.update(upper, generator(), everywhere=True)
     return grid
