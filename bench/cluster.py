@@ -87,7 +87,7 @@ def _two_nodes() -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         cluster.second = cluster.add_node(num_cpus=1)
         cluster.wait_for_nodes(timeout=30)

@@ -11,6 +11,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -107,9 +108,9 @@ class Scribe:
 
 
 def measure(cells: int) -> dict[str, float]:
-    """Return seconds: of planning so many cells, of running them with tables and pictures, and of
-    the same run again, when all stand; `per_cell_ms` of the first two, `peak_mb` of this process so
-    far."""
+    """Return seconds: of planning so many cells, of running them with tables, without pictures, and
+    of the same run again, when all stand; `per_cell_ms` of the first two, `peak_mb` of this process
+    so far."""
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         plugins = Path(folder) / "plugins"
@@ -121,7 +122,8 @@ def measure(cells: int) -> dict[str, float]:
         out, quiet = Path(folder) / "out", Console(file=io.StringIO())
 
         def once() -> Result:
-            return run(planned, out, quiet, executor=lambda out: Scribe(out, planned, registry))
+            scribe = partial(Scribe, planned=planned, registry=registry)
+            return run(planned, out, quiet, executor=scribe, pictures=False)
 
         done = _timed(seconds, "run", once)
         again = _timed(seconds, "kept", once)

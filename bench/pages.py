@@ -23,7 +23,7 @@ import re
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -82,7 +82,10 @@ def table(spec: dict[str, Any], root: Path) -> str:
         frame = frame.sort_values(name, ascending=name == spec["sort"], kind="stable")
     if frame.empty:
         raise ValueError("no row is left")
-    columns = [(heading, frame.eval(value), form) for heading, value, form in spec["columns"]]
+    columns = [
+        (heading, cast("pd.Series[Any]", frame.eval(value)), form)
+        for heading, value, form in spec["columns"]
+    ]
     numbers = [pd.api.types.is_numeric_dtype(values) for _, values, _ in columns]
     lines = [[heading for heading, _, _ in columns], ["---:" if n else "---" for n in numbers]]
     for row in range(len(frame)):

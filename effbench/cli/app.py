@@ -186,6 +186,13 @@ _RUN_OPTIONS = [
         "a trace, use of the machine over time. Meant for few cells; docs/records.md.",
     ),
     click.option(
+        "--no-pictures",
+        "pictures",
+        flag_value=False,
+        default=True,
+        help="Make tables alone; `effbench plot` draws pictures later. For plans of many rows.",
+    ),
+    click.option(
         "--executor",
         type=click.Choice(NAMES),
         default="local",
@@ -247,6 +254,7 @@ def run_(
     fresh: bool,
     keep_stale: bool,
     retry_disturbed: bool,
+    pictures: bool,
     executor: str,
     jobs: int | None,
     threads: int | None,
@@ -300,6 +308,7 @@ def run_(
         click.echo(listing.plan_text(planned, folder))
     else:
         kept = {"fresh": fresh, "keep_stale": keep_stale, "retry_disturbed": retry_disturbed}
+        kept["pictures"] = pictures
         _run(planned, folder, console, wanted, **kept)
 
 

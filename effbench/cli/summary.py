@@ -42,7 +42,7 @@ def print_result(result: Result, console: Console) -> None:
         "leaderboard": result.out / "leaderboard.md",
         **({"verdict": result.out / "verdict.md"} if result.verdict is not None else {}),
         **({"paper": result.out / "paper.md"} if result.paper and not result.paper.judged else {}),
-        "pictures": result.out / "plots",
+        **({"pictures": result.out / "plots"} if result.plots else {}),
         "records": result.out / "cells",
     }
     for label, path in places.items():

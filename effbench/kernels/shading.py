@@ -89,9 +89,8 @@ class _Shade(torch.autograd.Function):
         along = (encoded, directions, deltas, offsets, background)
         given = [x.detach().contiguous() for x in along]
         matrices = [weight.detach().numpy() for weight in weights]
-        color, opacity, optical_depth = map(
-            torch.from_numpy, cpu.forward(*(x.numpy() for x in given), matrices)
-        )
+        arrays: list[Any] = [*(x.numpy() for x in given), matrices]
+        color, opacity, optical_depth = map(torch.from_numpy, cpu.forward(*arrays))
         ctx.save_for_backward(*given, opacity, *weights)
         ctx.mark_non_differentiable(optical_depth)
         return color, optical_depth
@@ -103,7 +102,8 @@ class _Shade(torch.autograd.Function):
         *given, opacity = ctx.saved_tensors[:6]
         matrices = [weight.detach().numpy() for weight in ctx.saved_tensors[6:]]
         grad = grads[0].contiguous()
-        d_encoded, d_weights = cpu.backward(*(x.numpy() for x in (*given, grad)), matrices)
+        arrays: list[Any] = [*(x.numpy() for x in (*given, grad)), matrices]
+        d_encoded, d_weights = cpu.backward(*arrays)
         d_background = (1 - opacity)[:, None] * grad if ctx.needs_input_grad[4] else None
         made = [torch.from_numpy(np.ascontiguousarray(each)) for each in d_weights]
         return torch.from_numpy(d_encoded), None, None, None, d_background, *made

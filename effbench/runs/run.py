@@ -91,12 +91,14 @@ def run(
     fresh: bool = False,
     keep_stale: bool = False,
     retry_disturbed: bool = False,
+    pictures: bool = True,
 ) -> Result:
     """Run a plan's cells into `out`, repetition by repetition, the rows of each shuffled.
 
     Finished cells are kept as far as they are of the code, data and machine of today; `fresh`
     keeps none, `keep_stale` all. executor: makes what runs cells of an output folder;
-    retry_disturbed: do cells once more whose machine was slower than for the others, or shared.
+    retry_disturbed: do cells once more whose machine was slower than for the others, or shared;
+    pictures: draw them beside the tables.
     Raises EffbenchError if the folder cannot be written, another run is at work in it, or the
     executor cannot run the cells; KeyboardInterrupt after stopping the cells in flight.
     """
@@ -111,7 +113,8 @@ def run(
                 records = work.disturbed(records)
         finally:
             runner.close()
-        return summarise(planned, out, [records[cell.cell_id] for cell in planned.cells])
+        found = [records[cell.cell_id] for cell in planned.cells]
+        return summarise(planned, out, found, pictures=pictures)
 
 
 class _Run:
@@ -201,19 +204,25 @@ class _Run:
         return result
 
 
-def summarise(planned: Plan, out: Path, records: list[Record]) -> Result:
-    """Write tables, plots and, for a plan with a paper, the verdict of the records below `out`."""
+def summarise(planned: Plan, out: Path, records: list[Record], *, pictures: bool = True) -> Result:
+    """Write tables, plots if wanted and, for a plan with a paper, the verdict of the records below
+    `out`."""
     from effbench.records.write import write_tables
     from effbench.report import papers
-    from effbench.report.plots import pictures
 
-    written, drawn = write_tables(out), pictures.write_plots(out)
+    written, drawn = write_tables(out), _drawn(out) if pictures else []
     if not planned.paper:
         return Result(out, records, written, drawn)
     tested = paper.load(planned.paper)
     frame, pages = papers.write(out, tested)
     verdict = frame if tested.judged else None
     return Result(out, records, written + pages, drawn, tested, verdict)
+
+
+def _drawn(out: Path) -> list[Path]:
+    from effbench.report.plots.pictures import write_plots
+
+    return write_plots(out)
 
 
 def _killed(number: int) -> str:

@@ -66,7 +66,10 @@ def again(
     with pytest.MonkeyPatch.context() as patch:
         if not processes:
             patch.setattr("effbench.cell.run.probe", lambda _: dict.fromkeys(RATES, 1.0))
-        patch.setattr("effbench.runs.run.summarise", lambda _, out, done: Result(out, done, [], []))
+        patch.setattr(
+            "effbench.runs.run.summarise",
+            lambda _, out, done, **_options: Result(out, done, [], []),
+        )
         done = run(plan, out, Console(file=stream), executor=executor, **options)
     return done.records, stream.getvalue()
 

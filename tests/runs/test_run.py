@@ -59,7 +59,8 @@ def run_quietly(
             patch.setattr("effbench.cell.run.probe", lambda _: dict.fromkeys(RATES, 1.0))
         if not summary:
             patch.setattr(
-                "effbench.runs.run.summarise", lambda _, out, done: Result(out, done, [], [])
+                "effbench.runs.run.summarise",
+                lambda _, out, done, **_options: Result(out, done, [], []),
             )
         return run(plan, out, Console(file=stream), **options), stream.getvalue()
 

@@ -129,7 +129,7 @@ def first_in_box(  # type: ignore[no-untyped-def]
                 beyond_k = np.int32(min(np.ceil(lattice), _f32(1 << 30)))
                 on = (free[lane] > 0) & (at < leave[lane])
                 k[lane] = max(k[lane] + np.int32(1), beyond_k) if on else k[lane]
-                going |= np.int32(on)
+                going |= int(on)
         for lane in range(count):
             met = free[lane] == 0 and t[lane] < leave[lane]
             ks[start + lane] = k[lane] if met else -1

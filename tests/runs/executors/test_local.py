@@ -38,7 +38,7 @@ def planned(*settings: str, methods: tuple[str, ...] = ("fake",)) -> Plan:
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "effbench.runs.run.summarise", lambda _, out, done: Result(out, done, [], [])
+        "effbench.runs.run.summarise", lambda _, out, done, **_options: Result(out, done, [], [])
     )
 
 

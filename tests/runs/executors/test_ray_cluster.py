@@ -55,7 +55,7 @@ def cluster(
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("EFFBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setattr(
-        "effbench.runs.run.summarise", lambda _, out, done: Result(out, done, [], [])
+        "effbench.runs.run.summarise", lambda _, out, done, **_options: Result(out, done, [], [])
     )
     made = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     made.second = made.add_node(num_cpus=1, resources={"second": 1})

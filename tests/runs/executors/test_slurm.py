@@ -45,7 +45,7 @@ def planned(*settings: str, **changes: Any) -> Plan:
 def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EFFBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(
-        "effbench.runs.run.summarise", lambda _, out, done: Result(out, done, [], [])
+        "effbench.runs.run.summarise", lambda _, out, done, **_options: Result(out, done, [], [])
     )
 
 
