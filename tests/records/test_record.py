@@ -129,6 +129,8 @@ FULL: dict[str, Any] = {
     "machine": {
         "before": {"copy_gb_s": 20.0, "matmul_gflop_s": 90.0, "gather_m_s": 300.0, "waiting": 0.0},
         "after": {"copy_gb_s": 19.0, "matmul_gflop_s": 90.0, "gather_m_s": 290.0, "waiting": None},
+        "between": [{"train_s": 10.1, "copy_gb_s": 19.5, "matmul_gflop_s": 90.0}],
+        "neighbours": 1,
         "speed": 79.0,
         "cpu_share": 1.97,
         "waiting": 0.01,

@@ -79,10 +79,11 @@ class Learner(ABC):
 class FullLearner(Learner):
     """Differentiates through every sample: what everyone does."""
 
-    def __init__(self, backend: str, *, checkpointing: bool = False) -> None:
+    def __init__(self, backend: str, *, checkpointing: bool = False, parts: bool = False) -> None:
         """checkpointing: keep nothing of the networks for the backward pass, and evaluate them
-        again there, a part of the samples at a time."""
-        self.backend = backend
+        again there, a part of the samples at a time; parts: never take networks and rendering as
+        one."""
+        self.backend, self.parts = backend, parts
         self.evaluate = evaluate_in_parts if checkpointing else evaluate
         self._in_parts: str | None = None  # why; "" for one kernel, None before the first step
 
@@ -112,6 +113,8 @@ class FullLearner(Learner):
 
     def _why_in_parts(self, model: RadianceField, batch: Batch) -> str:
         """Return why networks and rendering are not one kernel; "" if they are."""
+        if self.parts:
+            return "asked for"
         if self.composite is not None:
             return "a library renders"
         if self.evaluate is not evaluate:

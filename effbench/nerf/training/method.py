@@ -148,7 +148,9 @@ class RadianceFieldMethod(Method):
 
     def build_learner(self) -> Learner:
         """Return what differentiates a step. Default: through every sample."""
-        return FullLearner(self.backend, checkpointing=self.options.switches.checkpointing)
+        switches = self.options.switches
+        parts = switches.shading == "parts"
+        return FullLearner(self.backend, checkpointing=switches.checkpointing, parts=parts)
 
     def occupancy_sampler(self) -> OccupancySampler:
         """Return the sampler that the usual parameters of a config describe: `grid_resolution`,

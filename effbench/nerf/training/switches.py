@@ -16,6 +16,7 @@ class Switches:
     loading: Literal["preloaded", "async"] = "preloaded"  # async: sent a step ahead by a thread
     checkpointing: bool = False  # evaluate networks again in the backward pass: less is kept
     compile: bool = False  # networks as layers that torch.compile joins
+    shading: Literal["auto", "parts"] = "auto"  # auto: networks and rendering as one where possible
 
     def __post_init__(self) -> None:
         if self.loading == "async" and self.image_schedule != "constant":

@@ -124,7 +124,8 @@ def test_a_step_keeps_less_than_half_of_what_the_baseline_keeps() -> None:
             method.step(0.0)
         return saved_bytes(lambda: method.step(0.0))
 
-    assert kept("hsm", running_mean=False) < kept("instant-ngp") / 2
+    # by the same parts: one kernel for networks and rendering keeps nothing of them
+    assert kept("hsm", running_mean=False) < kept("instant-ngp", shading="parts") / 2
 
 
 def test_training_that_is_not_finite_ends_as_diverged() -> None:
