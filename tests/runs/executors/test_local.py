@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,27 +11,13 @@ from rich.console import Console
 
 from effbench.errors import ConfigError
 from effbench.machine import cores
-from effbench.machine.placement import place
-from effbench.method.config import Setting
-from effbench.planning import registry
-from effbench.planning.plan import Plan
-from effbench.planning.planner import Request, make_plan
 from effbench.records import record, tables
 from effbench.runs.executors import local
 from effbench.runs.executors.local import Local
 from effbench.runs.run import Result, run
+from tests.runs.test_run import planned
 
-FAKES = Path(__file__).parents[2] / "fakes"
 TWO = pytest.mark.skipif(len(cores.mine()) < 2, reason="needs two processors")
-
-
-def planned(*settings: str, methods: tuple[str, ...] = ("fake",)) -> Plan:
-    device, backend = place("cpu")
-    request = Request(
-        methods=methods, scenes=("toy/grey",), budget="5it", device=device, backend=backend
-    )
-    request = replace(request, settings=tuple(map(Setting.parse, settings)))
-    return make_plan(request, registry.discover([FAKES]), plugins=[FAKES])
 
 
 @pytest.fixture(autouse=True)

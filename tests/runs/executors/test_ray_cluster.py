@@ -15,35 +15,17 @@ from rich.console import Console
 
 from effbench.analysis.identity import ROW
 from effbench.errors import ConfigError, EffbenchError
-from effbench.machine.placement import place
-from effbench.method.config import Setting
-from effbench.planning import registry
-from effbench.planning.plan import Plan
-from effbench.planning.planner import Request, make_plan
 from effbench.records import record, tables
 from effbench.runs.executors import cluster_task, ray_cluster
 from effbench.runs.executors.names import Wanted
 from effbench.runs.executors.ray_cluster import RayCluster
 from effbench.runs.run import Result, run
 from tests.in_this_process import InThisProcess
+from tests.runs.test_run import planned
 
 ray = pytest.importorskip("ray", reason="needs Ray, of the extra `cluster`")
-FAKES = Path(__file__).parents[2] / "fakes"
 PATIENCE_S = 120
-
-
-def planned(*settings: str, seeds: int = 1) -> Plan:
-    device, backend = place("cpu")
-    request = Request(
-        methods=("fake", "fake-child"),
-        scenes=("toy/grey",),
-        budget="5it",
-        device=device,
-        backend=backend,
-        seeds=seeds,
-    )
-    request = replace(request, settings=tuple(map(Setting.parse, settings)))
-    return make_plan(request, registry.discover([FAKES]), plugins=[FAKES])
+FAMILY = ("fake", "fake-child")
 
 
 @pytest.fixture
@@ -87,7 +69,8 @@ def kill_one_that_works(cluster: Any, out: Path) -> threading.Thread:
 
 
 def test_a_lost_node_costs_no_cell(cluster: Any, tmp_path: Path) -> None:
-    plan = planned("fake.width=1,2", "fake-child.width=2", "fake-child.lr=0.1,0.2", seeds=2)
+    settings = ("fake.width=1,2", "fake-child.width=2", "fake-child.lr=0.1,0.2")
+    plan = planned(*settings, methods=FAMILY, seeds=2)
     wanted = Wanted("ray", address=cluster.address)
     out, printed = tmp_path / "ray", io.StringIO()
     killer = kill_one_that_works(cluster, out)

@@ -7,38 +7,22 @@ import re
 import signal
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from rich.console import Console
 
 from effbench.errors import ConfigError, EffbenchError
-from effbench.machine.placement import place
-from effbench.method.config import Setting
-from effbench.planning import registry
-from effbench.planning.plan import Plan
-from effbench.planning.planner import Request, make_plan
 from effbench.records.layout import RESUME
 from effbench.runs.executors.names import Wanted
 from effbench.runs.executors.slurm import Slurm
 from effbench.runs.run import Result, run
+from tests.runs.test_run import planned
 
 submitit = pytest.importorskip("submitit", reason="needs submitit, of the extra `cluster`")
-FAKES = Path(__file__).parents[2] / "fakes"
 LOCAL = Wanted("slurm", address="local")
 PATIENCE_S = 120
-
-
-def planned(*settings: str, **changes: Any) -> Plan:
-    device, backend = place("cpu")
-    request = Request(
-        methods=("fake",), scenes=("toy/grey",), budget="5it", device=device, backend=backend
-    )
-    request = replace(request, settings=tuple(map(Setting.parse, settings)), **changes)
-    return make_plan(request, registry.discover([FAKES]), plugins=[FAKES])
 
 
 @pytest.fixture(autouse=True)
