@@ -1,6 +1,6 @@
-"""Tables of README and docs from the files under results/: `make results`, or `--check` them.
+"""Numbers of README and docs from the files under results/: `make results`, or `--check` them.
 
-A page says in a comment what its table is made of, and no number of it is typed by hand:
+A page says in comments what its tables and numbers are made of, so that none is typed by hand:
 
     <!-- table
     file = "results/…/leaderboard.csv"
@@ -11,17 +11,25 @@ A page says in a comment what its table is made of, and no number of it is typed
     … the table, made anew …
     <!-- end of table -->
 
-columns: heading, column or expression of columns (`pandas.DataFrame.eval`), and how one cell is
-written; an empty cell stays empty. where, sort: as pandas' `query`, and a column with - for
-descending; both may be left out.
+    It reached <!-- value results/…/leaderboard.csv; method == 'nerf'; psnr; {:.1f} -->22.1<!-- end
+    of value --> dB.
+
+columns: heading, column or expression of columns (`pandas.DataFrame.eval`) or a list of these, and
+how one cell is written of them; where one is empty the cell is. where, sort: as pandas' `query`, and a column with - for
+descending; both may be left out. In place of `file`, `files` has several in one table, whose column
+`of` says which: `files = {Lego = "results/…", bonsai = "results/…"}`. A value is of the one row that
+its `where` leaves; a JSON file is one row whose columns are paths, `a/b`.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import json
 import re
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,7 +39,9 @@ from effbench import files
 from effbench.errors import EffbenchError
 
 ROOT = Path(__file__).resolve().parents[1]
-_BLOCK = re.compile(r"<!-- table\n(?P<spec>.*?)-->\n.*?<!-- end of table -->", re.DOTALL)
+_TABLE = re.compile(r"<!-- table\n(?P<spec>.*?)-->\n.*?<!-- end of table -->", re.DOTALL)
+_VALUE = re.compile(r"<!-- value (?P<spec>[^\n]*?) -->.*?<!-- end of value -->")
+_WRONG = (OSError, KeyError, NameError, ValueError, TypeError, SyntaxError)
 
 
 def main() -> None:
@@ -44,7 +54,7 @@ def main() -> None:
         if not arguments.check:
             files.write_text(page, made(page, ROOT))
     if not stale:
-        print("all tables are those of results/")
+        print("all numbers are those of results/")
     sys.exit(bool(stale) and arguments.check)
 
 
@@ -54,27 +64,58 @@ def pages(root: Path) -> list[Path]:
 
 
 def made(page: Path, root: Path) -> str:
-    """Return a page with its tables made anew. Raises EffbenchError for a table that says nothing
-    that can be made."""
+    """Return a page with its tables and values made anew. Raises EffbenchError for one that says
+    nothing that can be made."""
     text = page.read_text(encoding="utf-8")
 
-    def anew(found: re.Match[str]) -> str:
-        line = text.count("\n", 0, found.start()) + 1
-        try:
-            body = table(tomllib.loads(found["spec"]), root)
-        except (OSError, KeyError, NameError, ValueError, TypeError) as error:
-            raise EffbenchError(
-                f"{page}, line {line}: no table can be made of it: {error}"
-            ) from error
+    def table_anew(found: re.Match[str]) -> str:
+        body = table(tomllib.loads(found["spec"]), root)
         return f"<!-- table\n{found['spec']}-->\n{body}<!-- end of table -->"
 
-    return _BLOCK.sub(anew, text)
+    def value_anew(found: re.Match[str]) -> str:
+        return f"<!-- value {found['spec']} -->{value(found['spec'], root)}<!-- end of value -->"
+
+    def named(make: Callable[[re.Match[str]], str], found: re.Match[str]) -> str:
+        line = found.string.count("\n", 0, found.start()) + 1
+        try:
+            return make(found)
+        except _WRONG as error:
+            raise EffbenchError(
+                f"{page}, line {line}: nothing can be made of it: {error}"
+            ) from error
+
+    text = _TABLE.sub(functools.partial(named, table_anew), text)
+    return _VALUE.sub(functools.partial(named, value_anew), text)
+
+
+def value(spec: str, root: Path) -> str:
+    """Return a number as a page has it. Raises what `table` does."""
+    parts = [part.strip() for part in spec.split(";")]
+    if len(parts) != 4:
+        raise ValueError(f"has {len(parts)} parts: write file; where; expression; format")
+    file, where, expression, form = parts
+    frame = _read(root / file)
+    frame = frame.query(where) if where else frame
+    if len(frame) != 1:
+        raise ValueError(f"{len(frame)} rows of {file} fit: name one")
+    found = _evaluated(frame, expression).iloc[0]
+    if pd.isna(found):
+        raise ValueError(f"{expression} is empty there")
+    return form.format(found)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if path.suffix == ".json":
+        return pd.json_normalize(json.loads(path.read_text(encoding="utf-8")), sep="/")
+    return pd.read_csv(path)
 
 
 def table(spec: dict[str, Any], root: Path) -> str:
     """Return the Markdown of a table. Raises OSError, KeyError, NameError, ValueError or TypeError
     for a spec that its file does not bear."""
-    frame = pd.read_csv(root / spec["file"])
+    files = spec["files"] if "files" in spec else {"": spec["file"]}
+    frames = [_read(root / file).assign(of=name) for name, file in files.items()]
+    frame = pd.concat(frames, ignore_index=True)
     if "where" in spec:
         frame = frame.query(spec["where"])
     if "sort" in spec:
@@ -83,20 +124,33 @@ def table(spec: dict[str, Any], root: Path) -> str:
     if frame.empty:
         raise ValueError("no row is left")
     columns = [
-        (heading, cast("pd.Series[Any]", frame.eval(value)), form)
+        (heading, [_evaluated(frame, each) for each in _several(value)], form)
         for heading, value, form in spec["columns"]
     ]
-    numbers = [pd.api.types.is_numeric_dtype(values) for _, values, _ in columns]
-    lines = [[heading for heading, _, _ in columns], ["---:" if n else "---" for n in numbers]]
+    lines = [[heading for heading, _, _ in columns], [_alignment(found) for _, found, _ in columns]]
     for row in range(len(frame)):
-        lines.append([_written(values.iloc[row], form) for _, values, form in columns])
+        lines.append([_written([v.iloc[row] for v in found], form) for _, found, form in columns])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _written(value: object, form: str) -> str:
-    if isinstance(value, str):
-        value = value.replace(",", ", ")  # settings, with room for a line break
-    return "" if pd.isna(value) else form.format(value)  # type: ignore[call-overload]
+def _evaluated(frame: pd.DataFrame, expression: str) -> pd.Series[Any]:
+    return cast("pd.Series[Any]", frame.eval(expression))
+
+
+def _several(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _alignment(found: list[pd.Series[Any]]) -> str:
+    return "---:" if all(map(pd.api.types.is_numeric_dtype, found)) else "---"
+
+
+def _written(values: list[object], form: str) -> str:
+    if any(pd.isna(value) for value in values):  # type: ignore[call-overload]
+        return ""
+    # settings, with room for a line break
+    told = [v.replace(",", ", ") if isinstance(v, str) else v for v in values]
+    return form.format(*told)
 
 
 if __name__ == "__main__":

@@ -351,9 +351,9 @@ def doctor(as_json: bool, plugins: tuple[Path, ...], scenes_root: Path | None) -
 
 
 for command in (
-    *(leaderboard.leaderboard, results.plot, results.report, results.paper),
+    *(leaderboard.leaderboard, results.plot, results.report, results.publish),
     *(compare.compare, power.power, pareto.pareto, rerun.rerun, gate.check, gate.baseline),
-    *(results.merge, results.export_results, onnx.export, onnx.profile),
+    *(results.paper, results.merge, results.export_results, onnx.export, onnx.profile),
     *(render.render, scenes.scenes),
 ):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""Commands that read records: tables, pictures, pages, papers, other tools' files."""
+"""Commands that read records: tables, pictures, pages, papers, what to keep, other tools' files."""
 
 from __future__ import annotations
 
@@ -100,6 +100,39 @@ def report(
     made = page.write(results, out, views=views, baseline=baseline, heading=title)
     click.echo(f"{made.path} ({made.size / 1e6:.1f} MB)")
     name_unreadable(made.problems)
+
+
+@click.command()
+@click.argument("run", type=FOLDER)
+@click.option(
+    "--out", type=FOLDER, metavar="DIR", help="Where to.  [default: results/<device>/<suite>-<scene>]"
+)
+@click.option(
+    "--page-mb",
+    type=click.FloatRange(0, min_open=True),
+    default=3,
+    metavar="MB",
+    show_default=True,
+    help="What the page may take at most; renders are thinned.",
+)
+def publish(run: Path, out: Path | None, page_mb: float) -> None:
+    """Write what of a RUN is worth committing to a folder of a few megabytes.
+
+    Leaderboard, curves, verdict where the suite has a paper, one page, two pictures, a baseline for
+    `effbench check`, and the command. Records, renders and models stay where they are. A record
+    that cannot be read is named on standard error, and the exit status is 3.
+
+    \b
+    Examples:
+      effbench publish results/runs/pruning-20260101-120000
+      effbench publish results/runs/hsm-20260101-120000 --out results/my-machine/hsm-bonsai
+    """
+    from effbench.report import publish as publishing
+
+    done = publishing.publish(run, out, round(1e6 * page_mb))
+    for path in done.paths:
+        click.echo(f"{path} ({path.stat().st_size / 1e3:.0f} kB)")
+    name_unreadable(done.problems)
 
 
 @click.command()

@@ -1,10 +1,11 @@
-"""The loss of a step in buffers of fixed size: the mean over the rays that are complete.
+"""The loss of a step's pixels; in buffers of fixed size, of those whose rays are complete.
 
 Notation: R rays, c of them complete; the loss of a ray is the mean over its three channels.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,6 +15,24 @@ from torch.nn import functional
 from effbench.kernels.backends import resolve
 
 HUBER_DELTA = 0.1
+
+
+@dataclass(frozen=True)
+class PixelLoss:
+    """The mean loss of colours and targets, both [R, 3], or with reduction "none" each value's.
+
+    kind: "mse", or "huber" of a δ of 0.1.
+    """
+
+    kind: str
+
+    def __call__(self, color: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+        return losses(color, target, self.kind, reduction)
+
+    @property
+    def delta(self) -> float:
+        """The error from which a Huber loss grows linearly; 0 for the squared error."""
+        return 0.0 if self.kind == "mse" else HUBER_DELTA
 
 
 def pixel_loss(
@@ -62,7 +81,7 @@ class _PixelLoss(torch.autograd.Function):
 
         color, target = color.contiguous(), target.contiguous()
         ctx.save_for_backward(color, target, complete, count)
-        ctx.delta = 0.0 if kind == "mse" else HUBER_DELTA
+        ctx.delta = PixelLoss(kind).delta
         return gpu.forward(color, target, complete, count, ctx.delta)
 
     @staticmethod

@@ -8,8 +8,9 @@ from effbench import files
 from effbench.records import results, tables
 
 
-def write_tables(out_dir: str | Path) -> list[Path]:
-    """Write leaderboard.csv, leaderboard.md and curves.csv of the records below `out_dir`.
+def write_tables(out_dir: str | Path, to: Path | None = None) -> list[Path]:
+    """Write leaderboard.csv, leaderboard.md and curves.csv of the records below `out_dir`, there or
+    to another folder.
 
     A record or curve that cannot be read is named at the end of leaderboard.md. Raises RecordError
     when `out_dir` does not exist, EffbenchError when it cannot be written.
@@ -23,6 +24,7 @@ def write_tables(out_dir: str | Path) -> list[Path]:
         "leaderboard.md": tables.to_markdown(board, [str(error) for error in found.problems]),
         "curves.csv": tables.to_csv(curves),
     }
-    for name, text in contents.items():
-        files.write_text(out / name, text)
-    return [out / name for name in contents]
+    paths = {(to or out) / name: text for name, text in contents.items()}
+    for path, text in paths.items():
+        files.write_text(path, text)
+    return list(paths)

@@ -138,9 +138,11 @@ def own_table(paper: Paper) -> str:
     return verdict_text.own_table(paper) if paper.judged else side_by_side.own_table(paper)
 
 
-def write(out: Path, paper: Paper) -> tuple[pd.DataFrame, list[Path]]:
+def write(
+    out: Path, paper: Paper, to: Path | None = None
+) -> tuple[pd.DataFrame, list[Path]]:
     """Write `table` of the records below `out` as verdict.csv and verdict.md, or paper.csv and
-    paper.md; return it and their paths.
+    paper.md, there or to another folder; return it and their paths.
 
     Raises RecordError when `out` does not exist, EffbenchError when it cannot be written.
     """
@@ -151,6 +153,7 @@ def write(out: Path, paper: Paper) -> tuple[pd.DataFrame, list[Path]]:
         f"{stem}.csv": tables.to_csv(frame),
         f"{stem}.md": to_markdown(paper, frame, [str(error) for error in unreadable]),
     }
-    for name, text in contents.items():
-        files.write_text(out / name, text)
-    return frame, [out / name for name in contents]
+    paths = {(to or out) / name: text for name, text in contents.items()}
+    for path, text in paths.items():
+        files.write_text(path, text)
+    return frame, list(paths)

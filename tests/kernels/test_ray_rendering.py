@@ -193,13 +193,14 @@ def test_encoding_in_blocks_is_the_encoding(count: int, levels: int) -> None:
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
 
-def test_a_tile_is_a_product() -> None:
+@pytest.mark.parametrize("columns", [16, 32, 80])  # tiles are 32 wide, and the last may be 16
+def test_tiles_make_a_product(columns: int) -> None:
     from numba import njit
 
     generator = np.random.default_rng(0)
     a = generator.normal(size=(vectors.ROWS, 5)).astype("f4")
-    b = generator.normal(size=(5, vectors.COLUMNS)).astype("f4")
-    start = generator.normal(size=(vectors.ROWS, vectors.COLUMNS)).astype("f4")
+    b = generator.normal(size=(5, columns)).astype("f4")
+    start = generator.normal(size=(vectors.ROWS, columns)).astype("f4")
     expected = {
         "set": a @ b,
         "relu": (a @ b).clip(0),
@@ -207,17 +208,13 @@ def test_a_tile_is_a_product() -> None:
         "add_relu": (start + a @ b).clip(0),
     }
     for mode, product in expected.items():
-        tile = getattr(vectors, f"tile_{mode}")
+        tile = getattr(vectors, f"product_{mode}")
 
         @njit
-        def multiply(a, b, c, tile=tile):  # type: ignore[no-untyped-def]
-            tile(a, 0, 5, 1, b, 0, 16, c, 0, 16, 5)
+        def multiply(a, lda, along, b, c, columns, tile=tile):  # type: ignore[no-untyped-def]
+            tile(a, 0, lda, along, b, columns, c, 0, columns, 5, columns)
 
-        @njit
-        def multiply_turned(a, b, c, tile=tile):  # type: ignore[no-untyped-def]
-            tile(a, 0, 1, 8, b, 0, 16, c, 0, 16, 5)
-
-        for function, left in ((multiply, a), (multiply_turned, np.ascontiguousarray(a.T))):
+        for left, lda, along in ((a, 5, 1), (np.ascontiguousarray(a.T), 1, 8)):
             found = start.copy()
-            function(left.reshape(-1), b.reshape(-1), found.reshape(-1))
+            multiply(left.reshape(-1), lda, along, b.reshape(-1), found.reshape(-1), columns)
             np.testing.assert_allclose(found, product, atol=1e-5)

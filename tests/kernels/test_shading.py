@@ -1,4 +1,4 @@
-"""Networks and volume rendering as one operation, against its parts in float64."""
+"""Networks, volume rendering and loss as one operation, against its parts in float64."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from effbench.kernels.mlp import mlp_reference
+from effbench.kernels.pixel_loss import PixelLoss
 from effbench.kernels.samples import offsets_of
-from effbench.kernels.shading import shade, shade_reference, why_not_whole
+from effbench.kernels.shading import shading_loss, shading_loss_reference, why_not_whole
 from effbench.machine import threads
 
 CHUNK = 512  # samples that the kernel takes at once, unless a ray has more
@@ -28,7 +29,7 @@ def case(
     geometry: int = 15,
     seed: int = 0,
 ) -> Case:
-    """Return encoding, directions, deltas and background; offsets; and the five matrices."""
+    """Return encoding, directions, deltas, background and target; offsets; and the matrices."""
     generator = torch.Generator().manual_seed(seed)
     rays, total = len(counts), sum(counts)
 
@@ -42,22 +43,28 @@ def case(
     thin = min(0.5, 4 / max(*counts, 1, 1))
     deltas = torch.rand(total, generator=generator) * thin
     background = torch.rand(rays, 3, generator=generator)
-    inputs = [normal(total, features), normal(rays, 16), deltas, background]
+    target = torch.rand(rays, 3, generator=generator)
+    inputs = [normal(total, features), normal(rays, 16), deltas, background, target]
     return inputs, offsets_of(torch.tensor(counts, dtype=torch.int64)), weights
 
 
-def results(found: Case, double: bool = False) -> list[Tensor]:
-    """Return colours, optical depths, and gradients of encoding, background and matrices."""
+def results(
+    found: Case, kind: str = "huber", double: bool = False, share: float = 1.0
+) -> list[Tensor]:
+    """Return loss, colours, optical depths, and the gradients of a share of the loss by encoding,
+    background and matrices."""
     inputs, offsets, weights = found
-    kind = torch.float64 if double else torch.float32
-    encoded, directions, deltas, background = (x.to(kind) for x in inputs)
-    trained = [x.to(kind).requires_grad_() for x in (encoded, background, *weights)]
+    precision = torch.float64 if double else torch.float32
+    encoded, directions, deltas, background, target = (x.to(precision) for x in inputs)
+    trained = [x.to(precision).requires_grad_() for x in (encoded, background, *weights)]
     encoded, background, *matrices = trained
-    arguments = (encoded, directions, deltas, offsets, background, matrices[:2], matrices[2:])
-    color, depth = shade_reference(*arguments) if double else shade(*arguments, "cpu")
-    generator = torch.Generator().manual_seed(1)
-    slope = torch.randn(color.shape, generator=generator).to(kind)
-    return [color.detach(), depth, *torch.autograd.grad(color, trained, slope)]
+    arguments = (encoded, directions, deltas, offsets, background, target, PixelLoss(kind))
+    networks = (matrices[:2], matrices[2:])
+    if double:
+        loss, color, depth = shading_loss_reference(*arguments, *networks)
+    else:
+        loss, color, depth = shading_loss(*arguments, *networks, "cpu")
+    return [loss.detach(), color, depth, *torch.autograd.grad(share * loss, trained)]
 
 
 def off(found: Tensor, expected: Tensor) -> float:
@@ -67,8 +74,9 @@ def off(found: Tensor, expected: Tensor) -> float:
     return float((found.double() - expected).abs().max() / expected.abs().max().clamp_min(1e-6))
 
 
-def differences(found: Case) -> list[float]:
-    ours, expected = results(found), results(found, double=True)
+def differences(found: Case, kind: str = "huber", share: float = 1.0) -> list[float]:
+    ours = results(found, kind, share=share)
+    expected = results(found, kind, double=True, share=share)
     assert [x.shape for x in ours] == [x.shape for x in expected]
     return [off(*pair) for pair in zip(ours, expected, strict=True)]
 
@@ -76,7 +84,6 @@ def differences(found: Case) -> list[float]:
 @pytest.mark.parametrize(
     "counts",
     [
-        [],
         [0, 0],
         [1],
         [3, 0, 5],
@@ -85,12 +92,33 @@ def differences(found: Case) -> list[float]:
         [2 * CHUNK + 3],  # a ray that alone is more than a chunk
         [7, CHUNK + 9, 0, 0, 2, 600],
         [4] * 700,
-        [0] * 900 + [1],
+        [0] * 1200 + [1],  # rays that alone are more than a chunk has room for
     ],
 )
-def test_colours_and_gradients_are_those_of_float64(counts: list[int]) -> None:
-    rounding = 1e-5 * max(1.0, max(counts, default=0) / 256)  # a ray is one sum
-    assert max(differences(case(counts))) < rounding
+@pytest.mark.parametrize("kind", ["huber", "mse"])
+def test_loss_and_gradients_are_those_of_float64(counts: list[int], kind: str) -> None:
+    rounding = 1e-5 * max(1.0, max(counts) / 256)  # a ray is one sum
+    assert max(differences(case(counts), kind)) < rounding
+
+
+def test_a_share_of_the_loss_has_that_share_of_its_gradients() -> None:
+    assert max(differences(case([3, 0, 5]), share=0.25)) < 1e-5
+
+
+def test_no_ray_has_no_gradient() -> None:
+    _, color, depth, *gradients = results(case([]))
+    assert color.shape == (0, 3)
+    assert len(depth) == 0
+    assert not any(gradient.any() for gradient in gradients)
+
+
+def test_samples_behind_the_last_ray_have_no_gradient() -> None:
+    """As in buffers of fixed size, whose tail is of no ray."""
+    inputs, offsets, weights = case([3, 4, 2])
+    _, _, depth, d_encoded, *_ = results((inputs, offsets.clamp_max(7), weights))
+    assert not depth[7:].any()
+    assert not d_encoded[7:].any()
+    assert d_encoded[:7].any(1).all()
 
 
 @pytest.mark.parametrize(
@@ -102,13 +130,13 @@ def test_any_widths(features: int, hidden: int, geometry: int) -> None:
 
 @settings(max_examples=25)
 @given(
-    counts=st.lists(st.integers(0, 40), max_size=60),
+    counts=st.lists(st.integers(0, 40), min_size=1, max_size=60),
     count=st.integers(1, 5),
     seed=st.integers(0, 9),
 )
 def test_any_rays_on_any_number_of_threads(counts: list[int], count: int, seed: int) -> None:
     with threads.at_most(count):
-        assert max(differences(case(counts, seed=seed)), default=0.0) < 1e-5
+        assert max(differences(case(counts, seed=seed))) < 1e-5
 
 
 def test_the_same_threads_give_the_same_sums() -> None:
@@ -132,10 +160,12 @@ def test_dense_samples_have_the_gradient_of_a_clamped_exponential() -> None:
     assert max(differences((inputs, offsets, weights))) < 1e-4
 
 
-def test_nan_goes_through() -> None:
+@pytest.mark.parametrize("kind", ["huber", "mse"])
+def test_nan_goes_through(kind: str) -> None:
     inputs, offsets, weights = case([4, 4])
     inputs[0][5, 3] = torch.nan
-    color, _, d_encoded, _, *d_weights = results((inputs, offsets, weights))
+    loss, color, _, d_encoded, _, *d_weights = results((inputs, offsets, weights), kind)
+    assert loss.isnan()
     assert color[0].isfinite().all()
     assert color[1].isnan().all()
     assert d_encoded[5].isnan().any()

@@ -10,12 +10,13 @@ from effbench.kernels.cpu import SERIAL_WITH_NAN
 from effbench.kernels.cpu.vectors import (
     COLUMNS,
     ROWS,
-    tile_add,
-    tile_add_relu,
-    tile_relu,
-    tile_set,
+    product_add,
+    product_add_relu,
+    product_relu,
+    product_set,
 )
 
+_f32 = np.float32
 Array = NDArray[np.float32]
 
 
@@ -33,10 +34,7 @@ def layer_relu(x, width, w, h, rows):  # type: ignore[no-untyped-def]
     inner, outer = w.shape
     flat = w.reshape(-1)
     for row in range(0, rows, ROWS):
-        for column in range(0, outer, COLUMNS):
-            tile_relu(
-                x, row * width, width, 1, flat, column, outer, h, row * outer + column, outer, inner
-            )  # fmt: skip
+        product_relu(x, row * width, width, 1, flat, outer, h, row * outer, outer, inner, outer)
 
 
 @njit(**SERIAL_WITH_NAN)
@@ -45,10 +43,7 @@ def layer_add_relu(x, width, w, h, rows):  # type: ignore[no-untyped-def]
     inner, outer = w.shape
     flat = w.reshape(-1)
     for row in range(0, rows, ROWS):
-        for column in range(0, outer, COLUMNS):
-            tile_add_relu(
-                x, row * width, width, 1, flat, column, outer, h, row * outer + column, outer, inner
-            )  # fmt: skip
+        product_add_relu(x, row * width, width, 1, flat, outer, h, row * outer, outer, inner, outer)
 
 
 @njit(**SERIAL_WITH_NAN)
@@ -57,10 +52,14 @@ def layer(x, width, w, y, rows):  # type: ignore[no-untyped-def]
     inner, outer = w.shape
     flat = w.reshape(-1)
     for row in range(0, rows, ROWS):
-        for column in range(0, outer, COLUMNS):
-            tile_set(
-                x, row * width, width, 1, flat, column, outer, y, row * outer + column, outer, inner
-            )  # fmt: skip
+        product_set(x, row * width, width, 1, flat, outer, y, row * outer, outer, inner, outer)
+
+
+@njit(**SERIAL_WITH_NAN)
+def cut(slope, activations):  # type: ignore[no-untyped-def]
+    """Back through a ReLU: 0 where there was none, of flat arrays; NaN goes through."""
+    for i in range(len(slope)):
+        slope[i] = _f32(0) if activations[i] <= _f32(0) else slope[i]
 
 
 @njit(**SERIAL_WITH_NAN)
@@ -70,7 +69,4 @@ def add_weight_gradient(slope, width, x, inputs, gradient, rows):  # type: ignor
     outer, inner = gradient.shape
     flat = gradient.reshape(-1)
     for row in range(0, outer, ROWS):
-        for column in range(0, inner, COLUMNS):
-            tile_add(
-                slope, row, 1, width, x, column, inputs, flat, row * inner + column, inner, rows
-            )  # fmt: skip
+        product_add(slope, row, 1, width, x, inputs, flat, row * inner, inner, rows, inner)

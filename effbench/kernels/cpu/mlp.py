@@ -1,6 +1,6 @@
 """Small networks without biases in numba: forward, and backward with the activations kept.
 
-Chunks of rows go through all layers in a core's cache, 8 rows of 16 neurons at a time in registers
+Chunks of rows go through all layers in a core's cache, 8 rows of 32 neurons at a time in registers
 (`vectors`); the three products of a layer, forward, to its inputs and to its weights, are the same
 tile with other strides. Widths are padded with zeros to whole tiles. A task adds up its own share
 of the weights' gradients: the same number of threads gives the same sums.
@@ -16,7 +16,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from effbench.kernels.cpu import PARALLEL, SERIAL_WITH_NAN
-from effbench.kernels.cpu.layers import add_weight_gradient, layer, layer_relu, padded
+from effbench.kernels.cpu.layers import add_weight_gradient, cut, layer, layer_relu, padded
 from effbench.kernels.cpu.vectors import COLUMNS, ROWS
 
 _CHUNK = 512  # rows, a multiple of ROWS: their activations stay in the L2 cache
@@ -72,13 +72,6 @@ def _copy(source, start, rows, target, width):  # type: ignore[no-untyped-def]
 
 
 @njit(**SERIAL_WITH_NAN)
-def _cut(slope, activations):  # type: ignore[no-untyped-def]
-    """Back through a ReLU; NaN goes through."""
-    for i in range(len(slope)):
-        slope[i] = _f32(0) if activations[i] <= _f32(0) else slope[i]
-
-
-@njit(**SERIAL_WITH_NAN)
 def _forward_share(x, weights, hidden, out, kept, task, tasks):  # type: ignore[no-untyped-def]
     count, inputs = x.shape
     outputs, last = out.shape[1], weights[-1]
@@ -131,7 +124,7 @@ def _backward_share(x, weights, hidden, grad, d_x, shares, wanted, task, tasks):
                 before = hidden[k - 1].reshape(-1)[start * behind : (start + whole) * behind]
                 add_weight_gradient(slope, width, before, behind, shares[k][task], whole)
                 layer(slope, width, weights[k], other, whole)
-                _cut(other[: whole * behind], before)
+                cut(other[: whole * behind], before)
             else:
                 add_weight_gradient(slope, width, given, behind, shares[0][task], whole)
                 if wanted:

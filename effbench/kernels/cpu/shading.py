@@ -1,7 +1,7 @@
-"""Both networks of a hash field and volume rendering as one pass over rays, forward and backward.
+"""Both networks of a hash field, volume rendering and the loss of its pixels as one pass over rays.
 
-Chunks of whole rays go through everything in a core's cache, as in `mlp`. Nothing is kept between
-the passes: backward a chunk is computed again, which costs less than what it keeps costs memory.
+Chunks of whole rays go through everything in a core's cache, there and back, as in `mlp`: a pixel's
+loss is known as soon as its ray is, so that what a chunk needs for its gradients is still at hand.
 What a direction adds to the colour's first layer is computed once per ray. A task takes an equal
 share of the samples and sums up its own gradients of weights: the same number of threads gives the
 same sums.
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from effbench.kernels.cpu import PARALLEL, SERIAL_WITH_NAN
 from effbench.kernels.cpu.layers import (
     add_weight_gradient,
+    cut,
     layer,
     layer_add_relu,
     layer_relu,
@@ -34,57 +35,47 @@ _f32 = np.float32
 Array = NDArray[np.float32]
 
 
-def forward(
+def learn(
     encoded: Array,
     directions: Array,
     deltas: Array,
     offsets: NDArray[np.int64],
     background: Array,
+    target: Array,
+    delta: float,
     weights: Sequence[Array],
-) -> tuple[Array, Array, Array]:
-    """Return colour [R, 3], opacity [R] and optical depth [N]; see `effbench.kernels.shading`."""
-    rays = len(offsets) - 1
-    color, opacity = np.empty((rays, 3), np.float32), np.empty(rays, np.float32)
-    optical_depth = np.zeros(len(encoded), np.float32)
-    cuts, most = _shares(offsets)
-    _forward(
-        *(encoded, directions, deltas, offsets, background, _downwards(weights), cuts, most),
-        *(color, opacity, optical_depth),
-    )
-    return color, opacity, optical_depth
+) -> tuple[float, Array, Array, Array, Array, list[Array]]:
+    """Return the loss, colour [R, 3], optical depth [N], and the loss's gradients of `background`,
+    of `encoded` and of the weights; see `effbench.kernels.shading`.
 
-
-def backward(
-    encoded: Array,
-    directions: Array,
-    deltas: Array,
-    offsets: NDArray[np.int64],
-    background: Array,
-    grad: Array,
-    weights: Sequence[Array],
-) -> tuple[Array, list[Array]]:
-    """Return the gradients of `encoded` and of the weights of a loss whose gradient with respect to
-    the colours is `grad` [R, 3]."""
+    delta: of the Huber loss, 0 for the squared error.
+    """
     down, up = _downwards(weights), _upwards(weights)
     cuts, most = _shares(offsets)
+    rays, tasks = len(offsets) - 1, len(cuts) - 1
+    color, behind = np.empty((rays, 3), np.float32), np.empty((rays, 3), np.float32)
+    optical_depth, d_encoded = np.zeros(len(encoded), np.float32), np.empty_like(encoded)
+    d_encoded[offsets[-1] :] = 0
     shapes = [matrix.shape for matrix in up[:4]] + [(ROWS, up[4].shape[1])]
     shapes.append((up[2].shape[0], _HARMONICS))
-    shares = tuple(np.zeros((len(cuts) - 1, *shape), np.float32) for shape in shapes)
-    d_encoded = np.zeros_like(encoded)
-    _backward(
-        *(encoded, directions, deltas, offsets, background, grad, down, up, cuts, most),
-        *(d_encoded, shares),
+    shares = tuple(np.zeros((tasks, *shape), np.float32) for shape in shapes)
+    losses = np.zeros(tasks)
+    _learn(
+        *(encoded, directions, deltas, offsets, background, target, _f32(delta), down, up, cuts),
+        *(most, color, optical_depth, behind, d_encoded, shares, losses),
     )
     sums = [share.sum(0) for share in shares]
     first, second, third, fourth, fifth = (matrix.shape for matrix in weights)
     inner = sums[2][: third[0], 1 : 1 + third[1] - _HARMONICS]
-    return d_encoded, [
+    d_weights = [
         sums[0][: first[0], : first[1]],
         sums[1][: second[0], : second[1]],
         np.concatenate([sums[5][: third[0]], inner], 1),
         sums[3][: fourth[0], : fourth[1]],
         sums[4][: fifth[0], : fifth[1]],
     ]
+    loss = float(losses.sum()) / max(3 * rays, 1)
+    return loss, color, optical_depth, behind, d_encoded, d_weights
 
 
 def _shares(offsets: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
@@ -152,9 +143,10 @@ def _rooms(encoded, down, most):  # type: ignore[no-untyped-def]
 
 @njit(**SERIAL_WITH_NAN)
 def _chunk_end(offsets, ray, end, most):  # type: ignore[no-untyped-def]
-    """Return the ray behind a chunk that begins at one: as many as there is room for."""
+    """Return the ray behind a chunk that begins at one: as many as there is room for, of those
+    without samples, too."""
     stop = ray + 1
-    while stop < end and offsets[stop + 1] - offsets[ray] <= most:
+    while stop < end and stop - ray < most and offsets[stop + 1] - offsets[ray] <= most:
         stop += 1
     return stop
 
@@ -215,50 +207,41 @@ def _shade(encoded, directions, deltas, offsets, ray, stop, down, rooms):  # typ
 
 
 @njit(**SERIAL_WITH_NAN)
-def _forward_share(  # type: ignore[no-untyped-def]
-    encoded, directions, deltas, offsets, background, down, ray, end, most, color, opacity, depth
+def _composite(  # type: ignore[no-untyped-def]
+    offsets, ray, stop, deltas, background, target, delta, rooms, color, grad, left, depth
 ):
-    rooms = _rooms(encoded, down, most)
+    """Render a chunk's rays; return the sum of their losses, and fill in the gradient of their
+    mean by the colours and, of each ray, the light that is left behind its last sample."""
     density, passes, shades = rooms[8], rooms[9], rooms[10]
-    while ray < end:
-        stop = _chunk_end(offsets, ray, end, most)
-        first = offsets[ray]
-        if offsets[stop] > first:
-            count, _ = _shade(encoded, directions, deltas, offsets, ray, stop, down, rooms)
-            for i in range(count):
-                depth[first + i] = density[i] * deltas[first + i]
-        for r in range(ray, stop):
-            left = _f32(1)
-            red, green, blue = _f32(0), _f32(0), _f32(0)
-            for i in range(offsets[r] - first, offsets[r + 1] - first):
-                weight = left * (_f32(1) - passes[i])
-                left *= passes[i]
-                red += weight * shades[4 * i]
-                green += weight * shades[4 * i + 1]
-                blue += weight * shades[4 * i + 2]
-            color[r, 0] = red + left * background[r, 0]
-            color[r, 1] = green + left * background[r, 1]
-            color[r, 2] = blue + left * background[r, 2]
-            opacity[r] = _f32(1) - left
-        ray = stop
-
-
-@njit(**PARALLEL)
-def _forward(  # type: ignore[no-untyped-def]
-    encoded, directions, deltas, offsets, background, down, cuts, most, color, opacity, depth
-):
-    for task in prange(len(cuts) - 1):
-        _forward_share(
-            encoded, directions, deltas, offsets, background, down, cuts[task], cuts[task + 1],
-            most, color, opacity, depth,
-        )  # fmt: skip
-
-
-@njit(**SERIAL_WITH_NAN)
-def _cut(slope, activations):  # type: ignore[no-untyped-def]
-    """Back through a ReLU; NaN goes through."""
-    for i in range(len(slope)):
-        slope[i] = _f32(0) if activations[i] <= _f32(0) else slope[i]
+    first, total = offsets[ray], 0.0
+    scale = _f32(1) / _f32(3 * (len(offsets) - 1))
+    for r in range(ray, stop):
+        light = _f32(1)
+        red, green, blue = _f32(0), _f32(0), _f32(0)
+        for i in range(offsets[r] - first, offsets[r + 1] - first):
+            depth[first + i] = density[i] * deltas[first + i]
+            weight = light * (_f32(1) - passes[i])
+            light *= passes[i]
+            red += weight * shades[4 * i]
+            green += weight * shades[4 * i + 1]
+            blue += weight * shades[4 * i + 2]
+        color[r, 0] = red + light * background[r, 0]
+        color[r, 1] = green + light * background[r, 1]
+        color[r, 2] = blue + light * background[r, 2]
+        left[r - ray] = light
+        for c in range(3):
+            off = color[r, c] - target[r, c]
+            far = abs(off)
+            if delta == _f32(0):
+                total += off * off
+                grad[r - ray, c] = _f32(2) * off * scale
+            elif far <= delta:
+                total += _f32(0.5) * off * off
+                grad[r - ray, c] = off * scale
+            else:  # NaN comes here, and stays
+                total += delta * (far - _f32(0.5) * delta)
+                grad[r - ray, c] = delta * (off / far) * scale
+    return total
 
 
 @njit(**SERIAL_WITH_NAN)
@@ -266,8 +249,9 @@ def _differentiate_rays(  # type: ignore[no-untyped-def]
     offsets, ray, stop, deltas, background, grad, rooms, width, lefts, d_log, d_logits
 ):
     """Write the gradients of log-densities and logits, in the terms of `volume_rendering`; what a
-    ray collects behind a sample is summed up from its end, where nothing cancels. lefts: room for
-    the transmittance behind each sample; d_logits: flat, `width` per sample."""
+    ray collects behind a sample is summed up from its end, where nothing cancels. grad: of the
+    chunk's rays; lefts: room for the transmittance behind each sample; d_logits: flat, `width` per
+    sample."""
     density, passes, shades = rooms[8], rooms[9], rooms[10]
     one, first = _f32(1), offsets[ray]
     least, most = _f32(math.exp(-_CLAMP)), _f32(math.exp(_CLAMP))
@@ -277,7 +261,7 @@ def _differentiate_rays(  # type: ignore[no-untyped-def]
         for i in range(start, end):
             left *= passes[i]
             lefts[i] = left
-        gx, gy, gz = grad[r, 0], grad[r, 1], grad[r, 2]
+        gx, gy, gz = grad[r - ray, 0], grad[r - ray, 1], grad[r - ray, 2]
         behind = left * (background[r, 0] * gx + background[r, 1] * gy + background[r, 2] * gz)
         for i in range(end - 1, start - 1, -1):
             before = lefts[i - 1] if i > start else one
@@ -294,70 +278,97 @@ def _differentiate_rays(  # type: ignore[no-untyped-def]
 
 
 @njit(**SERIAL_WITH_NAN)
-def _backward_share(  # type: ignore[no-untyped-def]
-    encoded, directions, deltas, offsets, background, grad, down, up, ray, end, most, d_encoded,
-    shares, task,
-):  # fmt: skip
-    rooms = _rooms(encoded, down, most)
+def _slopes(down, inputs, most):  # type: ignore[no-untyped-def]
+    """Return room for a chunk's gradients: of log-densities, logits, what is in between, and
+    inputs."""
+    hidden, outer, inner, last, ends, _ = down
+    return (
+        np.zeros(most, np.float32),
+        np.zeros(most * ends.shape[1], np.float32),
+        np.empty(most * last.shape[1], np.float32),
+        np.empty(most * inner.shape[1], np.float32),
+        np.empty(most * outer.shape[1], np.float32),
+        np.empty(most * hidden.shape[1], np.float32),
+        np.empty(most * inputs, np.float32),
+    )
+
+
+@njit(**SERIAL_WITH_NAN)
+def _differentiate_networks(rooms, slopes, up, shares, task, count, met):  # type: ignore[no-untyped-def]
+    """Take a chunk's gradients of log-densities and logits on to its inputs, and add those of the
+    matrices to a task's."""
     given, h1, out, h2, h3, _, by_ray, harmonics, _, _, _, places = rooms
-    inputs, features = len(given) // most, encoded.shape[1]
-    outputs, width = down[1].shape[1], down[4].shape[1]
-    n1, n2, n3 = down[0].shape[1], down[2].shape[1], down[3].shape[1]
-    d_log, lefts = np.zeros(most, np.float32), np.empty(most, np.float32)
-    d_logits = np.zeros(most * width, np.float32)
-    d3, d2 = np.empty(most * n3, np.float32), np.empty(most * n2, np.float32)
-    d_out, d1 = np.empty(most * outputs, np.float32), np.empty(most * n1, np.float32)
-    own = np.empty(most * inputs, np.float32)
+    d_log, d_logits, d3, d2, d_out, d1, own = slopes
+    rows, most = (count + ROWS - 1) // ROWS * ROWS, len(places)
+    inputs, outputs, width = len(given) // most, len(out) // most, len(d_logits) // most
+    n1, n2, n3 = len(d1) // most, len(d2) // most, len(d3) // most
+    d_log[count:rows] = _f32(0)
+    d_logits[count * width : rows * width] = _f32(0)
+    add_weight_gradient(d_logits, width, h3, n3, shares[4][task], rows)
+    layer(d_logits, width, up[4], d3, rows)
+    cut(d3[: rows * n3], h3)
+    add_weight_gradient(d3, n3, h2, n2, shares[3][task], rows)
+    layer(d3, n3, up[3], d2, rows)
+    cut(d2[: rows * n2], h2)
+    add_weight_gradient(d2, n2, out, outputs, shares[2][task], rows)
+    layer(d2, n2, up[2], d_out, rows)
+    for i in range(rows):
+        d_out[i * outputs] = d_log[i]
+    add_weight_gradient(d_out, outputs, h1, n1, shares[1][task], rows)
+    layer(d_out, outputs, up[1], d1, rows)
+    cut(d1[: rows * n1], h1)
+    add_weight_gradient(d1, n1, given, inputs, shares[0][task], rows)
+    layer(d1, n1, up[0], own, rows)
+    whole = (met + ROWS - 1) // ROWS * ROWS
+    by_ray[: whole * n2] = _f32(0)
+    for i in range(count):
+        for f in range(0, n2, COLUMNS):
+            add_16(d2, i * n2 + f, by_ray, places[i] * n2 + f)
+    add_weight_gradient(by_ray, n2, harmonics, _HARMONICS, shares[5][task], whole)
+
+
+@njit(**SERIAL_WITH_NAN)
+def _learn_share(  # type: ignore[no-untyped-def]
+    encoded, directions, deltas, offsets, background, target, delta, down, up, ray, end, most,
+    color, depth, behind, d_encoded, shares, task,
+):  # fmt: skip
+    """Do a task's rays; return the sum of their losses."""
+    rooms = _rooms(encoded, down, most)
+    inputs, features, width = len(rooms[0]) // most, encoded.shape[1], down[4].shape[1]
+    slopes = _slopes(down, inputs, most)
+    d_log, d_logits, own = slopes[0], slopes[1], slopes[6]
+    grad, left = np.empty((most, 3), np.float32), np.empty(most, np.float32)
+    lefts, total = np.empty(most, np.float32), 0.0
     while ray < end:
         stop = _chunk_end(offsets, ray, end, most)
-        first = offsets[ray]
-        if offsets[stop] == first:
-            ray = stop
-            continue
-        count, met = _shade(encoded, directions, deltas, offsets, ray, stop, down, rooms)
-        rows = (count + ROWS - 1) // ROWS * ROWS
-        _differentiate_rays(
-            offsets, ray, stop, deltas, background, grad, rooms, width, lefts, d_log, d_logits
+        first, count, met = offsets[ray], 0, 0
+        if offsets[stop] > first:
+            count, met = _shade(encoded, directions, deltas, offsets, ray, stop, down, rooms)
+        total += _composite(
+            offsets, ray, stop, deltas, background, target, delta, rooms, color, grad, left, depth
         )
-        d_log[count:rows] = _f32(0)
-        d_logits[count * width : rows * width] = _f32(0)
-        add_weight_gradient(d_logits, width, h3, n3, shares[4][task], rows)
-        layer(d_logits, width, up[4], d3, rows)
-        _cut(d3[: rows * n3], h3)
-        add_weight_gradient(d3, n3, h2, n2, shares[3][task], rows)
-        layer(d3, n3, up[3], d2, rows)
-        _cut(d2[: rows * n2], h2)
-        add_weight_gradient(d2, n2, out, outputs, shares[2][task], rows)
-        layer(d2, n2, up[2], d_out, rows)
-        for i in range(rows):
-            d_out[i * outputs] = d_log[i]
-        add_weight_gradient(d_out, outputs, h1, n1, shares[1][task], rows)
-        layer(d_out, outputs, up[1], d1, rows)
-        _cut(d1[: rows * n1], h1)
-        add_weight_gradient(d1, n1, given, inputs, shares[0][task], rows)
-        layer(d1, n1, up[0], own, rows)
-        if features == inputs:
-            whole_rows = d_encoded.reshape(-1)[first * inputs : (first + count) * inputs]
-            whole_rows[:] = own[: count * inputs]
-        else:
+        for r in range(stop - ray):
+            for c in range(3):
+                behind[ray + r, c] = left[r] * grad[r, c]
+        if count:
+            _differentiate_rays(
+                offsets, ray, stop, deltas, background, grad, rooms, width, lefts, d_log, d_logits
+            )
+            _differentiate_networks(rooms, slopes, up, shares, task, count, met)
             for i in range(count):
                 for f in range(features):
                     d_encoded[first + i, f] = own[i * inputs + f]
-        whole = (met + ROWS - 1) // ROWS * ROWS
-        by_ray[: whole * n2] = _f32(0)
-        for i in range(count):
-            for f in range(0, n2, COLUMNS):
-                add_16(d2, i * n2 + f, by_ray, places[i] * n2 + f)
-        add_weight_gradient(by_ray, n2, harmonics, _HARMONICS, shares[5][task], whole)
         ray = stop
+    return total
 
 
 @njit(**PARALLEL)
-def _backward(  # type: ignore[no-untyped-def]
-    encoded, directions, deltas, offsets, background, grad, down, up, cuts, most, d_encoded, shares
-):
+def _learn(  # type: ignore[no-untyped-def]
+    encoded, directions, deltas, offsets, background, target, delta, down, up, cuts, most, color,
+    depth, behind, d_encoded, shares, losses,
+):  # fmt: skip
     for task in prange(len(cuts) - 1):
-        _backward_share(
-            encoded, directions, deltas, offsets, background, grad, down, up, cuts[task],
-            cuts[task + 1], most, d_encoded, shares, task,
+        losses[task] = _learn_share(
+            encoded, directions, deltas, offsets, background, target, delta, down, up, cuts[task],
+            cuts[task + 1], most, color, depth, behind, d_encoded, shares, task,
         )  # fmt: skip

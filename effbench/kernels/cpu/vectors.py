@@ -1,9 +1,9 @@
 """Operations on short vectors that numba's loops do not compile to, as LLVM instructions.
 
 Arrays are one-dimensional, contiguous and float32 (indices uint32). A tile keeps 8 rows of a
-product in registers, 16 columns each, while it walks along what is summed: one multiply-add per
-cycle and unit, where a loop that numba vectorises also loads and stores. LLVM splits vectors of 16
-for processors that have shorter ones.
+product in registers, 32 columns each, or the last 16, while it walks along what is summed: one
+multiply-add per cycle and unit, where a loop that numba vectorises also loads and stores. LLVM
+splits vectors of 16 for processors that have shorter ones.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-ROWS, COLUMNS = 8, 16  # of a tile
-# Rows whose sums are in registers together: without AVX-512 a row takes several of them.
-_IN_REGISTERS = 8 if get_host_cpu_features().get("avx512f") else 4
+ROWS, COLUMNS = 8, 16  # rows are multiplied so many at once; columns are padded to these
+# Sums of 16 numbers that are in registers together: without AVX-512 one takes several of them.
+_SUMS = 16 if get_host_cpu_features().get("avx512f") else 4
 LANES = 64  # points that are addressed at once, see `blend`
 
 _intrinsic: Any = intrinsic  # untyped: callers leave out the first parameter, numba's own
@@ -58,66 +58,83 @@ def _number(value: int) -> Any:
     return ir.Constant(_INT64, value)
 
 
-def _make_tile(mode: Literal["set", "relu", "add", "add_relu"]) -> Any:
+def _make_product(mode: Literal["set", "relu", "add", "add_relu"]) -> Any:
     @_intrinsic
-    def tile(_, a, _a0, _lda, _along, b, _b0, _ldb, c, _c0, _ldc, _inner):  # type: ignore[no-untyped-def]
+    def product(_, a, _a0, _lda, _along, b, _ldb, c, _c0, _ldc, _inner, _columns):  # type: ignore[no-untyped-def]
         long = types.int64
-        signature = types.void(a, long, long, long, b, long, long, c, long, long, long)
+        signature = types.void(a, long, long, long, b, long, c, long, long, long, long)
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            pointers = [_data(context, builder, signature.args[i], arguments[i]) for i in (0, 4, 7)]
-            numbers = [arguments[i] for i in (1, 2, 3, 5, 6, 8, 9, 10)]
-            for first in range(0, ROWS, _IN_REGISTERS):
-                _tile(builder, mode, pointers, numbers, range(first, first + _IN_REGISTERS))
+            pointers = [_data(context, builder, signature.args[i], arguments[i]) for i in (0, 4, 6)]
+            numbers = [arguments[i] for i in (1, 2, 3, 5, 7, 8, 9)]
+
+            def tile(column: Any, width: int) -> None:
+                together = min(ROWS, _SUMS * COLUMNS // width)
+                for first in range(0, ROWS, together):
+                    rows = range(first, first + together)
+                    _tile(builder, mode, pointers, numbers, rows, column, width)
+
+            columns, wide = arguments[10], 2 * COLUMNS
+            with cgutils.for_range(builder, builder.sdiv(columns, _number(wide))) as loop:
+                tile(builder.mul(loop.index, _number(wide)), wide)
+            rest = builder.srem(columns, _number(wide))
+            with builder.if_then(builder.icmp_signed(">", rest, _number(0))):
+                tile(builder.sub(columns, rest), COLUMNS)
             return context.get_dummy_value()
 
         return signature, generate
 
-    return tile
+    return product
 
 
-def _tile(builder: Any, mode: str, pointers: Any, numbers: Any, rows: range) -> None:
-    """Write the loop over what is summed, for some of a tile's rows."""
-    (a, b, c), (a0, lda, along, b0, ldb, c0, ldc, inner) = pointers, numbers
+def _tile(
+    builder: Any, mode: str, pointers: Any, numbers: Any, rows: range, column: Any, width: int
+) -> None:
+    """Write the loop over what is summed, for some rows and `width` columns from `column` on."""
+    (a, b, c), (a0, lda, along, ldb, c0, ldc, inner) = pointers, numbers
     zero = ir.Constant(ir.VectorType(_FLOAT, COLUMNS), [0.0] * COLUMNS)
+    columns = [builder.add(column, _number(n)) for n in range(0, width, COLUMNS)]
     rows_a = [builder.add(a0, builder.mul(lda, _number(row))) for row in rows]
     rows_c = [builder.add(c0, builder.mul(ldc, _number(row))) for row in rows]
+    places = [builder.add(row, at) for row in rows_c for at in columns]
     added = mode.startswith("add")
-    started = [_load(builder, c, at, COLUMNS) if added else zero for at in rows_c]
+    started = [_load(builder, c, at, COLUMNS) if added else zero for at in places]
     before = builder.block
     loop, done = builder.append_basic_block("sum"), builder.append_basic_block("done")
     builder.branch(loop)
     builder.position_at_end(loop)
     k = builder.phi(_INT64)
     k.add_incoming(_number(0), before)
-    sums = [builder.phi(zero.type) for _ in rows]
+    sums = [builder.phi(zero.type) for _ in places]
     for total, start in zip(sums, started, strict=True):
         total.add_incoming(start, before)
-    row_b = _load(builder, b, builder.add(b0, builder.mul(k, ldb)), COLUMNS)
+    row_b = builder.mul(k, ldb)
+    given = [_load(builder, b, builder.add(row_b, at), COLUMNS) for at in columns]
     place = builder.mul(k, along)
-    grown = []
-    for total, row in zip(sums, rows_a, strict=True):
+    grown: list[Any] = []
+    for row in rows_a:
         factor = _everywhere(builder, _load(builder, a, builder.add(row, place)), COLUMNS)
-        product = builder.fmul(factor, row_b, flags=_FLAGS)
-        grown.append(builder.fadd(product, total, flags=_FLAGS))
+        for vector in given:
+            product = builder.fmul(factor, vector, flags=_FLAGS)
+            grown.append(builder.fadd(product, sums[len(grown)], flags=_FLAGS))
     following = builder.add(k, _number(1))
     k.add_incoming(following, loop)
     for total, sum_ in zip(sums, grown, strict=True):
         total.add_incoming(sum_, loop)
     builder.cbranch(builder.icmp_signed("<", following, inner), loop, done)
     builder.position_at_end(done)
-    for sum_, at in zip(grown, rows_c, strict=True):
+    for sum_, at in zip(grown, places, strict=True):
         negative = builder.fcmp_ordered("<", sum_, zero)
         value = builder.select(negative, zero, sum_) if mode.endswith("relu") else sum_
         _store(builder, value, c, at)
 
 
-# tile(A, a0, lda, s, B, b0, ldb, C, c0, ldc, K): of 8 rows and 16 columns from C[c0] on,
-# C[m·ldc + n] becomes Σ_k A[a0 + m·lda + k·s] · B[b0 + k·ldb + n], K ≥ 1
-tile_set = _make_tile("set")
-tile_relu = _make_tile("relu")  # and 0 where that is negative
-tile_add = _make_tile("add")  # C itself added
-tile_add_relu = _make_tile("add_relu")
+# product(A, a0, lda, s, B, ldb, C, c0, ldc, K, N): of 8 rows and N columns, a multiple of 16, from
+# C[c0] on, C[c0 + m·ldc + n] becomes Σ_k A[a0 + m·lda + k·s] · B[k·ldb + n], K ≥ 1
+product_set = _make_product("set")
+product_relu = _make_product("relu")  # and 0 where that is negative
+product_add = _make_product("add")  # C itself added
+product_add_relu = _make_product("add_relu")
 
 
 @_intrinsic

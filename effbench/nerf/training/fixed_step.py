@@ -27,7 +27,7 @@ from effbench.nerf.sampling.rays import Rays, TrainingPixels
 from effbench.nerf.sampling.sampler import PaddedSamples
 from effbench.nerf.training.echo import Echo
 from effbench.nerf.training.graphs import CudaRecorder, Recorder, StepGraphs
-from effbench.nerf.training.learning import Batch, Learner, Outcome
+from effbench.nerf.training.learning import Batch, Learner, Loss, Outcome
 from effbench.nerf.training.options import TrainingOptions
 
 _MARCHED_FILL = 0.9  # of the largest buffer for samples before compaction, at which n stops growing
@@ -60,7 +60,8 @@ class Trainee(Protocol):
     @property
     def environment(self) -> Environment | None: ...
 
-    def loss(self, color: Tensor, target: Tensor) -> Tensor: ...
+    @property
+    def loss(self) -> Loss: ...
 
     def matched(
         self, rays: Rays, pixels: Tensor, generator: torch.Generator

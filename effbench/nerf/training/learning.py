@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from effbench.kernels.shading import shade
+from effbench.kernels.pixel_loss import PixelLoss
+from effbench.kernels.shading import shading_loss
 from effbench.kernels.volume_rendering import composite
 from effbench.method.spans import BACKWARD, COLOUR, DENSITY, ENCODING, RENDERING, SHADING, span
 from effbench.nerf.fields import RadianceField
@@ -99,9 +100,12 @@ class FullLearner(Learner):
         self, model: RadianceField, sampler: Sampler, batch: Batch, loss: Loss
     ) -> tuple[Tensor, Outcome]:
         """Return what a batch with samples is differentiated for (0-d), and its outcome."""
-        self._in_parts = self._why_in_parts(model, batch)
-        pixels, optical_depth = (self._parts if self._in_parts else self._whole)(model, batch)
-        value = loss(pixels, batch.target)
+        self._in_parts = self._why_in_parts(model, batch, loss)
+        if self._in_parts:
+            value, pixels, optical_depth = self._parts(model, batch, loss)
+        else:
+            assert isinstance(loss, PixelLoss)
+            value, pixels, optical_depth = self._whole(model, batch, loss)
         auxiliary = sampler.loss(batch.placed, optical_depth.detach())
         total = value if auxiliary is None else value + auxiliary
         return total, Outcome(value.detach(), pixels.detach())
@@ -111,8 +115,10 @@ class FullLearner(Learner):
             return {}
         return {"shading": f"in parts: {self._in_parts}" if self._in_parts else "one kernel"}
 
-    def _why_in_parts(self, model: RadianceField, batch: Batch) -> str:
-        """Return why networks and rendering are not one kernel; "" if they are."""
+    def _why_in_parts(self, model: RadianceField, batch: Batch, loss: Loss) -> str:
+        """Return why networks, rendering and loss are not one kernel; "" if they are."""
+        if not isinstance(loss, PixelLoss):
+            return "another loss"
         if self.parts:
             return "asked for"
         if self.composite is not None:
@@ -123,19 +129,24 @@ class FullLearner(Learner):
             "their outputs are known" if batch.placed.known is not None else model.why_not_whole()
         )
 
-    def _whole(self, model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the colours of rays [R, 3] and the optical depth of samples [N]."""
-        samples, networks = batch.placed.samples, model.plain()
-        assert networks is not None
+    def _whole(
+        self, model: RadianceField, batch: Batch, loss: PixelLoss
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the loss, the colours of rays [R, 3] and the optical depth of samples [N]."""
+        samples, plain = batch.placed.samples, model.plain()
+        assert plain is not None
         directions = model.encode_directions(batch.rays.directions)
         with span(ENCODING):
             times = batch.rays.times_of(samples.rays)
             encoded = model.encode_at(samples.positions, times, batch.placed.encoded)
-        along = (directions, samples.deltas, samples.offsets, batch.background)
+        along = (directions, samples.deltas, samples.offsets, batch.background, batch.target)
+        networks = (plain.density, plain.color)
         with span(SHADING):
-            return shade(encoded, *along, networks.density, networks.color, self.backend)
+            return shading_loss(encoded, *along, loss, *networks, self.backend)
 
-    def _parts(self, model: RadianceField, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _parts(
+        self, model: RadianceField, batch: Batch, loss: Loss
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Do as `_whole` does, one after the other."""
         samples = batch.placed.samples
         density, color = self.evaluate(model, batch)
@@ -143,7 +154,8 @@ class FullLearner(Learner):
         render = self.composite or composite
         along = (samples.offsets, batch.background, self.backend)
         with span(RENDERING):
-            return render(optical_depth, color, *along)[0], optical_depth
+            pixels, _ = render(optical_depth, color, *along)
+        return loss(pixels, batch.target), pixels, optical_depth
 
 
 def nothing_met(batch: Batch, loss: Loss) -> Outcome:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from effbench.errors import ConfigError
-from effbench.kernels.pixel_loss import losses
+from effbench.kernels.pixel_loss import PixelLoss
 from effbench.machine import libraries
 from effbench.method import Context, Maps, Method
 from effbench.method.spans import OPTIMISER, PLACING, RAYS, span
@@ -235,9 +235,10 @@ class RadianceFieldMethod(Method):
         self._steer_rays(self.ray_count, done.samples)
         return done.loss
 
-    def loss(self, color: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-        """Return the mean pixel loss of colours [R, 3]; with reduction "none" each value's."""
-        return losses(color, target, self.options.loss, reduction)
+    @property
+    def loss(self) -> PixelLoss:
+        """The loss of pixels."""
+        return PixelLoss(self.options.loss)
 
     @torch.no_grad()
     def render(self, pose: Tensor, intrinsics: Intrinsics) -> Tensor:

@@ -52,6 +52,7 @@ def write(
     views: int = VIEWS,
     baseline: str | None = None,
     heading: str = "",
+    limit: int = LIMIT_BYTES,
 ) -> Report:
     """Write the report of the records below `folders` to `path`, atomically.
 
@@ -61,13 +62,18 @@ def write(
     ConfigError for a baseline that is not there, EffbenchError when the page cannot be written.
     """
     found = results.load(folders)
-    page = render(found, views=views, baseline=baseline, heading=heading).encode()
+    page = render(found, views=views, baseline=baseline, heading=heading, limit=limit).encode()
     files.write_bytes(path, page)
     return Report(path, len(page), found.problems)
 
 
 def render(
-    found: Results, *, views: int = VIEWS, baseline: str | None = None, heading: str = ""
+    found: Results,
+    *,
+    views: int = VIEWS,
+    baseline: str | None = None,
+    heading: str = "",
+    limit: int = LIMIT_BYTES,
 ) -> str:
     """Return the page of some results. Raises ConfigError for a baseline that is not there."""
     board = results.leaderboard(
@@ -77,10 +83,10 @@ def render(
     data = report_data.payload(found, board, results.curves(found))
     data["choices"] = board[list(choices)].astype(str).to_dict("records")
     plotly, source = offline.plotly()
-    room = LIMIT_BYTES - len(offline.embed(data)) - len(plotly) - _ROW_BYTES * len(board)
-    limit = max(0, min(_IMAGE_BYTES, room))
-    images = report_images.collect(found, views, limit)
-    report_maps.add(images, limit)
+    room = limit - len(offline.embed(data)) - len(plotly) - _ROW_BYTES * len(board)
+    image_bytes = max(0, min(_IMAGE_BYTES, room))
+    images = report_images.collect(found, views, image_bytes)
+    report_maps.add(images, image_bytes)
     data["images"] = images.scenes
     script = offline.script(FOLDER, SCRIPTS)
     return _template().render(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -51,14 +51,15 @@ def write_plots(
     baseline: str | None = None,
     bench: Path | None = None,
     skipped: list[RecordError] | None = None,
+    only: Container[str] | None = None,
 ) -> list[Path]:
     """Write what the records below `out_dir` allow of the pictures of docs/report.md into `to`, by
     default `out_dir`/plots; return their paths.
 
     baseline: "method" or "method variant" that ratios are against, by default what
     `results.baseline` chooses; bench: a bench.json for a picture of an
-    iteration's parts. Records and curves that cannot be read are left out, their errors appended
-    to `skipped`. Raises RecordError when `out_dir`
+    iteration's parts; only: names of the pictures to write, by default all. Records and curves
+    that cannot be read are left out, their errors appended to `skipped`. Raises RecordError when `out_dir`
     does not exist or `bench` cannot be read, ConfigError for a baseline that is not there,
     EffbenchError when the folder cannot be written.
     """
@@ -68,7 +69,8 @@ def write_plots(
     written = []
     with mpl.rc_context(STYLE):
         for name, figure in figures(found, baseline, bench):
-            written += [save(folder / f"{name}.{form}", figure) for form in formats]
+            if only is None or name in only:
+                written += [save(folder / f"{name}.{form}", figure) for form in formats]
     if skipped is not None:
         skipped += found.problems
     return written

@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional
 
 from effbench.kernels.hash_layout import HashLayout
+from effbench.kernels.pixel_loss import PixelLoss
 from effbench.kernels.samples import Samples
 from effbench.kernels.volume_rendering import composite
 from effbench.nerf.fields import HashField
@@ -79,7 +80,7 @@ def test_networks_and_rendering_as_one_do_what_their_parts_do() -> None:
     ):
         model, learner = field("cpu"), FullLearner("cpu", checkpointing=checkpointing)
         assert learner.facts() == {}, "not before a step"
-        outcome = learner.backward(model, sampler(), data, functional.mse_loss)
+        outcome = learner.backward(model, sampler(), data, PixelLoss("mse"))
         assert learner.facts() == {"shading": said}
         gradients = [p.grad for p in model.parameters()]
         found.append([outcome.color, outcome.loss, *gradients])
@@ -89,8 +90,10 @@ def test_networks_and_rendering_as_one_do_what_their_parts_do() -> None:
 
 def test_what_is_not_one_says_why() -> None:
     data, learner = batch(), FullLearner("reference")
-    learner.backward(field(), sampler(), data, functional.mse_loss)
+    learner.backward(field(), sampler(), data, PixelLoss("mse"))
     assert learner.facts() == {"shading": "in parts: backend reference"}
-    learner.composite = composite
     learner.backward(field(), sampler(), data, functional.mse_loss)
+    assert learner.facts() == {"shading": "in parts: another loss"}
+    learner.composite = composite
+    learner.backward(field(), sampler(), data, PixelLoss("mse"))
     assert learner.facts() == {"shading": "in parts: a library renders"}
