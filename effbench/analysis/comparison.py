@@ -10,6 +10,7 @@ Speed-ups are taken within repetitions in either case: they need two curves.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,6 +71,15 @@ def compare(
     }
 
 
+def of_measure(
+    measure: str, cells: pd.DataFrame, baseline: pd.DataFrame, curves: pd.DataFrame
+) -> Summary:
+    """Return the summary of any measure for a row's finished cells against a baseline's."""
+    if MEASURES[measure].figure:
+        return against(cells, baseline, measure)
+    return compare(cells, baseline, curves)[measure]
+
+
 def against(cells: pd.DataFrame, baseline: pd.DataFrame, measure: str) -> Summary:
     """Return the summary of a measure of a figure for a row's finished cells against a baseline's,
     paired or not by the rule above."""
@@ -94,7 +104,7 @@ def _apart(cells: pd.DataFrame, baseline: pd.DataFrame, measure: str) -> Summary
     """Return the summary of a measure of two rows whose repetitions have nothing in common."""
     about = MEASURES[measure]
     ratio = about.kind == "ratio"
-    own, other = (side[about.figure].astype(float).dropna() for side in (cells, baseline))
+    own, other = (_column(side, about.figure).dropna() for side in (cells, baseline))
     if ratio:
         own, other = own[own > 0], other[other > 0]
     return summarise_unpaired(list(own), list(other), ratio=ratio)
@@ -158,4 +168,9 @@ def _fields(found: Summary) -> dict[str, Any]:
 
 
 def _both(pairs: pd.DataFrame, figure: str) -> tuple[pd.Series[float], pd.Series[float]]:
-    return pairs[figure].astype(float), pairs[f"{figure}_baseline"].astype(float)
+    return _column(pairs, figure), _column(pairs, f"{figure}_baseline")
+
+
+def _column(frame: pd.DataFrame, name: str) -> pd.Series[float]:
+    """Return a figure's values, NaN where a table does not have it."""
+    return frame.get(name, pd.Series(math.nan, frame.index)).astype(float)

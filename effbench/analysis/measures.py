@@ -43,6 +43,15 @@ MEASURES: Mapping[str, Measure] = {
     ),
     "size_ratio": Measure("model size", "model size (×)", "ratio", "lower", "model_mb"),
     "render_ratio": Measure("rendering time", "rendering time (×)", "ratio", "lower", "render_ms"),
+    "export_size_ratio": Measure(
+        "exported size", "exported size (×)", "ratio", "lower", "export_mb"
+    ),
+    "export_rate_ratio": Measure(
+        "images per second of the exported model", "exported FPS (×)", "ratio", "higher", "export_fps"
+    ),
+    "export_ram_ratio": Measure(
+        "memory of the exported model", "exported memory (×)", "ratio", "lower", "peak_ram_mb"
+    ),
     "speedup": Measure("speed-up to the baseline's PSNR", "speed-up (×)", "ratio", "higher"),
 }
 # What papers claim, as shown, with what a device other than theirs can tell of it.

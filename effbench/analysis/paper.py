@@ -5,9 +5,9 @@ with claims has a row per scene and training time (columns `scene`, `minutes`, t
 rows of a run are judged against baselines. One with `figure` entries has a row per method (column
 `method`, then figures), and rows of a run are set beside them. One of `anchors` has a row per
 system and scene with what it reached there (columns: `anchors.PUBLISHED`), and rows of a run on
-the same scenes are set beside those. One with `switch` entries has a row per switch (columns
+the same scenes are set beside those. One with `switch` entries alone has a row per switch (columns
 `switch`, `source`, `says`, `figure`), and rows of a run that have it on are judged against those
-that have it off.
+that have it off; one with figures may have such entries besides, which then say it all themselves.
 """
 
 from __future__ import annotations
@@ -78,14 +78,15 @@ class Claim:
 class Switch:
     """A switch that a source claims something of: rows that have it `on` are held against rows
     that have it `off`, each the one of a run that differs least from the run's baseline. Its words
-    are in the row of that name in the source's table (column `switch`). found: a column of
-    `tables.cells` in which the two must differ, or nothing was switched ("" for none)."""
+    are its own, or in the row of that name in the source's table (column `switch`). found: a
+    column of `tables.cells` in which the two must differ, or nothing was switched ("" for none)."""
 
     name: str
     on: Selector
     off: Selector
     claim: Claim
     found: str = ""
+    source: str = "the paper"
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,8 @@ class Paper:
     @property
     def needs_curves(self) -> bool:
         """Whether verdicts are read off training curves."""
-        return bool(self.claims or self.switches)
+        claims = (*self.claims, *(switch.claim for switch in self.switches))
+        return any(claim.measure == "speedup" for claim in claims)
 
     def scene(self, label: str) -> str:
         """Return what the paper's table calls the scene of a run ("mipnerf360/room (box=2)"), empty
@@ -213,10 +215,11 @@ def load(name: str) -> Paper:
 
 
 def _switch(entry: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> Switch:
-    (says,) = [str(row["says"]) for row in rows if row["switch"] == entry["name"]]
-    claim = Claim(entry["measure"], says, entry["margin"])
+    said = next((row for row in rows if row.get("switch") == entry["name"]), entry)
+    claim = Claim(entry["measure"], said["says"], entry["margin"], stated=entry.get("stated"))
     on, off = Selector(**entry["on"]), Selector(**entry["off"])
-    return Switch(entry["name"], on, off, claim, entry.get("found", ""))
+    source = said.get("source", Switch.source)
+    return Switch(entry["name"], on, off, claim, entry.get("found", ""), source)
 
 
 def _comparison(entry: Mapping[str, Any]) -> Comparison:

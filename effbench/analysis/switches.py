@@ -119,16 +119,15 @@ def _judged(
     paper: Paper, switch: Switch, on: Row, off: Row, curves: pd.DataFrame
 ) -> dict[str, Any]:
     claim, measure = published(paper, switch.claim), switch.claim.measure
-    summary = comparison.compare(on.done, off.done, curves)[measure]
+    summary = comparison.of_measure(measure, on.done, off.done, curves)
     said = judge({measure: summary}, {measure: claim}, on.budget, on.device)
     told = said.get(measure, Judgement(""))
     if switch.found and (both := _shared(switch.found, on, off)):
         told = Judgement("", f"no verdict: both ran with {switch.found} {both} on this device")
-    (source,) = [row["source"] for row in paper.rows if row["switch"] == switch.name]
     assert claim.region is not None
     return {
         "switch": switch.name,
-        "source": source,
+        "source": switch.source,
         "says": switch.claim.says,
         "on": str(on),
         "off": str(off),

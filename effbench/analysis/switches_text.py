@@ -31,6 +31,11 @@ that has it off, of each the one that differs least from the baseline. **Confirm
 interval is beyond the stated margin on the claimed side. **Contradicted**: it is wholly on the \
 other side of the margin. **Open**: neither. Each claim is judged by itself at 95 %: of twenty, \
 one may be wrong. No verdict on fewer than 3 seeds."""
+_CLAIMS = """\
+A claim holds one row against another of the same scene, budget and device, of each the one that \
+differs least from the baseline. **Confirmed**: the 95 % interval lies within the stated span. \
+**Contradicted**: it lies wholly outside. **Open**: neither. Each claim is judged by itself at \
+95 %: of twenty, one may be wrong. No verdict on fewer than 3 seeds."""
 _BOUNDS = {">=": "≥ ", "<=": "≤ ", ">": "> "}
 
 
@@ -85,6 +90,17 @@ def said(paper: Paper, rows: pd.DataFrame) -> list[tuple[str, list[str]]]:
         lines = [f"{s.name}: needs {s.on} and {s.off}." for s in missing]
         found.append(("**Not tested here.**", lines))
     return found
+
+
+def claims(paper: Paper, frame: pd.DataFrame) -> list[str]:
+    """Return sections on what a paper of figures claims besides, by scene; empty where no row
+    tests any of it."""
+    sections = []
+    for values, rows in frame[frame["switch"] != ""].groupby([*GROUP], sort=False):
+        suite, scene, *_ = values
+        lines = [f"{head}\n\n" + "\n".join(f"* {x}" for x in xs) for head, xs in said(paper, rows)]
+        sections.append("\n\n".join([f"## Claims · {suite} · {scene}", *lines]) + "\n")
+    return [*sections, f"{_CLAIMS}\n"] if sections else []
 
 
 def own_table(paper: Paper) -> str:

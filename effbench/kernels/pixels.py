@@ -35,15 +35,24 @@ def look_up(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return origins and unit directions (float32 [R, 3], in the cube) of the rays through the
     centres of pixels (int64 [R]), and their colours (float32 [R, 3] or [R, 4], in [0, 1])."""
-    if resolve(backend, pixel.device) != "triton":
+    chosen = resolve(backend, pixel.device)
+    if chosen == "reference":
         return look_up_reference(pictures, pixel, backend)
-    from effbench.kernels.gpu import pixels as gpu
-
     count, device = len(pixel), pixel.device
     origins, directions = (torch.empty(count, 3, device=device) for _ in range(2))
     colors = torch.empty(count, pictures.colors.shape[1], device=device)
     camera = pictures.camera
     pinhole = (camera.fx, camera.fy, camera.cx, camera.cy)
+    if chosen == "cpu":
+        from effbench.kernels.cpu import rays as cpu
+
+        given = (x.contiguous().numpy() for x in (pixel, pictures.colors, pictures.poses))
+        size = (pictures.height, pictures.width)
+        made = (x.numpy() for x in (origins, directions, colors))
+        cpu.look_up(*given, *pinhole, *size, pictures.corner.numpy(), pictures.side, *made)
+        return origins, directions, colors
+    from effbench.kernels.gpu import pixels as gpu
+
     gpu.look_up(
         pixel.contiguous(),
         pictures.colors,

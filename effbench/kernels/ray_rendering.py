@@ -22,6 +22,7 @@ from effbench.kernels.hash_encoding import hash_encode
 from effbench.kernels.hash_layout import HashLayout
 from effbench.kernels.marching import march_reference
 from effbench.kernels.rays import SH_WIDTH, spherical_harmonics
+from effbench.kernels.samples import Samples
 from effbench.kernels.volume_rendering import composite_reference, visible_counts
 
 # Samples of less weight get no colour of their own from the CPU kernel: the next sample of their
@@ -129,18 +130,7 @@ def render_rays_reference(
 ) -> Tensor:
     """The definition: all samples of all rays, then networks and composite."""
     count, half = len(origins), torch.full((len(origins),), 0.5)
-    near = torch.full((count,), marching.near)
-    where = (origins, directions, near, marching.bits, marching.resolution, marching.step)
-    if marching.cascades:
-        grown = (marching.cascades, marching.cone, marching.longest)
-        inner = march_reference(*where, half, _ALL, marching.far, None, *grown)
-        extent = 1 << (marching.cascades - 1)
-        positions = (inner.positions - 0.5) / extent + 0.5
-        samples = replace(inner, positions=positions, deltas=inner.deltas / extent)
-    elif marching.norm is None:
-        samples = march_reference(*where, half, _ALL, marching.far)
-    else:
-        samples = march_contracted_reference(*where, half, _ALL, marching.far, marching.norm)
+    samples = marched_reference(origins, directions, half, marching, _ALL)
     encoded = hash_encode(samples.positions, field.table, field.layout, "reference")
     output = network(encoded, field.density)
     optical_depth = output[:, 0].exp() * samples.deltas
@@ -150,6 +140,24 @@ def render_rays_reference(
     logits = network(torch.cat([harmonics, output[kept, 1:]], 1), field.color)
     behind = background.expand(count, 3)
     return composite_reference(optical_depth[kept], logits.sigmoid(), samples.offsets, behind)[0]
+
+
+def marched_reference(
+    origins: Tensor, directions: Tensor, jitter: Tensor, marching: Marching, limit: int
+) -> Samples:
+    """Return at most `limit` samples of each ray in occupied cells, positions and lengths as the
+    field takes them: of the outermost cascade's cube, where there are cascades."""
+    near = torch.full((len(origins),), marching.near)
+    where = (origins, directions, near, marching.bits, marching.resolution, marching.step)
+    if marching.norm is not None:
+        return march_contracted_reference(*where, jitter, limit, marching.far, marching.norm)
+    if not marching.cascades:
+        return march_reference(*where, jitter, limit, marching.far)
+    grown = (marching.cascades, marching.cone, marching.longest)
+    inner = march_reference(*where, jitter, limit, marching.far, None, *grown)
+    extent = 1 << (marching.cascades - 1)
+    positions = (inner.positions - 0.5) / extent + 0.5
+    return replace(inner, positions=positions, deltas=inner.deltas / extent)
 
 
 def network(x: Tensor, layers: tuple[Tensor, ...]) -> Tensor:

@@ -59,9 +59,16 @@ def spherical_harmonics(
 
     kind: the type of the result, else that of `directions`. Order and signs as in Müller et al.
     2022 (tiny-cuda-nn's SphericalHarmonics encoding). Only the definition is differentiable, so it
-    is taken where `directions` need a gradient; the CPU has no kernel of its own.
+    is taken where `directions` need a gradient; the CPU's kernel computes in float32.
     """
-    if resolve(backend, directions.device) == "triton" and not directions.requires_grad:
+    chosen = "reference" if directions.requires_grad else resolve(backend, directions.device)
+    if chosen == "cpu" and directions.dtype == torch.float32:
+        from effbench.kernels.cpu import rays as cpu
+
+        harmonics = directions.new_empty(len(directions), SH_WIDTH)
+        cpu.all_harmonics(directions.contiguous().numpy(), harmonics.numpy())
+        return harmonics.to(kind or directions.dtype)
+    if chosen == "triton":
         from effbench.kernels.gpu import rays as gpu
 
         harmonics = directions.new_empty(len(directions), SH_WIDTH, dtype=kind or directions.dtype)

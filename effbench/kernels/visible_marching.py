@@ -14,10 +14,8 @@ import torch
 from torch import Tensor
 
 from effbench.kernels.compaction import keep_prefix, keep_selected
-from effbench.kernels.contracted_marching import march_contracted_reference
 from effbench.kernels.hash_encoding import hash_encode
-from effbench.kernels.marching import march_reference
-from effbench.kernels.ray_rendering import HashNetworks, Marching, network
+from effbench.kernels.ray_rendering import HashNetworks, Marching, marched_reference, network
 from effbench.kernels.samples import Samples
 from effbench.kernels.volume_rendering import visible_counts
 
@@ -53,6 +51,7 @@ def march_visible(
         marching.resolution,
         marching.step,
         marching.norm or "",
+        (marching.cascades, marching.cone, marching.longest),
         limit,
         field.table.detach().float().numpy(),
         field.layout,
@@ -75,12 +74,7 @@ def march_visible_reference(
     least_alpha: float = 0.0,
 ) -> tuple[Samples, Tensor]:
     """The definition: all samples first, then those that are kept."""
-    near = torch.full((len(origins),), marching.near)
-    where = (origins, directions, near, marching.bits, marching.resolution, marching.step)
-    if marching.norm is None:
-        samples = march_reference(*where, jitter, limit, marching.far)
-    else:
-        samples = march_contracted_reference(*where, jitter, limit, marching.far, marching.norm)
+    samples = marched_reference(origins, directions, jitter, marching, limit)
     encoded = hash_encode(samples.positions, field.table, field.layout, "reference")
     optical_depth = network(encoded, field.density)[:, 0].exp() * samples.deltas
     counts = visible_counts(optical_depth, samples.offsets, early_stop_eps, "reference")

@@ -35,7 +35,8 @@ def table(
     paper's kind, makes of the records below `folders`; what cannot be read is left out, its error
     appended to `skipped`. Where no records were kept it is made of the tables that are there, which
     `attrs["tables"]` says; where the paper reports a share of skipped samples beside anchors,
-    `attrs["skipped"]` has `skipped.of_rows`.
+    `attrs["skipped"]` has `skipped.of_rows`, and where it claims something of what is set side by
+    side, `attrs["claims"]` has `switches.beside`.
 
     Raises RecordError for a folder that does not exist.
     """
@@ -44,15 +45,18 @@ def table(
         if len(cells):
             return verdict(paper, cells, curves)
         return _of_tables(verdict(paper, *committed.comparable(folders)))
-    if paper.switches:
+    if paper.switches and not paper.figures:
         return _switched(paper, folders, skipped)
     records = record.load(folders, errors="skip", skipped=skipped)
     if records:
         found = beside(paper, records)
         if paper.skipped:
             found.attrs["skipped"] = skipped_shares.of_rows(_with_samples(results.load(folders)))
-        return found
-    return _of_tables(_beside(paper, committed.leaderboard(folders), {}))
+    else:
+        found = _of_tables(_beside(paper, committed.leaderboard(folders), {}))
+    if paper.switches:
+        found.attrs["claims"] = _switched(paper, folders, None)
+    return found
 
 
 def _switched(
@@ -121,19 +125,21 @@ def to_markdown(paper: Paper, frame: pd.DataFrame, problems: Sequence[str] = ())
     """Return the page of `table`; `problems` are listed at its end."""
     if paper.judged:
         page = verdict_text.to_markdown(paper, frame, problems)
-    elif paper.switches:
+    elif paper.switches and not paper.figures:
         page = switches_text.to_markdown(paper, frame, problems)
     else:
         write = anchors.to_markdown if paper.anchors else side_by_side.to_markdown
         page = write(paper, frame, problems)
     if paper.skipped and "skipped" in frame.attrs:
         page = "\n".join([page, skipped_shares.section(paper.skipped, frame.attrs["skipped"])])
+    if "claims" in frame.attrs:
+        page = "\n".join([page, *switches_text.claims(paper, frame.attrs["claims"])])
     return f"{page}\n{_TABLES}\n" if frame.attrs.get("tables") and len(frame) else page
 
 
 def own_table(paper: Paper) -> str:
     """Return the paper's own table as a page, without any results."""
-    if paper.switches:
+    if paper.switches and not paper.figures:
         return switches_text.own_table(paper)
     return verdict_text.own_table(paper) if paper.judged else side_by_side.own_table(paper)
 
@@ -142,7 +148,8 @@ def write(
     out: Path, paper: Paper, to: Path | None = None
 ) -> tuple[pd.DataFrame, list[Path]]:
     """Write `table` of the records below `out` as verdict.csv and verdict.md, or paper.csv and
-    paper.md, there or to another folder; return it and their paths.
+    paper.md, there or to another folder; what a paper of figures claims besides goes to
+    verdict.csv. Return the table and the files' paths, the page last.
 
     Raises RecordError when `out` does not exist, EffbenchError when it cannot be written.
     """
@@ -151,9 +158,16 @@ def write(
     stem = "verdict" if paper.judged else "paper"
     contents = {
         f"{stem}.csv": tables.to_csv(frame),
+        **({"verdict.csv": tables.to_csv(_judged(frame))} if "claims" in frame.attrs else {}),
         f"{stem}.md": to_markdown(paper, frame, [str(error) for error in unreadable]),
     }
     paths = {(to or out) / name: text for name, text in contents.items()}
     for path, text in paths.items():
         files.write_text(path, text)
     return frame, list(paths)
+
+
+def _judged(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the claims of `table` that rows of a run test."""
+    claims: pd.DataFrame = frame.attrs["claims"]
+    return claims[claims["switch"] != ""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_without_the_student_there_are_no_ratios() -> None:
 def test_the_page_shows_both_and_the_notes(tmp_path: Path) -> None:
     for each in (STUDENT, PRUNED):
         record.write(tmp_path / "cells" / each.cell_id / "record.json", each)
-    _, (table, page) = papers.write(tmp_path, MOBILE)
+    _, (table, claims, page) = papers.write(tmp_path, MOBILE)
     text = page.read_text()
     assert "## distill · toy/ramp" in text
     row = next(line for line in text.splitlines() if line.startswith("| iterative-30"))
@@ -82,6 +83,7 @@ def test_the_page_shows_both_and_the_notes(tmp_path: Path) -> None:
     ]
     assert "| the paper's mobilenerf" in text, "what only the paper has is shown, too"
     assert "Figures that its network, as published, cannot have" in text
+    assert claims.name == "verdict.csv"
     assert table.read_text().startswith("suite,scene,budget,device,method,variant,n,psnr,params,")
 
 
@@ -154,6 +156,84 @@ class TestPruning:
         assert rows["dense"]["params"] == 595844
         assert (rows["coreset"]["params"], rows["coreset"]["minutes_100k"]) == (288000, 51.25)
         assert [row["psnr"] for row in PRUNING.rows] == [21.5, 21.3, 20.0, 16.5]
+
+
+CLAIMED = {"selection": "coreset", "width": 128, "init": "inherit"}
+
+
+class TestClaims:
+    """What a paper of figures claims besides, of one row against another."""
+
+    def write(self, folder: Path, seeds: int = 3, loss: float = 0.2) -> None:
+        for seed in range(seeds):
+            about = {"seed": seed, "repetition": seed}
+            psnr = 25 + 0.1 * seed
+            for each in (
+                nerf("nerf", psnr, 40.0 + seed, size={"model_mb": 2.4}, **about),
+                pruned(psnr - loss - 0.01 * seed, 26.0 + seed, **CLAIMED),
+            ):
+                size = {"model_mb": 1.14 if each.variant else 2.38}
+                own = replace(each, **about, size=size, cell_id=f"{each.cell_id} {seed}")
+                record.write(folder / "cells" / own.cell_id / "record.json", own)
+
+    def judged(self, folder: Path) -> dict[str, dict[str, Any]]:
+        _, paths = papers.write(folder, PRUNING)
+        table = pd.read_csv(next(path for path in paths if path.name == "verdict.csv"))
+        return {row["switch"]: row for row in table.to_dict("records")}
+
+    def test_a_figure_is_claimed_within_a_margin(self, tmp_path: Path) -> None:
+        self.write(tmp_path)
+        found = self.judged(tmp_path)
+        assert set(found) == {f"coreset, 128 wide: {x}" for x in ("size", "iteration time", "quality")}
+        size, time, quality = (found[name] for name in found)
+        assert (size["mean"], size["low"]) == (pytest.approx(1.14 / 2.38),) * 2
+        assert (time["claim_low"], time["claim_high"]) == (0.651 / 1.2, 0.651 * 1.2)
+        assert (quality["claim_low"], quality["claim_high"]) == pytest.approx((-0.5, 0.1))
+        assert {row["verdict"] for row in found.values()} == {"confirmed"}
+
+    def test_another_effect_contradicts(self, tmp_path: Path) -> None:
+        self.write(tmp_path, loss=3.0)
+        quality = self.judged(tmp_path)["coreset, 128 wide: quality"]
+        assert quality["verdict"] == "contradicted"
+        assert quality["reason"] == "worse than the baseline"
+
+    def test_the_page_says_what_is_claimed_and_found(self, tmp_path: Path) -> None:
+        self.write(tmp_path)
+        text = " ".join(papers.write(tmp_path, PRUNING)[1][-1].read_text().split())
+        assert "## Claims · pruning · toy/ramp" in text
+        assert (
+            "**Coreset, 128 wide: quality.** the paper: 21.3 instead of 21.5 dB. Claimed: PSNR at "
+            "equal time -0.50 to +0.10 dB."
+        ) in text
+        assert "(95 %: 0.48 to 0.48×; paired, n=3) – **confirmed**." in text
+        assert "uniform, 64 wide: size: needs nerf-pruned" in text
+
+    def test_without_rows_there_is_no_section(self, tmp_path: Path) -> None:
+        self.write(tmp_path, seeds=1)
+        for folder in tmp_path.glob("cells/nerf-pruned*"):
+            (folder / "record.json").unlink()
+        assert "## Claims" not in papers.write(tmp_path, PRUNING)[1][-1].read_text()
+        assert not self.judged(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["neuron-pruning", "mobile-nelf"])
+def test_claimed_figures_are_those_of_the_published_table(name: str) -> None:
+    chosen = paper.load(name)
+    own = {row["method"]: row for row in chosen.rows}
+    column = {
+        **{"size_ratio": "model_mb", "iter_ratio": "minutes_100k", "psnr_gain": "psnr"},
+        **{"export_size_ratio": "model_mb", "export_rate_ratio": "fps"},
+        "export_ram_ratio": "ram_kb",
+    }
+    for switch in chosen.switches:
+        method, selected = switch.on.method, switch.on.params.get("selection")
+        row = own[{"w_out": "importance_w_out"}.get(selected, selected) or method]
+        figure = column[switch.claim.measure]
+        base = own[chosen.reference][figure]
+        value = row[figure] - base if figure == "psnr" else row[figure] / base
+        stated = switch.claim.stated
+        assert stated is not None
+        assert value == pytest.approx(stated, abs=6e-4 if figure != "model_mb" else 4e-3)
 
 
 def test_the_notes_figures_follow_from_the_network() -> None:

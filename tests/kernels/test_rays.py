@@ -43,6 +43,16 @@ def test_numba_equals_the_definition() -> None:
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("count", [0, 1, 300])
+def test_harmonics_in_numba_equal_the_definition(count: int) -> None:
+    directions = torch.randn(count, 3, generator=torch.Generator().manual_seed(0))
+    directions /= directions.norm(dim=1, keepdim=True)
+    expected = spherical_harmonics(directions, "reference")
+    torch.testing.assert_close(spherical_harmonics(directions, "cpu"), expected)
+    half = spherical_harmonics(directions, "cpu", torch.bfloat16)
+    torch.testing.assert_close(half, expected.bfloat16(), rtol=1e-2, atol=1e-2)
+
+
 def test_spherical_harmonics_are_orthonormal_on_the_sphere() -> None:
     # Gauss–Legendre in cos θ and equal steps in φ integrate degree 6 exactly
     nodes = torch.tensor([-0.8611363116, -0.3399810436, 0.3399810436, 0.8611363116]).double()

@@ -13,7 +13,7 @@ from effbench.kernels.cpu import visible_marching as cpu
 from effbench.kernels.ray_rendering import Marching
 from effbench.kernels.samples import Samples
 from effbench.kernels.visible_marching import march_visible, march_visible_reference
-from tests.kernels.test_ray_rendering import field, marching, rays
+from tests.kernels.test_ray_rendering import field, in_cascades, marching, rays
 
 ALL = 1 << 20
 Found = tuple[Samples, Tensor]
@@ -60,8 +60,19 @@ def test_it_keeps_what_the_definition_keeps(norm: Norm | None, share: float, lea
     compare(found, expected)
 
 
-def test_a_ray_looks_at_no_more_than_its_limit() -> None:
-    found, expected = both(marching(1.0), limit=7, eps=0.0)
+@pytest.mark.parametrize("least", [0.0, 0.008])
+@pytest.mark.parametrize(("cascades", "cone"), [(1, 0.0), (3, 0.0), (3, 1 / 64), (5, 1 / 256)])
+def test_it_keeps_what_the_definition_keeps_in_cascades(
+    cascades: int, cone: float, least: float
+) -> None:
+    found, expected = both(in_cascades(0.3, cascades, cone), least=least)
+    assert len(found[0]) > 50
+    compare(found, expected)
+
+
+@pytest.mark.parametrize("where", [marching(1.0), in_cascades(1.0, 3, 1 / 64)])
+def test_a_ray_looks_at_no_more_than_its_limit(where: Marching) -> None:
+    found, expected = both(where, limit=7, eps=0.0)
     compare(found, expected)
     assert found[0].offsets.diff().max() == 7
 

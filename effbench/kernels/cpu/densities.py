@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from effbench.kernels.cpu import PARALLEL, SERIAL_WITH_NAN
 from effbench.kernels.cpu.hash_blocks import CORNERS, encode
-from effbench.kernels.cpu.layers import layer, layer_relu
+from effbench.kernels.cpu.layers import CHUNK, first_outputs
 from effbench.kernels.cpu.vectors import COLUMNS, ROWS, exp_16
 from effbench.kernels.hash_layout import HashLayout
 
-_CHUNK = 2048  # points of a level after another, whose entries neighbours share
-_HIDDEN_ROWS = 512  # through the network at once, so that the hidden layer stays in the cache
+_POINTS = 2048  # of a level one after the other, whose entries neighbours share
 Array = NDArray[np.float32]
 
 
@@ -37,17 +36,17 @@ def _share(  # type: ignore[no-untyped-def]
 ):
     w1, w2 = weights
     width, inner, outputs = w1.shape[0], w1.shape[1], w2.shape[1]
-    room = _CHUNK + ROWS
+    room = _POINTS + ROWS
     px, py, pz = np.empty(room, np.float32), np.empty(room, np.float32), np.empty(room, np.float32)
     encoded = np.zeros(room * width, np.float32)
-    hidden = np.empty(_HIDDEN_ROWS * inner, np.float32)
-    out = np.empty(_HIDDEN_ROWS * outputs, np.float32)
+    hidden = np.empty(CHUNK * inner, np.float32)
+    out = np.empty(CHUNK * outputs, np.float32)
     values = np.zeros(room + COLUMNS, np.float32)
     index = np.zeros((2, CORNERS), np.uint32)
     factors = np.zeros((2, CORNERS), np.float32)
     total = len(positions)
-    for start in range(task * _CHUNK, total, tasks * _CHUNK):
-        count = min(_CHUNK, total - start)
+    for start in range(task * _POINTS, total, tasks * _POINTS):
+        count = min(_POINTS, total - start)
         stop = (count + ROWS - 1) // ROWS * ROWS
         for i in range(count):
             px[i], py[i], pz[i] = (
@@ -60,12 +59,7 @@ def _share(  # type: ignore[no-untyped-def]
         encode(
             px, py, pz, table, scales, strides, dense, offsets, encoded, width, stop, index, factors
         )  # fmt: skip
-        for at in range(0, stop, _HIDDEN_ROWS):
-            rows = min(_HIDDEN_ROWS, stop - at)
-            layer_relu(encoded[at * width :], width, w1, hidden, rows)
-            layer(hidden, inner, w2, out, rows)
-            for i in range(rows):
-                values[at + i] = out[i * outputs]
+        first_outputs(encoded, width, w1, w2, hidden, out, values, stop)
         for at in range(0, stop, COLUMNS):
             exp_16(values, at)
         for i in range(count):

@@ -16,10 +16,9 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from effbench.kernels.cpu import PARALLEL, SERIAL_WITH_NAN
-from effbench.kernels.cpu.layers import add_weight_gradient, cut, layer, layer_relu, padded
+from effbench.kernels.cpu.layers import CHUNK, add_weight_gradient, cut, layer, layer_relu, padded
 from effbench.kernels.cpu.vectors import COLUMNS, ROWS
 
-_CHUNK = 512  # rows, a multiple of ROWS: their activations stay in the L2 cache
 _f32 = np.float32
 Array = NDArray[np.float32]
 
@@ -29,7 +28,7 @@ def forward(x: Array, weights: Sequence[Array], kept: bool) -> tuple[Array, tupl
     activations for `backward`, padded [≥ N, ≥ O_k], else room that was worked in."""
     transposed = tuple(padded(np.ascontiguousarray(weight.T)) for weight in weights)
     tasks = numba.get_num_threads()
-    rows = -(-len(x) // ROWS) * ROWS if kept else tasks * _CHUNK
+    rows = -(-len(x) // ROWS) * ROWS if kept else tasks * CHUNK
     hidden = tuple(np.empty((rows, w.shape[1]), np.float32) for w in transposed[:-1])
     out = np.empty((len(x), len(weights[-1])), np.float32)
     _forward(x, transposed, hidden, out, kept, tasks)
@@ -75,12 +74,12 @@ def _copy(source, start, rows, target, width):  # type: ignore[no-untyped-def]
 def _forward_share(x, weights, hidden, out, kept, task, tasks):  # type: ignore[no-untyped-def]
     count, inputs = x.shape
     outputs, last = out.shape[1], weights[-1]
-    given = np.empty(_CHUNK * inputs, np.float32)
-    made = np.empty(_CHUNK * last.shape[1], np.float32)
+    given = np.empty(CHUNK * inputs, np.float32)
+    made = np.empty(CHUNK * last.shape[1], np.float32)
     flat = x.reshape(-1)
-    for start in range(task * _CHUNK, count, tasks * _CHUNK):
-        rows = min(_CHUNK, count - start)
-        whole, at = _whole(rows), start if kept else task * _CHUNK
+    for start in range(task * CHUNK, count, tasks * CHUNK):
+        rows = min(CHUNK, count - start)
+        whole, at = _whole(rows), start if kept else task * CHUNK
         current, width = flat[start * inputs :], inputs
         if rows < whole:
             _copy(x, start, rows, given, inputs)
@@ -110,10 +109,10 @@ def _backward_share(x, weights, hidden, grad, d_x, shares, wanted, task, tasks):
     widest = max(outputs, first)
     for h in hidden:
         widest = max(widest, h.shape[1])
-    given = np.empty(_CHUNK * first, np.float32)
-    slope, other = np.empty(_CHUNK * widest, np.float32), np.empty(_CHUNK * widest, np.float32)
-    for start in range(task * _CHUNK, count, tasks * _CHUNK):
-        rows = min(_CHUNK, count - start)
+    given = np.empty(CHUNK * first, np.float32)
+    slope, other = np.empty(CHUNK * widest, np.float32), np.empty(CHUNK * widest, np.float32)
+    for start in range(task * CHUNK, count, tasks * CHUNK):
+        rows = min(CHUNK, count - start)
         whole = _whole(rows)
         _copy(x, start, rows, given, first)
         _copy(grad, start, rows, slope, outputs)

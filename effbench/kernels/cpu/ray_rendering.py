@@ -19,13 +19,16 @@ from effbench.kernels.cpu import PARALLEL, SERIAL
 from effbench.kernels.cpu.hash_blocks import CORNERS, encode
 from effbench.kernels.cpu.layers import layer, layer_add_relu, layer_relu
 from effbench.kernels.cpu.ray_windows import (
+    CASCADES,
     first_distance,
     first_in_box,
     first_in_cascades,
     march_on,
     march_on_cascades,
     march_on_contracted,
+    space_of,
 )
+from effbench.kernels.cpu.rays import write_harmonics
 from effbench.kernels.cpu.vectors import COLUMNS, ROWS, exp_16
 from effbench.kernels.hash_layout import HashLayout
 
@@ -33,8 +36,6 @@ _GROUP = 512  # rays
 _WINDOW, _WIDEST = 4, 16  # samples that a ray adds to the first wave, and to later ones at most
 _KEPT = 512  # samples that get their colours at once
 _HARMONICS = 16
-SPACES = {"": 0, "linf": 1, "l2": 2}
-_CASCADES = 3  # the code of a space of those
 _f32 = np.float32
 Array = NDArray[np.float32]
 
@@ -73,8 +74,7 @@ def render(
         distances,
         resolution,
         _f32(step),
-        _CASCADES if growth[0] else SPACES[norm],
-        (growth[0], _f32(growth[1]), _f32(growth[2])),
+        *space_of(norm, growth),
         table.reshape(-1),
         layout.scales,
         layout.strides,
@@ -88,29 +88,6 @@ def render(
         numba.get_num_threads(),
     )
     return colors
-
-
-@njit(**SERIAL)
-def _harmonics(d, out):  # type: ignore[no-untyped-def]
-    """Write the spherical harmonics of a direction: `effbench.kernels.rays`."""
-    x, y, z = d[0], d[1], d[2]
-    xx, yy, zz = x * x, y * y, z * z
-    out[0] = _f32(0.28209479177387814)
-    out[1] = _f32(-0.48860251190291987) * y
-    out[2] = _f32(0.48860251190291987) * z
-    out[3] = _f32(-0.48860251190291987) * x
-    out[4] = _f32(1.0925484305920792) * x * y
-    out[5] = _f32(-1.0925484305920792) * y * z
-    out[6] = _f32(0.94617469575755997) * zz - _f32(0.31539156525251999)
-    out[7] = _f32(-1.0925484305920792) * x * z
-    out[8] = _f32(0.54627421529603959) * (xx - yy)
-    out[9] = _f32(0.59004358992664352) * y * (yy - _f32(3) * xx)
-    out[10] = _f32(2.8906114426405538) * x * y * z
-    out[11] = _f32(0.45704579946446572) * y * (_f32(1) - _f32(5) * zz)
-    out[12] = _f32(0.3731763325901154) * z * (_f32(5) * zz - _f32(3))
-    out[13] = _f32(0.45704579946446572) * x * (_f32(1) - _f32(5) * zz)
-    out[14] = _f32(1.4453057213202769) * z * (xx - yy)
-    out[15] = _f32(0.59004358992664352) * x * (_f32(3) * yy - xx)
 
 
 @njit(**SERIAL)
@@ -158,7 +135,7 @@ def _render_group(  # type: ignore[no-untyped-def]
         colors[first + r, 0] = colors[first + r, 1] = colors[first + r, 2] = _f32(0)
         left[r], saved[r] = _f32(1), _f32(0)
         o, d = origins[first + r], directions[first + r]
-        if space == _CASCADES:
+        if space == CASCADES:
             begins[r] = first_in_cascades(o, d, near, far, step, _f32(0.5), growth)
         elif space:
             begins[r] = first_distance(o, d, near, step, _f32(0.5), space == 1)
@@ -173,7 +150,7 @@ def _render_group(  # type: ignore[no-untyped-def]
         for a in range(alive_count):
             r = alive[a]
             o, d = origins[first + r], directions[first + r]
-            if space == _CASCADES:
+            if space == CASCADES:
                 found, begins[r], ended[r] = march_on_cascades(
                     o, d, begins[r], far, distances, resolution, step, growth, window, px, py, pz,
                     ts, lengths, count,
@@ -194,7 +171,7 @@ def _render_group(  # type: ignore[no-untyped-def]
                 count += found
         if fresh:  # of rays that meet anything: what their direction adds to each sample's colour
             for q in range(run_count):
-                _harmonics(directions[first + runs[q, 0]], harmonics[q * _HARMONICS :])
+                write_harmonics(directions[first + runs[q, 0]], harmonics[q * _HARMONICS :])
             rows = (run_count + ROWS - 1) // ROWS * ROWS
             layer(harmonics, _HARMONICS, w_harmonics, h2, rows)
             for q in range(run_count):

@@ -12,7 +12,19 @@ from effbench.kernels.cpu.contracted_marching import _step
 from effbench.kernels.cpu.marching import _clamp, _interval
 
 _LANES = 16  # rays in lockstep
+_SPACES = {"": 0, "linf": 1, "l2": 2}
+CASCADES = 3  # the code of a space of those
 _f32 = np.float32
+
+
+def space_of(
+    norm: str, growth: tuple[int, float, float]
+) -> tuple[int, tuple[int, np.float32, np.float32]]:
+    """Return the code of a space – 0 for a box, 1 and 2 contracted by L∞ and L2, or CASCADES – and
+    how steps grow in it: the number of cascades (0: none), the cone and the longest step."""
+    cascades, cone, longest = growth
+    code = CASCADES if cascades else _SPACES[norm]
+    return code, (cascades, _f32(cone), _f32(longest))
 
 
 @njit(**SERIAL)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from effbench.kernels.cpu import PARALLEL, SERIAL_WITH_NAN
 from effbench.kernels.cpu.layers import (
+    CHUNK,
     add_weight_gradient,
     cut,
     layer,
@@ -28,7 +29,6 @@ from effbench.kernels.cpu.layers import (
 )
 from effbench.kernels.cpu.vectors import COLUMNS, ROWS, add_16, copy_16, exp_16
 
-_CHUNK = 512  # samples, unless a single ray has more
 _HARMONICS = 16  # of a direction
 _CLAMP = 15.0  # of a log-density, in the exponential's gradient: `activations.trunc_exp`
 _f32 = np.float32
@@ -85,7 +85,7 @@ def _shares(offsets: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     cuts = np.searchsorted(offsets, np.linspace(0, offsets[-1], tasks + 1)).astype(np.int64)
     cuts[0], cuts[-1] = 0, rays
     longest = int(np.diff(offsets).max(initial=0))
-    return cuts, -(-max(_CHUNK, longest) // ROWS) * ROWS
+    return cuts, -(-max(CHUNK, longest) // ROWS) * ROWS
 
 
 def _geometry(first: Array, outputs: int) -> Array:

@@ -14,20 +14,22 @@ from numpy.typing import NDArray
 
 from effbench.kernels.cpu import PARALLEL, SERIAL_WITH_NAN
 from effbench.kernels.cpu.hash_blocks import CORNERS, encode
-from effbench.kernels.cpu.layers import layer, layer_relu
-from effbench.kernels.cpu.ray_rendering import SPACES
+from effbench.kernels.cpu.layers import CHUNK, first_outputs
 from effbench.kernels.cpu.ray_windows import (
+    CASCADES,
     first_distance,
     first_in_box,
+    first_in_cascades,
     march_on,
+    march_on_cascades,
     march_on_contracted,
+    space_of,
 )
 from effbench.kernels.cpu.vectors import COLUMNS, ROWS, exp_16
 from effbench.kernels.hash_layout import HashLayout
 
 _GROUP = 256  # rays
 _WINDOW, _WIDEST = 4, 8  # samples that a ray adds to the first wave, and to later ones at most
-_HIDDEN_ROWS = 512  # through the network at once, so that the hidden layer stays in the cache
 # Samples per ray of a group that a slab has room for at least. What is larger than it has to be is
 # memory that the system clears anew for every step.
 _ROOM = 8
@@ -46,6 +48,7 @@ def march(
     resolution: int,
     step: float,
     norm: str,
+    growth: tuple[int, float, float],
     limit: int,
     table: Array,
     layout: HashLayout,
@@ -56,7 +59,7 @@ def march(
     """Return positions [N, 3], t [N], rays [N], offsets [R + 1], deltas [N] and the encoding
     [N, 2·L]; see `effbench.kernels.visible_marching`.
 
-    distances: of `cell_distances`; norm: of contracted space, "" for a box; weights: W1ᵀ, W2ᵀ of
+    distances: of `cell_distances`; norm, growth: as in `ray_rendering.render`; weights: W1ᵀ, W2ᵀ of
     the density network, padded (`layers.padded`).
     """
     rays = len(origins)
@@ -70,7 +73,7 @@ def march(
         owners = np.empty((groups, room), np.int64)
         _march(
             *(origins, directions, jitter, _f32(near), _f32(far), distances, resolution),
-            *(_f32(step), SPACES[norm], limit, table.reshape(-1), layout.scales, layout.strides),
+            *(_f32(step), *space_of(norm, growth), limit, table.reshape(-1), layout.scales, layout.strides),
             *(layout.dense, layout.offsets, weights, _f32(stop_at), _f32(least_alpha)),
             *(slab, owners, counts, needed, numba.get_num_threads()),
         )
@@ -91,14 +94,14 @@ def march(
 
 @njit(**SERIAL_WITH_NAN)
 def _march_group(  # type: ignore[no-untyped-def]
-    origins, directions, jitter, near, far, distances, resolution, step, space, limit, table,
-    scales, strides, dense, offsets, w, stop_at, least, slab, owners, counts, first, rays, px, py,
-    pz, ts, lengths, encoded, hidden, out, passes, index, weights, runs, ks, begins, looked, left,
+    origins, directions, jitter, near, far, distances, resolution, step, space, growth, limit,
+    table, scales, strides, dense, offsets, w, stop_at, least, slab, owners, counts, first, rays,
+    px, py, pz, ts, lengths, encoded, hidden, out, passes, index, weights, runs, ks, begins, looked, left,
     alive, ended,
 ):  # fmt: skip
     """Fill a group's part of the slab; return how many samples it keeps, room or not."""
     w1, w2 = w[0], w[1]
-    width, outputs = w1.shape[0], w2.shape[1]
+    width = w1.shape[0]
     if not space:
         first_in_box(
             origins, directions, jitter, near, far, distances, resolution, step, first, rays, ks
@@ -106,9 +109,11 @@ def _march_group(  # type: ignore[no-untyped-def]
     alive_count, window, kept = 0, _WINDOW, 0
     for r in range(rays):
         left[r], looked[r], counts[first + r] = _f32(1), 0, 0
-        if space:
-            o, d = origins[first + r], directions[first + r]
-            begins[r] = first_distance(o, d, near, step, jitter[first + r], space == 1)
+        o, d, shift = origins[first + r], directions[first + r], jitter[first + r]
+        if space == CASCADES:
+            begins[r] = first_in_cascades(o, d, near, far, step, shift, growth)
+        elif space:
+            begins[r] = first_distance(o, d, near, step, shift, space == 1)
         elif ks[r] < 0:
             continue
         alive[alive_count] = r
@@ -119,7 +124,12 @@ def _march_group(  # type: ignore[no-untyped-def]
             r = alive[a]
             o, d = origins[first + r], directions[first + r]
             want = min(window, limit - looked[r])
-            if space:
+            if space == CASCADES:
+                found, begins[r], ended[r] = march_on_cascades(
+                    o, d, begins[r], far, distances, resolution, step, growth, want, px, py, pz,
+                    ts, lengths, count,
+                )  # fmt: skip
+            elif space:
                 found, begins[r], ended[r] = march_on_contracted(
                     o, d, begins[r], far, distances, resolution, step, space == 1, want, px, py,
                     pz, ts, lengths, count,
@@ -144,12 +154,7 @@ def _march_group(  # type: ignore[no-untyped-def]
         encode(
             px, py, pz, table, scales, strides, dense, offsets, encoded, width, stop, index, weights
         )  # fmt: skip
-        for start in range(0, stop, _HIDDEN_ROWS):
-            rows = min(_HIDDEN_ROWS, stop - start)
-            layer_relu(encoded[start * width :], width, w1, hidden, rows)
-            layer(hidden, w1.shape[1], w2, out, rows)
-            for i in range(rows):
-                passes[start + i] = out[i * outputs]
+        first_outputs(encoded, width, w1, w2, hidden, out, passes, stop)
         for at in range(0, stop, COLUMNS):
             exp_16(passes, at)
         for i in range(stop):
@@ -186,8 +191,8 @@ def _march_group(  # type: ignore[no-untyped-def]
 
 @njit(**PARALLEL)
 def _march(  # type: ignore[no-untyped-def]
-    origins, directions, jitter, near, far, distances, resolution, step, space, limit, table,
-    scales, strides, dense, offsets, w, stop_at, least, slab, owners, counts, needed, tasks,
+    origins, directions, jitter, near, far, distances, resolution, step, space, growth, limit,
+    table, scales, strides, dense, offsets, w, stop_at, least, slab, owners, counts, needed, tasks,
 ):  # fmt: skip
     total = len(origins)
     groups = len(slab)
@@ -201,8 +206,8 @@ def _march(  # type: ignore[no-untyped-def]
         ts, lengths = np.empty(room, np.float32), np.empty(room, np.float32)
         width, inner, outputs = w[0].shape[0], w[0].shape[1], w[1].shape[1]
         encoded = np.zeros(room * width, np.float32)
-        hidden = np.empty(_HIDDEN_ROWS * inner, np.float32)
-        out = np.empty(_HIDDEN_ROWS * outputs, np.float32)
+        hidden = np.empty(CHUNK * inner, np.float32)
+        out = np.empty(CHUNK * outputs, np.float32)
         passes = np.zeros(room + COLUMNS, np.float32)
         index = np.zeros((2, CORNERS), np.uint32)
         weights = np.zeros((2, CORNERS), np.float32)
@@ -213,8 +218,8 @@ def _march(  # type: ignore[no-untyped-def]
         for group in range(task, groups, tasks):
             first = group * _GROUP
             needed[group] = _march_group(
-                origins, directions, jitter, near, far, distances, resolution, step, space, limit,
-                table, scales, strides, dense, offsets, w, stop_at, least, slab[group],
+                origins, directions, jitter, near, far, distances, resolution, step, space, growth,
+                limit, table, scales, strides, dense, offsets, w, stop_at, least, slab[group],
                 owners[group], counts, first, min(_GROUP, total - first), px, py, pz, ts, lengths,
                 encoded, hidden, out, passes, index, weights, runs, ks, begins, looked, left, alive,
                 ended,

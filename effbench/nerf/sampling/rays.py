@@ -117,10 +117,11 @@ class TrainingPixels:
         return self._aabb.rays(*world, times), colors
 
     def _at_once(self) -> Pictures | None:
-        """Return what the kernel that does all of it takes: Triton's, of pictures of one size in a
-        scene that stands still."""
-        one_size, where = self._grid.sizes, self._colors.device
-        if not one_size or self._times is not None or resolve(self._backend, where) != "triton":
+        """Return what the kernel that does all of it takes, of pictures of one size in a scene
+        that stands still."""
+        one_size = self._grid.sizes
+        none = resolve(self._backend, self._colors.device) == "reference"
+        if not one_size or self._times is not None or none:
             return None
         corner, side = self._aabb.corner, self._aabb.side
         return Pictures(self._colors, self._poses, self._intrinsics, *one_size, corner, side)

@@ -219,8 +219,7 @@ class OccupancySampler(Sampler):
     def place_at(self, rays: Rays, jitter: Tensor, field: RadianceField) -> EncodedSamples:
         """Place as `place` does, shifted by what was drawn before (float32 [R])."""
         device = rays.origins.device
-        at_once = self.compacts and not isinstance(self.space, Cascades)
-        if at_once and (plain := self.at_once(field)):
+        if self.compacts and (plain := self.at_once(field)):
             return self._visible(rays, jitter, plain)
         near = torch.full((len(rays),), self.space.aabb.near, device=device)
         samples = self._march(rays, near, jitter, self.options.steps, self.step)

@@ -188,7 +188,7 @@ def tested(found: Results) -> list[Tested]:
         if chosen.judged:
             frame = verdict.verdict(chosen, *results.comparable(found.folders))
             made += _judged(chosen, frame, verdict_text)
-        elif chosen.switches:
+        elif chosen.switches and not chosen.figures:
             made += _judged(chosen, papers.table(chosen, found.folders), switches_text)
         else:
             made += _beside(chosen, found)
@@ -207,12 +207,15 @@ def _judged(chosen: Paper, frame: pd.DataFrame, text: ModuleType) -> list[Tested
 
 
 def _beside(chosen: Paper, found: Results) -> list[Tested]:
-    frame = papers.beside(chosen, found.records)
+    frame = papers.table(chosen, found.folders)
+    claims = dict(tuple(frame.attrs["claims"].groupby([*GROUP]))) if chosen.switches else {}
     notes = [("Of the paper’s figures:", [note.text for note in chosen.notes])]
     made = []
-    for _, rows in frame.groupby([*GROUP], sort=False):
+    for group, rows in frame.groupby([*GROUP], sort=False):
         shown = anchors.table(rows) if chosen.anchors else side_by_side.table(chosen, rows)
-        made.append(Tested(chosen.title, title(rows, frame), *shown, notes))
+        said = switches_text.said(chosen, claims[group]) if group in claims else []
+        told = [(_plain(claim), list(map(_plain, lines))) for claim, lines in said]
+        made.append(Tested(chosen.title, title(rows, frame), *shown, [*told, *notes]))
     return made
 
 
