@@ -47,7 +47,11 @@ MEASURES: Mapping[str, Measure] = {
         "exported size", "exported size (×)", "ratio", "lower", "export_mb"
     ),
     "export_rate_ratio": Measure(
-        "images per second of the exported model", "exported FPS (×)", "ratio", "higher", "export_fps"
+        "images per second of the exported model",
+        "exported FPS (×)",
+        "ratio",
+        "higher",
+        "export_fps",
     ),
     "export_ram_ratio": Measure(
         "memory of the exported model", "exported memory (×)", "ratio", "lower", "peak_ram_mb"

@@ -105,7 +105,10 @@ def report(
 @click.command()
 @click.argument("run", type=FOLDER)
 @click.option(
-    "--out", type=FOLDER, metavar="DIR", help="Where to.  [default: results/<device>/<suite>-<scene>]"
+    "--out",
+    type=FOLDER,
+    metavar="DIR",
+    help="Where to.  [default: results/<device>/<suite>-<scene>]",
 )
 @click.option(
     "--page-mb",

@@ -144,9 +144,7 @@ def own_table(paper: Paper) -> str:
     return verdict_text.own_table(paper) if paper.judged else side_by_side.own_table(paper)
 
 
-def write(
-    out: Path, paper: Paper, to: Path | None = None
-) -> tuple[pd.DataFrame, list[Path]]:
+def write(out: Path, paper: Paper, to: Path | None = None) -> tuple[pd.DataFrame, list[Path]]:
     """Write `table` of the records below `out` as verdict.csv and verdict.md, or paper.csv and
     paper.md, there or to another folder; what a paper of figures claims besides goes to
     verdict.csv. Return the table and the files' paths, the page last.

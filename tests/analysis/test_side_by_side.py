@@ -184,7 +184,9 @@ class TestClaims:
     def test_a_figure_is_claimed_within_a_margin(self, tmp_path: Path) -> None:
         self.write(tmp_path)
         found = self.judged(tmp_path)
-        assert set(found) == {f"coreset, 128 wide: {x}" for x in ("size", "iteration time", "quality")}
+        assert set(found) == {
+            f"coreset, 128 wide: {x}" for x in ("size", "iteration time", "quality")
+        }
         size, time, quality = (found[name] for name in found)
         assert (size["mean"], size["low"]) == (pytest.approx(1.14 / 2.38),) * 2
         assert (time["claim_low"], time["claim_high"]) == (0.651 / 1.2, 0.651 * 1.2)

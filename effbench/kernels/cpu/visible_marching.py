@@ -73,7 +73,14 @@ def march(
         owners = np.empty((groups, room), np.int64)
         _march(
             *(origins, directions, jitter, _f32(near), _f32(far), distances, resolution),
-            *(_f32(step), *space_of(norm, growth), limit, table.reshape(-1), layout.scales, layout.strides),
+            *(
+                _f32(step),
+                *space_of(norm, growth),
+                limit,
+                table.reshape(-1),
+                layout.scales,
+                layout.strides,
+            ),
             *(layout.dense, layout.offsets, weights, _f32(stop_at), _f32(least_alpha)),
             *(slab, owners, counts, needed, numba.get_num_threads()),
         )
