@@ -33,39 +33,18 @@ def exact_gradient(points: torch.Tensor, table: torch.Tensor, up: torch.Tensor) 
     return torch.autograd.grad(features, table, up.double())[0]
 
 
-@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16])
 def test_features_and_gradients(
-    points: torch.Tensor, table: torch.Tensor, generator: torch.Generator, kind: torch.dtype
-) -> None:
-    table = table.to(kind).requires_grad_()
-    features = hash_encode(points, table, LAYOUT, "triton")
-    exact = hash_encode(points.double(), table.double(), LAYOUT, "reference")
-    assert features.dtype == kind
-    rounding = torch.finfo(kind).eps
-    torch.testing.assert_close(features.double(), exact, rtol=rounding, atol=max(rounding, 5e-5))
-    upstream = torch.randn(exact.shape, generator=generator, device=exact.device).to(kind)
-    (gradient,) = torch.autograd.grad(features, table, upstream)
-    expected = exact_gradient(points, table, upstream)
-    assert gradient.dtype == kind
-    torch.testing.assert_close(gradient.double(), expected, rtol=max(rounding, 1e-3), atol=2e-3)
-    assert gradient.any()
-
-
-def test_a_half_copy_is_read_and_the_table_gets_the_gradient(
-    points: torch.Tensor, table: torch.Tensor
+    points: torch.Tensor, table: torch.Tensor, generator: torch.Generator
 ) -> None:
     table.requires_grad_()
-    half = (2 * table.detach()).to(torch.bfloat16)  # so that it is seen which one is read
-    for backend in ("triton", "reference"):
-        features = hash_encode(points, table, LAYOUT, backend, half=half)
-        assert features.dtype == torch.bfloat16
-        expected = hash_encode(points, half.float(), LAYOUT, "reference")
-        torch.testing.assert_close(features.float(), expected, rtol=8e-3, atol=1e-3)
-        upstream = torch.ones_like(features)
-        (gradient,) = torch.autograd.grad(features, table, upstream)
-        assert gradient.dtype == torch.float32
-        exact = exact_gradient(points, table, upstream)
-        torch.testing.assert_close(gradient.double(), exact, rtol=1e-3, atol=2e-3)
+    features = hash_encode(points, table, LAYOUT, "triton")
+    exact = hash_encode(points.double(), table.double(), LAYOUT, "reference")
+    torch.testing.assert_close(features.double(), exact, rtol=1e-6, atol=5e-5)
+    upstream = torch.randn(features.shape, generator=generator, device=features.device)
+    (gradient,) = torch.autograd.grad(features, table, upstream)
+    expected = exact_gradient(points, table, upstream)
+    torch.testing.assert_close(gradient.double(), expected, rtol=1e-3, atol=2e-3)
+    assert gradient.any()
 
 
 def test_known_features_keep_their_gradient(points: torch.Tensor, table: torch.Tensor) -> None:
