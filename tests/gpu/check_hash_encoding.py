@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -90,6 +91,32 @@ def test_samples_without_gradient(
     torch.testing.assert_close(gradient.double(), expected, rtol=1e-3, atol=2e-3)
     assert torch.equal(gradient[expected == 0], torch.zeros_like(gradient[expected == 0]))
     assert gradient.any() == (zeros != "all")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_nothing_is_added_for_samples_without_gradient(
+    device: torch.device, table: torch.Tensor, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    """Counted are the numbers added to memory, which only the interpreter tells."""
+    if device.type != "cpu":
+        pytest.skip("a GPU does not tell what is added: TRITON_INTERPRET=1 does")
+    from triton.runtime.interpreter import InterpreterBuilder
+
+    added = [0]
+    add = InterpreterBuilder.create_atomic_rmw
+
+    def counted(builder: Any, operation: Any, place: Any, value: Any, mask: Any, *more: Any) -> Any:
+        added[0] += int(mask.data.sum())
+        return add(builder, operation, place, value, mask, *more)
+
+    monkeypatch.setattr(InterpreterBuilder, "create_atomic_rmw", counted)
+    lanes, run = 32, 16
+    points = torch.full((lanes * run, 3), 0.5, device=device)  # one cell for all
+    upstream = torch.zeros(len(points), LAYOUT.width, device=device)
+    upstream[: int(share * lanes) * run] = 1.0
+    table.requires_grad_()
+    torch.autograd.grad(hash_encode(points, table, LAYOUT, "triton"), table, upstream)
+    assert added[0] == share * lanes * 8 * 2 * LAYOUT.levels
 
 
 @pytest.mark.parametrize("count", [0, 1])
