@@ -56,9 +56,11 @@ def compiled() -> Iterator[Compiled]:
 
 
 def spilled(binary: Any) -> int:
-    """Return the bytes of a thread that found no register, 0 where nothing tells."""
-    used = usage(binary)
-    return used.stack if used else 0
+    """Return the bytes of a thread that found no register; the test is skipped where nothing
+    tells."""
+    if (used := usage(binary)) is None:
+        pytest.skip("this Triton brings no cuobjdump")
+    return used.stack
 
 
 def encode(count: int) -> None:
