@@ -7,6 +7,9 @@ Its expressions are evaluated here as GitHub does, as far as they go: names, str
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +121,19 @@ def test_base_and_head_are_compared_as_the_gate_does() -> None:
     assert '.ci/gate "$BASE" --device cuda --downscale 1 --budget 2000it' in TEXT
     gate = (WORKFLOW.parents[2] / ".ci" / "gate").read_text(encoding="utf-8")
     assert "--seeds 5" in gate
+
+
+def test_actionlint_finds_nothing_in_the_workflows() -> None:
+    beside = str(Path(sys.executable).parent)
+    program = shutil.which("actionlint", path=beside) or shutil.which("actionlint")
+    if program is None:
+        pytest.skip("needs actionlint, beside this Python or in PATH")
+    workflows = sorted(WORKFLOW.parent.glob("*.yml"))
+    assert WORKFLOW in workflows
+    done = subprocess.run(
+        [program, "-no-color", *map(str, workflows)],
+        cwd=WORKFLOW.parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -26,24 +26,18 @@ def hash_encode(
     layout: HashLayout,
     backend: str = "auto",
     encoded: Tensor | None = None,
-    half: Tensor | None = None,
 ) -> Tensor:
-    """Encode `positions` (float32 [N, 3] in [0, 1]) with `table` ([S, F]) as [N, L·F].
+    """Encode `positions` (float32 [N, 3] in [0, 1]) with `table` (float32 [S, F]) as
+    float32 [N, L·F].
 
     Differentiable in `table`, and in `positions` where these ask for it. `encoded` may hold the
     result of an earlier call for the same positions and table: the forward pass then costs nothing
     and the gradient is the same.
-
-    half: a copy of the table in fewer bits that is read instead; the gradient is that of `table`.
-    The features have the type of what is read: float32, float16 or bfloat16. Gradients are summed
-    in float32.
     """
     chosen = resolve(backend, positions.device)
     if chosen == "reference":
-        read = table if half is None else table + (half.to(table.dtype) - table).detach()
-        features = hash_encode_reference(positions, read, layout)
-        return features if half is None else features.to(half.dtype)
-    return _HashEncode.apply(positions, table, half, layout, encoded, chosen)  # type: ignore[no-any-return, no-untyped-call]
+        return hash_encode_reference(positions, table, layout)
+    return _HashEncode.apply(positions, table, layout, encoded, chosen)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _HashEncode(torch.autograd.Function):
@@ -54,32 +48,30 @@ class _HashEncode(torch.autograd.Function):
         ctx: Any,
         positions: Tensor,
         table: Tensor,
-        half: Tensor | None,
         layout: HashLayout,
         encoded: Tensor | None,
         backend: str,
     ) -> Tensor:
         positions = positions.contiguous()
-        read = (table if half is None else half).detach()
-        ctx.save_for_backward(positions, *([read] if ctx.needs_input_grad[0] else []))
-        ctx.layout, ctx.rows, ctx.type, ctx.backend = layout, table.shape, table.dtype, backend
+        table = table.detach()
+        ctx.save_for_backward(positions, *([table] if ctx.needs_input_grad[0] else []))
+        ctx.layout, ctx.rows, ctx.backend = layout, table.shape, backend
         if encoded is not None:
             return encoded.view_as(encoded)
-        features = read.new_empty(len(positions), layout.width)
+        features = table.new_empty(len(positions), layout.width)
         if backend == "cpu":
             from effbench.kernels.cpu import hash_encoding as cpu
 
-            exact = features.float()  # the same memory, unless there are fewer bits
-            cpu.forward(positions.numpy(), read.float().numpy(), layout, exact.numpy())
-            return exact.to(read.dtype)
+            cpu.forward(positions.numpy(), table.numpy(), layout, features.numpy())
+            return features
         from effbench.kernels.gpu import hash_encoding as gpu
 
-        gpu.forward(positions, read, layout, features)
+        gpu.forward(positions, table, layout, features)
         return features
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        positions, *read = ctx.saved_tensors
+        positions, *table = ctx.saved_tensors
         with span(ENCODING_BACKWARD):
             gradient = grads[0].contiguous()
             if ctx.backend == "cpu":
@@ -87,16 +79,14 @@ class _HashEncode(torch.autograd.Function):
 
                 table_grad = torch.empty(ctx.rows)
                 table_grad[ctx.layout.rows :] = 0  # levels that are not encoded yet
-                cpu.backward(
-                    positions.numpy(), gradient.float().numpy(), ctx.layout, table_grad.numpy()
-                )
+                cpu.backward(positions.numpy(), gradient.numpy(), ctx.layout, table_grad.numpy())
             else:
                 from effbench.kernels.gpu import hash_encoding as gpu
 
                 table_grad = torch.zeros(ctx.rows, device=positions.device)
                 gpu.backward(positions, gradient, ctx.layout, table_grad)
-            by_position = _position_gradient(positions, gradient, read[0], ctx) if read else None
-            return by_position, table_grad.to(ctx.type), None, None, None, None
+            by_position = _position_gradient(positions, gradient, table[0], ctx) if table else None
+            return by_position, table_grad, None, None, None
 
 
 def _position_gradient(positions: Tensor, gradient: Tensor, table: Tensor, ctx: Any) -> Tensor:
@@ -104,14 +94,12 @@ def _position_gradient(positions: Tensor, gradient: Tensor, table: Tensor, ctx: 
     if ctx.backend == "cpu":
         from effbench.kernels.cpu import hash_positions as cpu
 
-        found = cpu.backward(
-            positions.numpy(), gradient.float().numpy(), table.float().numpy(), ctx.layout
-        )
+        found = cpu.backward(positions.numpy(), gradient.numpy(), table.numpy(), ctx.layout)
         return torch.from_numpy(found)
     with torch.enable_grad():  # elsewhere by the definition
         points = positions.detach().requires_grad_()
-        features = hash_encode_reference(points, table.float(), ctx.layout)
-    return torch.autograd.grad(features, points, gradient.float())[0]
+        features = hash_encode_reference(points, table, ctx.layout)
+    return torch.autograd.grad(features, points, gradient)[0]
 
 
 def hash_encode_reference(positions: Tensor, table: Tensor, layout: HashLayout) -> Tensor:

@@ -6,6 +6,8 @@ import math
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +16,8 @@ import pandas as pd
 import pytest
 import torch
 
-from bench import gpu, gpu_bench, gpu_check, gpu_kernels
-from effbench.machine import breakdown, devices
+from bench import gpu, gpu_bench, gpu_ceilings, gpu_check, gpu_kernels, gpu_model
+from effbench.machine import breakdown, device_lock, devices, provenance
 from effbench.method import spans
 from effbench.nerf.training.hsm import MiningConfig
 from effbench.records.record import Record
@@ -180,6 +182,34 @@ def test_curves_are_printed_with_what_a_step_cost(
         *("instant-ngp", "procedural/blocks", "seed", "0"),
         *("20.50", "22.42", "26.25", "nan", "nan", "30.00", "1.25", "512", "7"),
     ]
+
+
+@pytest.mark.parametrize("model", [False, True])
+def test_what_is_measured_holds_the_device(monkeypatch: pytest.MonkeyPatch, model: bool) -> None:
+    device = torch.device("cuda:0")
+    calls: list[str] = []
+
+    @contextmanager
+    def held(asked: torch.device, _: Callable[[], None]) -> Iterator[None]:
+        calls.append(f"hold {asked}")
+        yield
+        calls.append("let go")
+
+    def measure(*_: object) -> dict[str, float]:
+        calls.append("measure")
+        return {}
+
+    monkeypatch.setattr(sys, "argv", ["gpu_bench", *(["--model"] if model else [])])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setattr(gpu_bench, "demand_gpu", lambda _: device)
+    monkeypatch.setattr(provenance, "device_name", lambda _: "a GPU")
+    monkeypatch.setattr(device_lock, "held", held)
+    monkeypatch.setattr(gpu_bench, "_measure", measure)
+    monkeypatch.setattr(gpu_ceilings, "measure", measure)
+    monkeypatch.setattr(gpu_model, "print_model", lambda *_: None)
+    gpu_bench.main()
+    assert calls == ["hold cuda:0", "measure", "let go"]
 
 
 @pytest.mark.gpu

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,6 +113,30 @@ def test_an_orbit_passes_the_training_cameras() -> None:
         np.testing.assert_allclose(orbit.pose(azimuth, 0.0), look_at_origin(azimuth), atol=1e-6)
     raised = orbit.pose(0.5, 0.6)
     np.testing.assert_allclose(raised[:, :3].T @ raised[:, :3], np.eye(3), atol=1e-6)
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_method_is_compared_with_convolutions_in_float32(
+    method: HashMethod, exported: Path, monkeypatch: pytest.MonkeyPatch, before: bool, fails: bool
+) -> None:
+    seen: list[bool] = []
+
+    def render(*_: Any) -> torch.Tensor:
+        seen.append(torch.backends.cudnn.allow_tf32)
+        if fails:
+            raise EffbenchError("no room")
+        return torch.zeros(16, 16, 3)
+
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", before)
+    monkeypatch.setattr(method, "render", render)
+    expected: AbstractContextManager[object] = nullcontext()
+    if fails:
+        expected = pytest.raises(EffbenchError, match="no room")
+    with expected:
+        to_onnx.compare(OnnxModel(exported), method, [0])
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32 is before
 
 
 def test_what_cannot_be_exported_is_told(method: HashMethod, tmp_path: Path) -> None:

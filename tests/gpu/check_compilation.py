@@ -56,14 +56,16 @@ def compiled() -> Iterator[Compiled]:
 
 
 def spilled(binary: Any) -> int:
-    """Return the bytes of a thread that found no register, 0 where nothing tells."""
-    used = usage(binary)
-    return used.stack if used else 0
+    """Return the bytes of a thread that found no register; the test is skipped where nothing
+    tells."""
+    if (used := usage(binary)) is None:
+        pytest.skip("this Triton brings no cuobjdump")
+    return used.stack
 
 
-def encode(count: int, kind: torch.dtype = torch.float32) -> None:
+def encode(count: int) -> None:
     layout = HashLayout(levels=4, log2_table=10, base=4, finest=60)
-    table = torch.zeros(layout.rows, 2, dtype=kind, requires_grad=True)
+    table = torch.zeros(layout.rows, 2, requires_grad=True)
     hash_encode(torch.zeros(count, 3), table, layout, "triton").sum().backward()
 
 
@@ -121,13 +123,12 @@ def test_the_triton_at_hand_compiles() -> None:
     assert triton.__version__ == os.environ.get("EFFBENCH_TRITON", triton.__version__)
 
 
-@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16])
-def test_hash_encoding(compiled: Compiled, kind: torch.dtype) -> None:
-    encode(1000, kind)
+def test_hash_encoding(compiled: Compiled) -> None:
+    encode(1000)
     (forward,) = compiled["hash_encoding._forward"]
     (backward,) = compiled["hash_encoding._backward"]
-    # a row's two features are one load: of 8 bytes, or of 4 where they are half as wide
-    assert ptx(forward).count("ld.global.v2.b32" if kind == torch.float32 else "ld.global.b32") >= 8
+    # a row's two features are one load
+    assert ptx(forward).count("ld.global.v2.b32") >= 8
     added = re.findall(r"(?:atom|red)\.[\w.]*add[\w.]*", ptx(backward))
     assert added
     # and one addition, where there is an instruction for it

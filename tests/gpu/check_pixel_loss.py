@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -27,25 +29,41 @@ def test_loss_and_gradient(
 
 
 @pytest.mark.parametrize("kind", ["mse", "huber"])
-def test_nan_of_a_complete_ray_is_kept_and_of_another_is_not(
+@pytest.mark.parametrize("ray", [0, 300, 699])
+def test_nan_of_a_complete_ray_stays_nan(
+    device: torch.device, generator: torch.Generator, ray: int, kind: str
+) -> None:
+    color, target = torch.rand(2, 700, 3, generator=generator, device=device).unbind(0)
+    color[ray, 1] = math.nan
+    counts = torch.ones(700, dtype=torch.bool, device=device)
+    found = []
+    for backend in ("triton", "reference"):
+        leaf = color.clone().requires_grad_()
+        loss = pixel_loss(leaf, target, counts, counts.sum(), kind, backend)
+        assert loss.isnan()
+        found.append(torch.autograd.grad(loss, leaf)[0])
+    ours, theirs = found
+    assert torch.equal(ours.isnan(), theirs.isnan())
+    assert ours.isnan().nonzero().tolist() == [[ray, 1]]
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-8, equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", ["mse", "huber"])
+def test_nan_of_an_incomplete_ray_changes_nothing(
     device: torch.device, generator: torch.Generator, kind: str
 ) -> None:
-    """A loss that is no number ends a cell as diverged: it must not be lost."""
-    color, target = torch.rand(2, 300, 3, generator=generator, device=device).unbind(0)
-    counts = torch.arange(300, device=device) < 290
-    color[295, 1] = torch.nan  # of a ray that is not complete
-    found = {}
-    for name, broken in (("without", color), ("with", color.clone())):
-        if name == "with":
-            broken[17, 2] = torch.nan
-        for backend in ("triton", "reference"):
-            leaf = broken.clone().requires_grad_()
-            loss = pixel_loss(leaf, target, counts, counts.sum(), kind, backend)
-            (gradient,) = torch.autograd.grad(loss, leaf)
-            found[name, backend] = loss.detach(), gradient[:290]
-    for name in ("without", "with"):
-        for mine, other in zip(found[name, "triton"], found[name, "reference"], strict=True):
-            torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-8, equal_nan=True)
-    assert found["without", "triton"][0].isfinite()
-    assert found["with", "triton"][0].isnan()
-    assert found["with", "triton"][1].isnan().nonzero().tolist() == [[17, 2]]
+    color, target = torch.rand(2, 700, 3, generator=generator, device=device).unbind(0)
+    counts = torch.arange(700, device=device) < 655
+    broken = color.clone()
+    broken[660, 1] = math.nan
+    losses = [
+        pixel_loss(colors, target, counts, counts.sum(), kind, "triton")
+        for colors in (color, broken)
+    ]
+    assert torch.equal(*losses)
+    assert losses[0] > 0
+    leaf = broken.requires_grad_()
+    loss = pixel_loss(leaf, target, counts, counts.sum(), kind, "triton")
+    (gradient,) = torch.autograd.grad(loss, leaf)
+    assert gradient[:655].all()
+    assert not gradient[655:].any()

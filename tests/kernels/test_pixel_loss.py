@@ -24,12 +24,16 @@ def test_it_is_the_mean_over_complete_rays_whatever_the_others_are(kind: str) ->
     assert gradient[2, 1:].tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("kind", ["mse", "huber"])
+def test_nan_of_a_complete_ray_is_a_loss_of_nan(kind: str) -> None:
+    color = COLOR.clone().requires_grad_()
+    complete = torch.ones(3, dtype=torch.bool)
+    loss = pixel_loss(color, torch.zeros(3, 3), complete, complete.sum(), kind)
+    assert loss.isnan()
+    (gradient,) = torch.autograd.grad(loss, color)
+    assert gradient.isnan().nonzero().tolist() == [[2, 0]]
+
+
 def test_no_complete_ray_is_no_loss() -> None:
     none = torch.zeros(3, dtype=torch.bool)
     assert float(pixel_loss(COLOR, torch.zeros(3, 3), none, none.sum(), "mse")) == 0
-
-
-@pytest.mark.parametrize("kind", ["mse", "huber"])
-def test_nan_of_a_complete_ray_is_kept(kind: str) -> None:
-    everything = torch.ones(3, dtype=torch.bool)
-    assert pixel_loss(COLOR, torch.zeros(3, 3), everything, everything.sum(), kind).isnan()

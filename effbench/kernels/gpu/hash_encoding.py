@@ -6,9 +6,9 @@ A row's two features are one vector load.
 Backward, the levels differ in what costs: fine ones scatter over the table, coarse ones have few
 rows that all points add to. So each lane walks along a run of consecutive samples, which lie on
 one ray and often in one cell, and keeps the cell's gradient in registers until the cell changes;
-only then it adds to memory, atomically and in no particular order. Sums are float32 whatever the
-table is. They differ in their last digits from run to run. A lane that has met no gradient but 0
-adds nothing: slots of the tail would all do so to the same few rows.
+only then it adds to memory, atomically and in no particular order, so that sums differ in their
+last digits from run to run. A lane that has met no gradient but 0 adds nothing: slots of the tail
+would all do so to the same few rows.
 """
 
 from __future__ import annotations
@@ -121,9 +121,9 @@ def _forward(  # type: ignore[no-untyped-def]
         row = _row(cx + bx, cy + by, cz + bz, stride, mask)
         weight = _weight(bx, fx) * _weight(by, fy) * _weight(bz, fz)
         entry = tl.load(rows + row[:, None] * 2 + feature, mask=inside[:, None], other=0.0)
-        total += weight[:, None] * entry.to(tl.float32)
+        total += weight[:, None] * entry
     out = features + i[:, None].to(tl.int64) * WIDTH + level * 2 + feature
-    tl.store(out, total.to(features.dtype.element_ty), mask=inside[:, None])
+    tl.store(out, total, mask=inside[:, None])
 
 
 @jit
@@ -175,8 +175,8 @@ def _backward(  # type: ignore[no-untyped-def]
             * _weight(corner >> 2, fz[:, None])
         )
         at = gradient + i.to(tl.int64) * WIDTH + level * 2
-        first = tl.load(at, mask=inside, other=0.0).to(tl.float32)
-        second = tl.load(at + 1, mask=inside, other=0.0).to(tl.float32)
+        first = tl.load(at, mask=inside, other=0.0)
+        second = tl.load(at + 1, mask=inside, other=0.0)
         slope = tl.where(feature == 0, first[:, None], second[:, None])
         added = weight[:, :, None] * slope[:, None, :]
         total = tl.where(changed[:, None, None], 0.0, total) + added

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -110,6 +112,28 @@ def test_precision_is_kept_when_asked_for_and_chosen_by_hardware_otherwise() -> 
     assert resolve_precision("fp32", cpu) == "fp32"
     assert resolve_precision("bf16", cpu) == "bf16"
     assert resolve_precision("auto", cpu) in ("fp32", "bf16")
+
+
+def test_bf16_is_asked_of_the_device_in_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two GPUs the second has bf16 units; the first is the current one."""
+    current = [torch.device("cuda:0")]
+
+    @contextmanager
+    def device(chosen: torch.device) -> Iterator[None]:
+        current.append(chosen)
+        yield
+        current.pop()
+
+    def supported(including_emulation: bool) -> bool:
+        assert not including_emulation
+        return current[-1] == torch.device("cuda:1")
+
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert resolve_precision("auto", torch.device("cuda:1")) == "bf16"
+    assert resolve_precision("auto", torch.device("cuda:0")) == "fp32"
+    with pytest.raises(ConfigError, match="cuda:0 has no bf16 units"):
+        resolve_precision("bf16", torch.device("cuda:0"))
 
 
 def test_fp16_is_refused_on_a_cpu() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
-import operator
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,8 +21,9 @@ from effbench.nerf.sampling import nerfacc as nerfacc_sampler
 from effbench.nerf.sampling.nerfacc import NerfaccSampler
 from effbench.nerf.sampling.rays import Aabb, Rays
 from effbench.nerf.sampling.spaces import Box
+from tests.installed import installed
 from tests.nerf.sampling.test_sampler import Ball
-from tests.signatures import checked, plain, recorded
+from tests.signatures import checked, recorded
 
 CPU = torch.device("cpu")
 CUBE = Aabb(torch.zeros(3), 1.0, 0.0, 10.0)
@@ -79,7 +84,8 @@ def accumulate_along_rays(
     return torch.zeros(n_rays, values.shape[1]).index_add(0, ray_indices, weights[:, None] * values)
 
 
-SIGNATURES = {  # of nerfacc 0.5.3
+VERSION = "0.5.3"
+SIGNATURES = {  # of that version
     "OccGridEstimator.__init__": "self, roi_aabb, resolution=128, levels=1, **kwargs",
     "OccGridEstimator.sampling": "self, rays_o, rays_d, sigma_fn=None, alpha_fn=None, "
     "near_plane=0.0, far_plane=1e10, t_min=None, t_max=None, render_step_size=1e-3, "
@@ -107,19 +113,45 @@ NERFACC: Any = SimpleNamespace(
 )
 
 
-@pytest.mark.parametrize("name", SIGNATURES)
-def test_the_stand_ins_signatures_are_the_librarys(name: str) -> None:
-    nerfacc = pytest.importorskip("nerfacc", reason="nerfacc is not installed")
-    assert plain(operator.attrgetter(name)(nerfacc)) == recorded(SIGNATURES[name])
+@pytest.fixture(scope="module")
+def library() -> Path:
+    """A folder with NerfAcc, whose Python needs neither a GPU nor nvcc."""
+    return installed("nerfacc", VERSION)
 
 
-def test_the_estimators_grid_is_an_attribute_that_can_be_set() -> None:
-    nerfacc = pytest.importorskip("nerfacc", reason="nerfacc is not installed")
-    estimator = nerfacc.OccGridEstimator(torch.tensor([0.0, 0, 0, 1, 1, 1]), 8, levels=1)
-    assert estimator.binaries.shape == (1, 8, 8, 8)
-    assert estimator.binaries.dtype == torch.bool
-    estimator.binaries = torch.ones(1, 8, 8, 8, dtype=torch.bool)
-    assert estimator.binaries.all()
+def in_a_process(library: Path, script: str) -> str:
+    """Return the last line that a script prints with NerfAcc at hand, which prints on import."""
+    path = os.pathsep.join([str(library), *sys.path])
+    command = [sys.executable, "-c", script]
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-1]
+
+
+def test_the_stand_ins_signatures_are_the_librarys(library: Path) -> None:
+    script = (
+        "import json, operator, nerfacc\n"
+        "from tests.signatures import plain\n"
+        f"names = {list(SIGNATURES)}\n"
+        "found = {name: str(plain(operator.attrgetter(name)(nerfacc))) for name in names}\n"
+        "print(json.dumps({'version': nerfacc.__version__, **found}))\n"
+    )
+    expected = {name: str(recorded(parameters)) for name, parameters in SIGNATURES.items()}
+    assert json.loads(in_a_process(library, script)) == {"version": VERSION, **expected}
+
+
+def test_the_estimators_grid_is_an_attribute_that_can_be_set(library: Path) -> None:
+    script = (
+        "import nerfacc, torch\n"
+        "estimator = nerfacc.OccGridEstimator(torch.tensor([0.0, 0, 0, 1, 1, 1]), 8, levels=1)\n"
+        "assert estimator.binaries.shape == (1, 8, 8, 8)\n"
+        "assert estimator.binaries.dtype == torch.bool\n"
+        "estimator.binaries = torch.ones(1, 8, 8, 8, dtype=torch.bool)\n"
+        "assert estimator.binaries.all()\n"
+        "print('set')\n"
+    )
+    assert in_a_process(library, script) == "set"
 
 
 def rays(count: int) -> Rays:
