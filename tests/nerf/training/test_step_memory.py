@@ -59,7 +59,7 @@ def bytes_of_a_step(name: str, samples: int) -> tuple[int, int]:
         method.fixed.work(capacity)
     with launches(), Made() as made:
         method.fixed.work(capacity)
-    weights = sum(p.numel() * p.element_size() for p in method.parameters())  # type: ignore[attr-defined]
+    weights = sum(p.numel() * p.element_size() for p in method.parameters())
     return made.bytes, (1 + MOMENTS) * weights
 
 
