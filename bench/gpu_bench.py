@@ -49,7 +49,10 @@ def _print_model(arguments: argparse.Namespace) -> None:
     """Print what a step moves and computes; on a GPU beside its ceilings."""
     known = gpu_model.Sizes()
     layout = replace(known.layout, levels=arguments.levels, log2_table=arguments.log2_table)
-    sizes = gpu_model.Sizes(arguments.samples, 2 * arguments.samples, layout, arguments.width)
+    sizes = gpu_model.Sizes(
+        *(arguments.samples, 2 * arguments.samples, layout, arguments.width),
+        compacted=arguments.compaction != "none",
+    )
     ceilings = None
     if torch.cuda.is_available():
         device = demand_gpu("measured")
@@ -212,6 +215,12 @@ def _parse() -> argparse.Namespace:
     log2 = sizes.layout.log2_table
     model.add_argument("--log2-table", type=int, default=log2, help="log2 of T [%(default)s]")
     model.add_argument("--width", type=int, default=sizes.width, help="of layers [%(default)s]")
+    model.add_argument(
+        "--compaction",
+        choices=("transmittance", "none"),
+        default="transmittance",
+        help="what is dropped of twice as many marched [%(default)s]",
+    )
     return parser.parse_args()
 
 

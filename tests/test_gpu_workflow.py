@@ -75,6 +75,7 @@ def runs(context: dict[str, str]) -> bool:
         (labeled("documentation"), False),
         (labeled("documentation", FORK), False),
         (event() | {"vars.GPU_RUNNERS": ""}, False),
+        (labeled("gpu", FORK) | {"vars.GPU_RUNNERS": ""}, False),  # which GitHub makes of a fork's
     ],
 )
 def test_who_runs(context: dict[str, str], expected: bool) -> None:

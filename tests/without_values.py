@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from effbench.kernels import backends
+from effbench.method import spans
 from effbench.nerf.training import RadianceFieldMethod
 
 META = torch.device("meta")
@@ -33,7 +34,11 @@ _NO_LAUNCH |= {"detach", "alias", "lift_fresh", "_unsafe_view", "_reshape_alias"
 
 class Launches(TorchDispatchMode):
     """Counts what is launched, by name, and refuses what mixes the device with values of the host:
-    these are copied over first, which makes the host wait (plain numbers go with the launch)."""
+    these are copied over first, which makes the host wait (plain numbers go with the launch).
+
+    order: the launches one after the other, each with the innermost part of the step
+    (`effbench.method.spans`) that it is in, "" for none.
+    """
 
     MIXED = ("where", "copy_", "_to_copy", "index_put_", "index")
 
@@ -41,6 +46,20 @@ class Launches(TorchDispatchMode):
         super().__init__()
         self._strict = strict
         self.counts: Counter[str] = Counter()
+        self.order: list[tuple[str, str]] = []
+        self._parts = [""]
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        self._parts.append(name)
+        try:
+            yield
+        finally:
+            self._parts.pop()
+
+    def note(self, launch: str) -> None:
+        self.counts[launch] += 1
+        self.order.append((self._parts[-1], launch))
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
@@ -52,7 +71,7 @@ class Launches(TorchDispatchMode):
         if self._strict and name in self.MIXED and len(places) > 1:
             raise RuntimeError(f"{name} between the host and the device")
         if not func.is_view and name not in _NO_LAUNCH:
-            self.counts[name] += 1
+            self.note(name)
         return func(*args, **(kwargs or {}))
 
     def kernel(self, kernel: Any, grid: tuple[int, ...], *arguments: Any, **constants: Any) -> None:
@@ -70,7 +89,7 @@ class Launches(TorchDispatchMode):
             else:
                 assert isinstance(value, int | float), f"argument {place} of {name}: {value!r}"
         if all(grid):
-            self.counts[f"triton {name}"] += 1
+            self.note(f"triton {name}")
 
 
 def _in_place(tensor: Tensor, arguments: tuple[Any, ...]) -> bool:
@@ -94,7 +113,7 @@ def launches(strict: bool = True) -> Iterator[Launches]:
         _without_generators(patch)
         if strict:
             _without_values_of_the_host(patch)
-        with found:
+        with found, spans.watched(found.part):
             yield found
 
 

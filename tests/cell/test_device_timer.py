@@ -10,6 +10,7 @@ import torch
 from effbench.cell.clock import Clock
 from effbench.cell.device_timer import DeviceTimer
 from effbench.cell.loop import TrainLog, train
+from effbench.cell.training import _step_times
 from effbench.machine import breakdown
 from effbench.method import Method
 from effbench.method.budget import Budget
@@ -106,3 +107,22 @@ def test_a_cpu_has_no_clock_of_its_own(device: Device) -> None:
     assert DeviceTimer.of(torch.device("cpu")) is None
     assert isinstance(DeviceTimer.of(torch.device("cuda")), DeviceTimer)
     assert run(device, Budget(iterations=5), None).device_s == []
+
+
+def test_the_devices_time_of_a_step_is_the_median_in_milliseconds() -> None:
+    log = TrainLog(train_s=9.0, iterations=3, step_s=[4.0, 2.0, 3.0], device_s=[0.5, 0.25, 2.0])
+    times = _step_times(log)
+    assert times["iter_device_ms"] == pytest.approx(1e3 * 0.5)
+    assert times["iter_ms"] == pytest.approx(1e3 * 3)
+
+
+def test_without_a_clock_of_the_device_there_is_no_such_time(device: Device) -> None:
+    times = _step_times(run(device, Budget(iterations=5), None))
+    assert "iter_device_ms" not in times
+    assert times["iter_ms"] == pytest.approx(1e3 * (LAUNCH_S + DEVICE_S))
+    assert "iter_device_ms" not in _step_times(TrainLog())  # nothing was trained
+
+
+def test_both_figures_are_of_the_same_steps(device: Device) -> None:
+    times = _step_times(run(device, Budget(iterations=5), DeviceTimer()))
+    assert times["iter_device_ms"] == pytest.approx(times["iter_ms"])
