@@ -15,10 +15,11 @@ A page says in comments what its tables and numbers are made of, so that none is
     of value --> dB.
 
 columns: heading, column or expression of columns (`pandas.DataFrame.eval`) or a list of these, and
-how one cell is written of them; where one is empty the cell is. where, sort: as pandas' `query`, and a column with - for
-descending; both may be left out. In place of `file`, `files` has several in one table, whose column
-`of` says which: `files = {Lego = "results/…", bonsai = "results/…"}`. A value is of the one row that
-its `where` leaves; a JSON file is one row whose columns are paths, `a/b`.
+how one cell is written of them; where one is empty the cell is. where, sort: as pandas' `query`,
+and a column with - for descending; both may be left out. In place of `file`, `files` has several in
+one table, whose column `of` says which: `files = {Lego = "results/…", bonsai = "results/…"}`. A
+value is of the one row that its `where` leaves; a JSON file is one row whose columns are paths,
+`a/b`.
 """
 
 from __future__ import annotations

@@ -121,9 +121,9 @@ def report(
 def publish(run: Path, out: Path | None, page_mb: float) -> None:
     """Write what of a RUN is worth committing to a folder of a few megabytes.
 
-    Leaderboard, curves, verdict where the suite has a paper, one page, two pictures, a baseline for
-    `effbench check`, and the command. Records, renders and models stay where they are. A record
-    that cannot be read is named on standard error, and the exit status is 3.
+    Leaderboard, curves, verdict where the suite has a paper, one page, its curves as a picture, a
+    baseline for `effbench check`, and the command. Records, renders and models stay where they are.
+    A record that cannot be read is named on standard error, and the exit status is 3.
 
     \b
     Examples:

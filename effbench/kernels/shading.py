@@ -97,9 +97,10 @@ class _ShadingLoss(torch.autograd.Function):
         from effbench.kernels.cpu import shading as cpu
 
         along = (encoded, directions, deltas, offsets, background, target)
-        arrays: list[Any] = [x.detach().contiguous().numpy() for x in along]
+        arrays = (x.detach().contiguous().numpy() for x in along)
         matrices = [weight.detach().numpy() for weight in weights]
-        value, *found, d_weights = cpu.learn(*arrays, loss.delta, matrices)
+        arguments: list[Any] = [*arrays, loss.delta, matrices]
+        value, *found, d_weights = cpu.learn(*arguments)
         color, optical_depth, d_background, d_encoded = map(torch.from_numpy, found)
         made = [torch.from_numpy(np.ascontiguousarray(each)) for each in d_weights]
         ctx.save_for_backward(d_encoded, d_background, *made)
@@ -107,7 +108,7 @@ class _ShadingLoss(torch.autograd.Function):
         return torch.tensor(value), color, optical_depth
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         found = ctx.saved_tensors
         if (factor := float(grads[0])) != 1:  # a loss that is but a part of what is minimised

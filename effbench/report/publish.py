@@ -1,4 +1,4 @@
-"""What of a run is worth committing: its tables, verdict, page, pictures, and a gate's baseline.
+"""What of a run is worth committing: its tables, verdict, page, curves, and a gate's baseline.
 
 Renders, models and records stay where they are: the page has renders, thinned to what fits.
 """
@@ -23,7 +23,7 @@ from effbench.report.plots import pictures
 
 RESULTS = Path("results")
 PAGE_BYTES = 3_000_000
-_PICTURES = ("psnr-over-time", "renders")
+_PICTURES = ("psnr-over-time",)
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Published:
 def publish(run: Path, to: Path | None = None, page_bytes: int = PAGE_BYTES) -> Published:
     """Write what is worth keeping of the records below `run` to a folder, by default
     `default_folder`: leaderboard.csv, .md, curves.csv; verdict or paper of a run whose suite
-    names one; report.html of at most `page_bytes`; psnr-over-time.png and renders.png, as far as
-    there is something to draw; baseline.json for `effbench check`; command.txt.
+    names one; report.html of at most `page_bytes`; psnr-over-time.png, where there is something to
+    draw; baseline.json for `effbench check`; command.txt.
 
     Raises RecordError for a run without records, ConfigError where `to` is needed, EffbenchError
     when a file cannot be written.

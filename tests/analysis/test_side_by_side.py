@@ -166,7 +166,7 @@ class TestClaims:
 
     def write(self, folder: Path, seeds: int = 3, loss: float = 0.2) -> None:
         for seed in range(seeds):
-            about = {"seed": seed, "repetition": seed}
+            about: dict[str, Any] = {"seed": seed, "repetition": seed}
             psnr = 25 + 0.1 * seed
             for each in (
                 nerf("nerf", psnr, 40.0 + seed, size={"model_mb": 2.4}, **about),
@@ -179,7 +179,7 @@ class TestClaims:
     def judged(self, folder: Path) -> dict[str, dict[str, Any]]:
         _, paths = papers.write(folder, PRUNING)
         table = pd.read_csv(next(path for path in paths if path.name == "verdict.csv"))
-        return {row["switch"]: row for row in table.to_dict("records")}
+        return {str(row["switch"]): dict(row) for _, row in table.iterrows()}
 
     def test_a_figure_is_claimed_within_a_margin(self, tmp_path: Path) -> None:
         self.write(tmp_path)
@@ -229,7 +229,7 @@ def test_claimed_figures_are_those_of_the_published_table(name: str) -> None:
     }
     for switch in chosen.switches:
         method, selected = switch.on.method, switch.on.params.get("selection")
-        row = own[{"w_out": "importance_w_out"}.get(selected, selected) or method]
+        row = own[{"w_out": "importance_w_out"}.get(str(selected), selected) or method]
         figure = column[switch.claim.measure]
         base = own[chosen.reference][figure]
         value = row[figure] - base if figure == "psnr" else row[figure] / base

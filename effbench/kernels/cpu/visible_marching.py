@@ -103,8 +103,8 @@ def march(
 def _march_group(  # type: ignore[no-untyped-def]
     origins, directions, jitter, near, far, distances, resolution, step, space, growth, limit,
     table, scales, strides, dense, offsets, w, stop_at, least, slab, owners, counts, first, rays,
-    px, py, pz, ts, lengths, encoded, hidden, out, passes, index, weights, runs, ks, begins, looked, left,
-    alive, ended,
+    px, py, pz, ts, lengths, encoded, hidden, out, passes, index, weights, runs, ks, begins, looked,
+    left, alive, ended,
 ):  # fmt: skip
     """Fill a group's part of the slab; return how many samples it keeps, room or not."""
     w1, w2 = w[0], w[1]

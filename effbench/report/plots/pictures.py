@@ -57,11 +57,11 @@ def write_plots(
     default `out_dir`/plots; return their paths.
 
     baseline: "method" or "method variant" that ratios are against, by default what
-    `results.baseline` chooses; bench: a bench.json for a picture of an
-    iteration's parts; only: names of the pictures to write, by default all. Records and curves
-    that cannot be read are left out, their errors appended to `skipped`. Raises RecordError when `out_dir`
-    does not exist or `bench` cannot be read, ConfigError for a baseline that is not there,
-    EffbenchError when the folder cannot be written.
+    `results.baseline` chooses; bench: a bench.json for a picture of an iteration's parts; only:
+    names of the pictures to write, by default all. Records and curves that cannot be read are left
+    out, their errors appended to `skipped`. Raises RecordError when `out_dir` does not exist or
+    `bench` cannot be read, ConfigError for a baseline that is not there, EffbenchError when the
+    folder cannot be written.
     """
     out = Path(out_dir)
     found = results.load([out])
