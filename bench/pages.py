@@ -17,9 +17,9 @@ A page says in comments what its tables and numbers are made of, so that none is
 columns: heading, column or expression of columns (`pandas.DataFrame.eval`) or a list of these, and
 how one cell is written of them; where one is empty the cell is. where, sort: as pandas' `query`,
 and a column with - for descending; both may be left out. In place of `file`, `files` has several in
-one table, whose column `of` says which: `files = {Lego = "results/…", bonsai = "results/…"}`. A
-value is of the one row that its `where` leaves; a JSON file is one row whose columns are paths,
-`a/b`.
+one table, whose column `of` says which: `files = {Lego = "results/…", bonsai = "results/…"}`.
+`names = {psnr_gain = "PSNR at equal time"}` has other words for those of the file. A value is of
+the one row that its `where` leaves; a JSON file is one row whose columns are paths, `a/b`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from effbench.errors import EffbenchError
 ROOT = Path(__file__).resolve().parents[1]
 _TABLE = re.compile(r"<!-- table\n(?P<spec>.*?)-->\n.*?<!-- end of table -->", re.DOTALL)
 _VALUE = re.compile(r"<!-- value (?P<spec>[^\n]*?) -->.*?<!-- end of value -->")
-_WRONG = (OSError, KeyError, NameError, ValueError, TypeError, SyntaxError)
+_WRONG = (OSError, KeyError, NameError, ValueError, TypeError, SyntaxError, NotImplementedError)
 
 
 def main() -> None:
@@ -130,7 +130,8 @@ def table(spec: dict[str, Any], root: Path) -> str:
     ]
     lines = [[heading for heading, _, _ in columns], [_alignment(found) for _, found, _ in columns]]
     for row in range(len(frame)):
-        lines.append([_written([v.iloc[row] for v in found], form) for _, found, form in columns])
+        found = [([v.iloc[row] for v in values], form) for _, values, form in columns]
+        lines.append([_written(values, form, spec.get("names", {})) for values, form in found])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -146,12 +147,15 @@ def _alignment(found: list[pd.Series[Any]]) -> str:
     return "---:" if all(map(pd.api.types.is_numeric_dtype, found)) else "---"
 
 
-def _written(values: list[object], form: str) -> str:
+def _written(values: list[object], form: str, names: dict[str, str]) -> str:
     if any(pd.isna(value) for value in values):  # type: ignore[call-overload]
         return ""
-    # settings, with room for a line break
-    told = [v.replace(",", ", ") if isinstance(v, str) else v for v in values]
-    return form.format(*told)
+    return form.format(*(_told(v, names) if isinstance(v, str) else v for v in values))
+
+
+def _told(text: str, names: dict[str, str]) -> str:
+    """Return what a file's word is called; settings have room for a line break."""
+    return names.get(text, text.replace(",", ", "))
 
 
 if __name__ == "__main__":

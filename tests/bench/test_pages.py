@@ -83,6 +83,11 @@ def test_a_cell_may_hold_several_numbers(root: Path) -> None:
     assert "| `b` |  |  |\n| `a, b` | 30.1 [20] | 2.0× |\n" in made
 
 
+def test_words_of_the_file_may_have_others(root: Path) -> None:
+    (root / "README.md").write_text(PAGE.replace("where =", 'names = {b = "B, so"}\nwhere ='))
+    assert "| `B, so` | 31.50 |" in pages.made(root / "README.md", root)
+
+
 VALUE = "It has <!-- value {} -->?<!-- end of value --> dB.\n"
 
 
