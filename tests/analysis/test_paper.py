@@ -39,7 +39,8 @@ def test_a_paper_says_where_its_figures_are_from(name: str) -> None:
     assert found.judged == bool(found.claims)
     made = [*found.claims, *(switch.claim for switch in found.switches)]
     assert all(claim.margin > (MEASURES[claim.measure].kind == "ratio") for claim in made)
-    assert {claim.measure for claim in made} <= set(CLAIMED)
+    assert {claim.measure for claim in found.claims} <= set(CLAIMED)
+    assert {claim.measure for claim in made} <= set(MEASURES)
     columns = {column for claim in found.claims for column in claim.columns or ()}
     assert columns | {figure.column for figure in found.figures} <= set(found.rows[0])
 

@@ -189,7 +189,7 @@ class TestClaims:
         }
         size, time, quality = (found[name] for name in found)
         assert (size["mean"], size["low"]) == (pytest.approx(1.14 / 2.38),) * 2
-        assert (time["claim_low"], time["claim_high"]) == (0.651 / 1.2, 0.651 * 1.2)
+        assert (time["claim_low"], time["claim_high"]) == pytest.approx((0.651 / 1.2, 0.651 * 1.2))
         assert (quality["claim_low"], quality["claim_high"]) == pytest.approx((-0.5, 0.1))
         assert {row["verdict"] for row in found.values()} == {"confirmed"}
 
