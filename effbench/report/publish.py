@@ -5,7 +5,6 @@ Renders, models and records stay where they are: the page has renders, thinned t
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +52,7 @@ def publish(run: Path, to: Path | None = None, page_bytes: int = PAGE_BYTES) -> 
     paths.append(page.write([run], folder / "report.html", limit=page_bytes).path)
     paths += pictures.write_plots(run, to=folder, formats=("png",), only=_PICTURES)
     snapshot.write(folder / "baseline.json", snapshot.of_folder(run))
-    files.write_text(folder / "command.txt", "".join(f"{line}\n" for line in commands(found)))
+    files.write_text(folder / "command.txt", "".join(f"{line}\n" for line in page.commands(found)))
     return Published([*paths, folder / "baseline.json", folder / "command.txt"], found.problems)
 
 
@@ -75,13 +74,6 @@ def default_folder(run: Path, records: Iterable[Record]) -> Path:
         parts.append(files.slug(names.pop()))
     device, suite, scene = parts
     return RESULTS / device / f"{suite}-{scene}"
-
-
-def commands(found: results.Results) -> list[str]:
-    """Return the commands that made the records, as one types them."""
-    given = (cell.provenance.get("command") for cell in found.records)
-    lines = (shlex.join(map(str, words)) if isinstance(words, list) else words for words in given)
-    return list(dict.fromkeys(str(line) for line in lines if line))
 
 
 def _paper(run: Path) -> str:

@@ -7,6 +7,7 @@ script and Plotly's are the only ones that it lets run: a policy in its head has
 from __future__ import annotations
 
 import base64
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -157,13 +158,14 @@ def _provenance(found: Results, data: dict[str, Any]) -> dict[str, Any]:
         "environments": environments[:_MOST_ENVIRONMENTS],
         "more_environments": max(0, len(environments) - _MOST_ENVIRONMENTS),
         "environment_cells": Counter(cell["environment"] for cell in data["cells"]),
-        "commands": _commands(found),
+        "commands": commands(found),
     }
 
 
-def _commands(found: Results) -> list[str]:
+def commands(found: Results) -> list[str]:
+    """Return the commands that made the records, as one types them."""
     given = (cell.provenance.get("command") for cell in found.records)
-    lines = [" ".join(map(str, words)) if isinstance(words, list) else words for words in given]
+    lines = [shlex.join(map(str, words)) if isinstance(words, list) else words for words in given]
     return list(dict.fromkeys(str(line) for line in lines if line))
 
 
