@@ -35,7 +35,7 @@ def generate(poses, fx, fy, cx, cy, view, x, y, origins, directions):  # type: i
             _ray(poses[view[r]], a, b, origins[r], directions[r])
 
 
-@njit(**PARALLEL)
+@njit(**{**PARALLEL, "fastmath": False})  # divides as torch does: the same colours by any way
 def look_up(  # type: ignore[no-untyped-def]
     pixel, colors, poses, fx, fy, cx, cy, height, width, corner, side, origins, directions, found
 ):

@@ -35,13 +35,13 @@ def parts(method: Small, steps: int = 1) -> list[tuple[str, ...]]:
 
 
 def expected(buffers: str, choices: dict[str, Any]) -> set[str]:
-    """Return the parts of a step on the CPU, whose kernels take networks and rendering as one, and
-    place samples in exact buffers as one; in fixed ones placing asks the network by itself."""
+    """Return the parts of a step on the CPU, whose kernel takes networks, rendering and loss as
+    one; in fixed buffers the loss is one of complete rays, for which there is none."""
     if "mining" in choices:
         return ALWAYS | {spans.MINING}
-    one = ALWAYS - {spans.COLOUR, spans.RENDERING} | {spans.SHADING}
-    asked = buffers == "fixed" and choices.get("compaction") != "none"
-    return one if asked else one - {spans.DENSITY}
+    if buffers == "fixed":
+        return ALWAYS
+    return ALWAYS - {spans.DENSITY, spans.COLOUR, spans.RENDERING} | {spans.SHADING}
 
 
 @pytest.mark.parametrize("buffers", ["fixed", "exact"])
