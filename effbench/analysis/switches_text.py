@@ -118,8 +118,8 @@ def _claim(row: Mapping[Any, Any]) -> str:
     measure = str(row["measure"])
     held = Region(row["claim_low"], row["claim_high"], MEASURES[measure].kind)
     title, span = MEASURES[measure].title, region(measure, held)
-    name = f"{row['switch'][0].upper()}{row['switch'][1:]}"
-    return f"**{name}.** {row['source']}: {row['says']}. Claimed: {title} {span}."
+    name, source = (text[0].upper() + text[1:] for text in (row["switch"], row["source"]))
+    return f"**{name}.** {source}: {row['says']}. Claimed: {title} {span}."
 
 
 def _as_verdict(row: Mapping[Any, Any]) -> dict[Any, Any]:

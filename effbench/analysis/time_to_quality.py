@@ -37,8 +37,9 @@ def time_to_reach(
 def speedup(curve: pd.DataFrame, baseline: pd.DataFrame) -> tuple[float, Bound]:
     """Return how many times faster `curve` reaches the last PSNR of `baseline` than it did itself.
 
-    Both by the first crossing. NaN and "" where the curves do not say: one is empty, or the
-    baseline's first point has reached its last PSNR.
+    Both by the first crossing. NaN and "" where the curves do not say: one is empty, the baseline's
+    first point has reached its last PSNR, or this one has it before it trains, being made of a
+    model that did.
     """
     curve, baseline = (c.dropna(subset=["psnr"]).sort_values("train_s") for c in (curve, baseline))
     if curve.empty or baseline.empty:
@@ -48,6 +49,8 @@ def speedup(curve: pd.DataFrame, baseline: pd.DataFrame) -> tuple[float, Bound]:
     if early:
         return math.nan, ""
     own, bound = time_to_reach(list(curve["train_s"]), list(curve["psnr"]), target)
+    if own == 0:
+        return math.nan, ""
     return needed / own, bound
 
 

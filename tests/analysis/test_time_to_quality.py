@@ -72,8 +72,9 @@ class TestSpeedup:
             (curve([], []), BASELINE),
             (BASELINE, curve([10.0], [NAN])),
             (BASELINE, curve([10.0, 20.0], [24.0, 22.0])),  # no time is known that it needed
+            (curve([0.0], [25.0]), BASELINE),  # made of a model that was trained
         ],
-        ids=["no curve", "no PSNR on the baseline's", "baseline there at its first point"],
+        ids=["no curve", "no PSNR on the baseline's", "baseline there at its first point", "made"],
     )
     def test_curves_that_do_not_say(self, own: pd.DataFrame, baseline: pd.DataFrame) -> None:
         value, bound = time_to_quality.speedup(own, baseline)

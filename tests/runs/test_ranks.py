@@ -72,13 +72,14 @@ def run(plan: Plan, out: Path) -> Record:
 
 def test_two_ranks_train_what_one_does(tmp_path: Path) -> None:
     small = [f"{key}={value}" for key, value in SMALL.items()] + ["precision=fp32"]
-    how: dict[str, Any] = {"scenes": ("ball/unit",), "budget": "300it"}
+    # longer, and what is rounded differently grows to what two seeds differ by
+    how: dict[str, Any] = {"scenes": ("ball/unit",), "budget": "60it"}
     one = run(planned("instant-ngp", *small, **how, ranks=1), tmp_path / "one")
     two = run(planned("instant-ngp", *small, **how), tmp_path / "two")
     assert (two.status, two.reason) == ("ok", "")
-    assert one.quality["psnr"] > 16, "it has learnt something"
-    assert two.quality["psnr"] == pytest.approx(one.quality["psnr"], abs=0.2)
-    assert two.facts["grid_occupied"] == pytest.approx(one.facts["grid_occupied"], abs=0.05)
+    assert one.quality["psnr"] > 12, "it has learnt something"
+    assert two.quality["psnr"] == pytest.approx(one.quality["psnr"], abs=0.02)
+    assert two.facts["grid_occupied"] == pytest.approx(one.facts["grid_occupied"], abs=0.005)
     assert (two.variant, two.params) == (f"{one.variant},ranks=2", one.params)
     assert "_ranks2_" in two.cell_id
     assert (two.facts["ranks"], two.facts["ranks_backend"]) == (2, "gloo")
