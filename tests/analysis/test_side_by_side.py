@@ -204,7 +204,7 @@ class TestClaims:
         text = " ".join(papers.write(tmp_path, PRUNING)[1][-1].read_text().split())
         assert "## Claims · pruning · toy/ramp" in text
         assert (
-            "**Coreset, 128 wide: quality.** the paper: 21.3 instead of 21.5 dB. Claimed: PSNR at "
+            "**Coreset, 128 wide: quality.** The paper: 21.3 instead of 21.5 dB. Claimed: PSNR at "
             "equal time -0.50 to +0.10 dB."
         ) in text
         assert "(95 %: 0.48 to 0.48×; paired, n=3) – **confirmed**." in text
