@@ -11,9 +11,10 @@ from effbench.kernels.cpu import PARALLEL, SERIAL
 
 _CHUNK = 256  # rays per task
 _f32 = np.float32
+_EXACT = {**PARALLEL, "fastmath": False}  # rounded as torch rounds: the same rays by any way
 
 
-@njit(**SERIAL)
+@njit(**{**SERIAL, "fastmath": False})
 def _ray(pose, a, b, origin, direction):  # type: ignore[no-untyped-def]
     x = pose[0, 0] * a + pose[0, 1] * b - pose[0, 2]
     y = pose[1, 0] * a + pose[1, 1] * b - pose[1, 2]
@@ -24,7 +25,7 @@ def _ray(pose, a, b, origin, direction):  # type: ignore[no-untyped-def]
         origin[axis] = pose[axis, 3]
 
 
-@njit(**PARALLEL)
+@njit(**_EXACT)
 def generate(poses, fx, fy, cx, cy, view, x, y, origins, directions):  # type: ignore[no-untyped-def]
     """Write `origins` and `directions` [R, 3]; see `effbench.kernels.rays.generate_rays`."""
     rays = len(view)
@@ -35,7 +36,7 @@ def generate(poses, fx, fy, cx, cy, view, x, y, origins, directions):  # type: i
             _ray(poses[view[r]], a, b, origins[r], directions[r])
 
 
-@njit(**{**PARALLEL, "fastmath": False})  # divides as torch does: the same colours by any way
+@njit(**_EXACT)
 def look_up(  # type: ignore[no-untyped-def]
     pixel, colors, poses, fx, fy, cx, cy, height, width, corner, side, origins, directions, found
 ):
