@@ -18,7 +18,7 @@ from effbench.scene import Scene, SceneEntry, SceneSource
 from effbench.scene.captures import SUFFIXES, Capture, CaptureConfig, Shot, digest, to_scene
 from effbench.scene.colmap import find_model, read_model
 from effbench.scene.image_folders import image_folder
-from effbench.scene.readers import fail, scene_entries, scene_folder
+from effbench.scene.readers import fail, first_file, scene_entries, scene_folder
 
 STANDARD = (
     *("bicycle", "bonsai", "counter", "flowers", "garden", "kitchen", "room", "stump"),
@@ -136,4 +136,4 @@ class _Reader:
             raise fail(self.sparse, f"the image {name!r} lies outside the scene", "rename it")
         path = self.images.joinpath(*parts)
         others = (path.with_suffix(suffix) for suffix in SUFFIXES)
-        return next((each for each in (path, *others) if each.is_file()), None)
+        return first_file((path, *others))

@@ -23,6 +23,7 @@ from effbench.scene.readers import (
     check_sizes,
     decode_image,
     fail,
+    first_file,
     parse_json,
     parse_pose,
     read_bytes,
@@ -221,10 +222,11 @@ def _parse_frames(path: Path, frames: list[Any]) -> Iterator[tuple[str, NDArray[
 
 def _with_suffix(folder: Path, name: str) -> str:
     """Return an image's name with the suffix of the file that is there; .png, where none is."""
-    if PurePosixPath(name).suffix in _SUFFIXES or (folder / name).is_file():
+    if PurePosixPath(name).suffix in _SUFFIXES:
         return name
-    there = (f"{name}{suffix}" for suffix in _SUFFIXES if (folder / f"{name}{suffix}").exists())
-    return next(there, f"{name}.png")
+    endings = ("", *_SUFFIXES)
+    there = first_file(folder / f"{name}{suffix}" for suffix in endings)
+    return f"{name}.png" if there is None else there.relative_to(folder).as_posix()
 
 
 def notes(names: Sequence[str]) -> tuple[str, ...]:

@@ -240,7 +240,7 @@ def _lens(
         wrong = f"camera {number} is {model}, which is not read"
         remedy = f"undistort the images with COLMAP, or use one of {', '.join(_READ)}"
         raise fail(path, wrong, remedy)
-    if not (0 < width < _MOST_PIXELS and 0 < height < _MOST_PIXELS):
+    if not (1 <= width < _MOST_PIXELS and 1 <= height < _MOST_PIXELS):
         raise fail(path, f"camera {number} has images of {width:g}×{height:g} pixels", _AGAIN)
     if model in _SINGLE_FOCAL:
         values = (values[0], *values)

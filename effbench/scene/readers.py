@@ -72,6 +72,18 @@ def scene_entries(
     ]
 
 
+def first_file(candidates: Iterable[Path]) -> Path | None:
+    """Return the first path that is a file. None is where a name is longer than the system has."""
+    return next((path for path in candidates if _is_file(path)), None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     """Return a file's content. Raises SceneError when it is missing, cannot be read, is longer than
     `most` bytes, or is none: a pipe may never end, nor a device."""

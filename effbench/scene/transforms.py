@@ -17,6 +17,7 @@ from effbench.scene.lazy import Lazy
 from effbench.scene.readers import (
     MOST_DISTANCE,
     fail,
+    first_file,
     image_size,
     parse_json,
     parse_pose,
@@ -96,10 +97,7 @@ def _name(path: Path, index: int, frame: Any) -> str:
 def _file(folder: Path, name: str) -> Path | None:
     path = folder / name
     candidates = (path, *(Path(f"{path}{suffix}") for suffix in SUFFIXES))
-    try:
-        return next((each for each in candidates if each.is_file()), None)
-    except OSError:  # a name longer than the system has
-        return None
+    return first_file(candidates)
 
 
 def _lens(path: Path, values: Mapping[str, Any], image: Path) -> Lens:

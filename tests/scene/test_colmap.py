@@ -119,6 +119,14 @@ def test_windows_line_ends_are_read(tmp_path: Path) -> None:
     assert read_model(tmp_path).names == ("img_000.png", "img_001.png", "img_002.png")
 
 
+def test_a_camera_of_less_than_a_pixel_is_refused(tmp_path: Path) -> None:
+    write_text(tmp_path, [CAMERA], views(1))
+    path = tmp_path / "cameras.txt"
+    path.write_text(path.read_text().replace(" 64 48 ", " 64 0.5 "))
+    with pytest.raises(SceneError, match=r"camera 1 has images of 64×0\.5 pixels"):
+        read_model(tmp_path)
+
+
 def test_a_model_without_points_has_none(tmp_path: Path) -> None:
     write_binary(tmp_path, [CAMERA], views(3))
     (tmp_path / "points3D.bin").unlink()

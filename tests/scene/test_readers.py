@@ -23,6 +23,15 @@ from effbench.scene import Intrinsics, Views, manifest, readers
 SOURCE = Path("scene/transforms_train.json")
 
 
+def test_the_first_file_of_some_names_that_may_be_too_long(tmp_path: Path) -> None:
+    there, folder, long = tmp_path / "a.png", tmp_path / "b", tmp_path / ("c" * 300)
+    there.touch()
+    folder.mkdir()
+    assert readers.first_file([long, folder, tmp_path / "none", there]) == there
+    assert readers.first_file([long]) is None
+    assert readers.first_file([]) is None
+
+
 def encode(pixels: np.ndarray, mode: str) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).convert(mode).save(buffer, "PNG")

@@ -115,6 +115,12 @@ def test_images_without_pose_and_poses_without_image_are_noted(folder: Path) -> 
     assert len(scene.train) + len(scene.test) == 19
 
 
+def test_names_longer_than_the_system_has_are_of_no_image(folder: Path) -> None:
+    made = views(20, [*(f"img_{i:03}.png" for i in range(19)), f"{'9' * 300}.png"])
+    write_binary(folder / "sparse" / "0", [CAMERA], made, np.repeat(POINTS, 10, 0))
+    assert "1 images of the model are not there" in load(folder).notes
+
+
 def test_a_distorted_lens_is_resampled_and_said_so(tmp_path: Path) -> None:
     lens = (60.0, 62.0, 32.5, 23.0, 0.06, -0.08, 0.001, 0.0)
     folder = write_scene(tmp_path, views(20), replace(CAMERA, model="OPENCV", parameters=lens))
