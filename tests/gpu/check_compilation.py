@@ -53,6 +53,9 @@ def compiled() -> Iterator[Compiled]:
     SEEN.update(found)
     for name, binary in itertools.chain(*([(k, b) for b in found[k]] for k in found)):
         assert binary.metadata.shared <= SHARED[CAPABILITY], name
+        # networks have ceilings of their own, by their widths
+        if not name.startswith("mlp.") and (used := usage(binary)):
+            assert used.stack == 0, name
 
 
 def spilled(binary: Any) -> int:
