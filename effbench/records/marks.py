@@ -6,7 +6,9 @@ holds results of several programs, data or machines say what tells them apart.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -27,6 +29,7 @@ _APART = {
 
 
 _SPEED, _SLOW = "of its usual speed", "slower machine than usual"
+_NUMBER = re.compile(r"\d+")
 
 
 def of_rows(cells: pd.DataFrame, row: pd.Series[int]) -> pd.Series[str]:
@@ -66,17 +69,20 @@ def _disturbed(cells: pd.DataFrame, row: pd.Series[int]) -> list[tuple[int, str]
     for number, texts in marked.groupby(row[marked.index]):
         of = int(sizes[number])
         said = Counter(part for text in texts for part in text.split("; "))
-        words = ", ".join(said) if len(texts) == 1 else ", ".join(sorted(set(map(_kind, said))))
+        words = ", ".join(said if len(texts) == 1 else _together(said))
         found.append((number, f"disturbed {len(texts)}/{of}: {words}" if of > 1 else words))
     return found
 
 
-def _kind(text: str) -> str:
-    """Return a mark without its number, so that several cells' can be named together."""
-    if _SPEED in text:
-        return _SLOW
-    words = text.split()
-    return " ".join(word for word in words if not any(c.isdigit() for c in word))
+def _together(said: Iterable[str]) -> list[str]:
+    """Return marks of several cells, each kind once, with the largest of its numbers."""
+    largest: dict[str, int] = {}
+    for text in said:
+        kind, number = _SLOW, _NUMBER.search(text)
+        if _SPEED not in text:
+            kind = _NUMBER.sub("up to {}", text, count=1)
+        largest[kind] = max(largest.get(kind, 0), int(number[0]) if number else 0)
+    return sorted(kind.format(number) for kind, number in largest.items())
 
 
 def _fewer_seeds(cells: pd.DataFrame, row: pd.Series[int]) -> list[tuple[int, str]]:

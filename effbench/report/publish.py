@@ -1,6 +1,7 @@
 """What of a run is worth committing: its tables, verdict, page, curves, and a gate's baseline.
 
-Renders, models and records stay where they are: the page has renders, thinned to what fits.
+Models and records stay where they are, and most renders: the page has some, thinned to what fits, a
+picture one view of every row.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from effbench.report.plots import pictures
 
 RESULTS = Path("results")
 PAGE_BYTES = 3_000_000
-_PICTURES = ("psnr-over-time",)
+_PICTURES = ("psnr-over-time", "renders")
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Published:
 def publish(run: Path, to: Path | None = None, page_bytes: int = PAGE_BYTES) -> Published:
     """Write what is worth keeping of the records below `run` to a folder, by default
     `default_folder`: leaderboard.csv, .md, curves.csv; verdict or paper of a run whose suite
-    names one; report.html of at most `page_bytes`; psnr-over-time.png, where there is something to
-    draw; baseline.json for `effbench check`; command.txt.
+    names one; report.html of at most `page_bytes`; psnr-over-time.png and renders.png, where there
+    is something to draw; baseline.json for `effbench check`; command.txt.
 
     Raises RecordError for a run without records, ConfigError where `to` is needed, EffbenchError
     when a file cannot be written.

@@ -85,3 +85,9 @@ def test_several_cells_on_slow_machines_are_named_together() -> None:
     more = [cell(i, machine={"speed": 100.0}, method="other") for i in range(3)]
     found = {row["method"]: row["marks"] for row in rows(*slow, *more)}
     assert "disturbed 2/4: slower machine than usual" in found.values()
+
+
+def test_several_disturbances_of_a_kind_tell_the_largest() -> None:
+    waits = [cell(i, machine={"waiting": part}) for i, part in enumerate((0.29, 0.08, 0.01))]
+    (row,) = rows(*waits)
+    assert row["marks"] == "disturbed 2/3: waited up to 29% of its time for a processor"

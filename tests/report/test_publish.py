@@ -40,7 +40,7 @@ def test_what_is_kept_can_be_read_without_the_run(run: Path, tmp_path: Path) -> 
     assert not done.problems
     assert sorted(path.name for path in done.paths) == [
         *("baseline.json", "command.txt", "curves.csv", "leaderboard.csv", "leaderboard.md"),
-        *("paper.csv", "paper.md", "psnr-over-time.png", "report.html"),
+        *("paper.csv", "paper.md", "psnr-over-time.png", "renders.png", "report.html"),
         "verdict.csv",
     ]
     assert all(path.parent == tmp_path / "kept" for path in done.paths)
