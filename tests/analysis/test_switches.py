@@ -150,7 +150,7 @@ class TestPage:
                               "35.01", "+5.00 dB [+5.00, +5.00]"]  # fmt: skip
         assert cells[-3:-1] == ["guide: asynchronous loading", "confirmed"]
         assert (
-            "**Occupancy skipping.** guide: skipping empty space by a sparse grid is faster than "
+            "**Occupancy skipping.** Guide: skipping empty space by a sparse grid is faster than "
             "192 uniform samples per ray. Claimed: speed-up to the baseline's PSNR more than 1.05×."
         ) in text
         assert (

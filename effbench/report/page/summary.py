@@ -209,7 +209,7 @@ def _judged(chosen: Paper, frame: pd.DataFrame, text: ModuleType) -> list[Tested
 def _beside(chosen: Paper, found: Results) -> list[Tested]:
     frame = papers.table(chosen, found.folders)
     claims = dict(tuple(frame.attrs["claims"].groupby([*GROUP]))) if chosen.switches else {}
-    notes = [("Of the paper’s figures:", [note.text for note in chosen.notes])]
+    notes = [("Of the paper’s figures:", [_plain(note.text) for note in chosen.notes])]
     made = []
     for group, rows in frame.groupby([*GROUP], sort=False):
         shown = anchors.table(rows) if chosen.anchors else side_by_side.table(chosen, rows)
@@ -247,7 +247,8 @@ def _written(name: str, value: Any) -> str:
 
 
 def _plain(text: str) -> str:
-    return text.replace("**", "")
+    """Return Markdown without its marks of bold and code."""
+    return text.replace("**", "").replace("`", "")
 
 
 def counts(found: Results) -> dict[str, int]:
