@@ -20,7 +20,7 @@ setup-dev:
 
 demo: setup  ## run the pruning suite on a procedural scene (5 minutes on 2 cores)
 	$(BIN)/effbench run --suite pruning --scene procedural/blocks \
-		--downscale 4 --budget 12s --eval-views 5 --curve-views 1 --out $(DEMO)
+		--downscale 4 --budget 12s --seeds 1 --eval-views 5 --curve-views 1 --out $(DEMO)
 
 test: setup-dev  ## run the whole test suite, in two processes
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
