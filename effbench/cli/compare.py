@@ -43,9 +43,9 @@ def compare(
 
     \b
     Examples:
-      effbench compare hsm instant-ngp results/runs/hsm-20260101-120000
-      effbench compare hsm "hsm exponent=2" results/runs/hsm-* --figure psnr,train_s
-      effbench compare nerf-pruned nerf results/runs/* --scene 'nerf_synthetic/*' --format latex
+      effbench compare error-map low-weight results/runs/hsm-20260101-120000
+      effbench compare error-map "instant-ngp compaction=transmittance" results/runs/hsm-*
+      effbench compare nerf-continued nerf results/runs/* --scene 'nerf_synthetic/*' --format latex
     """
     from effbench.analysis import rows_compared
     from effbench.analysis.measures import MEASURES, SHOWN
