@@ -82,5 +82,5 @@ def test_switches_stand_with_what_is_claimed_of_them(tmp_path: Path) -> None:
     told = {row[0]: row[-2:] for row in one.rows}
     assert told["instant-ngp sampling=uniform"] == ["guide: occupancy skipping", "confirmed"]
     claim, (line,) = one.claims[0]
-    assert claim.startswith("Occupancy skipping. guide: skipping empty space")
+    assert claim.startswith("Occupancy skipping. Guide: skipping empty space")
     assert line.endswith("4.00 ± 0.00× (95 %: 4.00 to 4.00×; paired, n=3) – confirmed.")
