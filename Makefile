@@ -18,7 +18,7 @@ setup:  ## make .venv with the pinned dependencies
 setup-dev:
 	@$(BOOTSTRAP) --extras dev
 
-demo: setup  ## run the pruning suite on a procedural scene (5 minutes on 2 cores)
+demo: setup  ## run the pruning suite on a procedural scene (6 minutes on 2 cores)
 	$(BIN)/effbench run --suite pruning --scene procedural/blocks \
 		--downscale 4 --budget 12s --seeds 1 --eval-views 5 --curve-views 1 --out $(DEMO)
 
