@@ -39,8 +39,9 @@ type: setup-dev  ## check types
 bench: setup-dev  ## time kernels, steps and records; simulate the regression gate
 	$(BIN)/python -m bench $(ARGS)
 
-results: setup-dev  ## make the tables of README and docs anew from the files under results/
-	$(BIN)/python -m bench.pages $(ARGS)
+results: setup-dev  ## make the tables and pictures of README and docs anew from the files under results/
+	$(BIN)/python -m bench.pages
+	$(BIN)/python -m bench.pictures
 
 gpu-check: setup-dev  ## check everything that needs a GPU, on a machine that has one
 	$(BIN)/python -m bench.gpu_check $(ARGS)

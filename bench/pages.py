@@ -15,9 +15,10 @@ A page says in comments what its tables and numbers are made of, so that none is
     of value --> dB.
 
 columns: heading, column or expression of columns (`pandas.DataFrame.eval`) or a list of these, and
-how one cell is written of them; where one is empty the cell is. where, sort: as pandas' `query`,
-and a column with - for descending; both may be left out. In place of `file`, `files` has several in
-one table, whose column `of` says which: `files = {Lego = "results/…", bonsai = "results/…"}`.
+how one cell is written of them; where one is empty the cell is, and what is infinite is ∞. where,
+sort: as pandas' `query`, and a column with - for descending; both may be left out. In place of
+`file`, `files` has several in one table, whose column `of` says which:
+`files = {Lego = "results/…", bonsai = "results/…"}`.
 `names = {psnr_gain = "PSNR at equal time"}` has other words for those of the file. A value is of
 the one row that its `where` leaves; a JSON file is one row whose columns are paths, `a/b`.
 """
@@ -27,6 +28,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import math
 import re
 import sys
 import tomllib
@@ -150,12 +152,21 @@ def _alignment(found: list[pd.Series[Any]]) -> str:
 def _written(values: list[object], form: str, names: dict[str, str]) -> str:
     if any(pd.isna(value) for value in values):  # type: ignore[call-overload]
         return ""
-    return form.format(*(_told(v, names) if isinstance(v, str) else v for v in values))
+    return form.format(*(_told(value, names) for value in values))
 
 
-def _told(text: str, names: dict[str, str]) -> str:
+def _told(value: object, names: dict[str, str]) -> object:
     """Return what a file's word is called; settings have room for a line break."""
-    return names.get(text, re.sub(r",(?=\S)", ", ", text))
+    if isinstance(value, str):
+        return names.get(value, re.sub(r",(?=\S)", ", ", value))
+    return _Infinite(value) if isinstance(value, float) and math.isinf(value) else value
+
+
+class _Infinite(float):
+    """A number that is written as ∞ in every format."""
+
+    def __format__(self, _spec: str) -> str:
+        return "∞" if self > 0 else "-∞"
 
 
 if __name__ == "__main__":

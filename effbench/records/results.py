@@ -50,6 +50,14 @@ def load(folders: Iterable[str | Path]) -> Results:
     return Results(places, {p: r for p, r in found.items() if id(r) in kept}, problems)
 
 
+def of_rows(found: Results) -> Results:
+    """Return the results without those of scenes on which nothing but parents were trained; all of
+    them where there is no row."""
+    scenes = {record.scene_label(each) for each in found.records if each.role == "row"}
+    kept = {p: r for p, r in found.cells.items() if record.scene_label(r) in scenes}
+    return replace(found, cells=kept or found.cells)
+
+
 def comparable(
     folders: Iterable[str | Path], skipped: list[RecordError] | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:

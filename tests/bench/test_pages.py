@@ -76,6 +76,12 @@ def test_a_table_may_be_of_several_files(root: Path) -> None:
     assert "| one | 31.50 |  |\n| one | 30.13 | 2.0× |\n| two | 20.00 |  |\n" in made
 
 
+def test_a_number_without_an_end_is_written_as_such(root: Path) -> None:
+    (root / "numbers.csv").write_text("method,n,psnr,ms\ninfinite,3,inf,20\n")
+    made = pages.made(root / "README.md", root)
+    assert "| `infinite` | ∞ | 2.0× |\n" in made
+
+
 def test_a_cell_may_hold_several_numbers(root: Path) -> None:
     spec = PAGE.replace('["PSNR", "psnr", "{:.2f}"]', '["both", ["psnr", "ms"], "{:.1f} [{:.0f}]"]')
     (root / "README.md").write_text(spec)

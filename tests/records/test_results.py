@@ -32,6 +32,28 @@ def test_of_a_cell_that_two_folders_have_the_last_run_counts(run: Path, tmp_path
     assert kept == [path.parent.resolve()]
 
 
+def test_scenes_that_only_parents_were_trained_on_can_be_left_out(run: Path) -> None:
+    for path in run.glob("cells/*/record.json"):
+        data = json.loads(path.read_text())
+        data["role"] = "parent" if data["method"] == "nerf" else "row"
+        if data["method"] == "instant-ngp":
+            data["role"] = "parent"
+            data["scene"]["name"] = "procedural/temple"
+        path.write_text(json.dumps(data))
+    found = results.load([run])
+    assert not found.problems
+    kept = results.of_rows(found)
+    assert {r.method for r in found.records} - {r.method for r in kept.records} == {"instant-ngp"}
+    assert "parent" in {r.role for r in kept.records}  # of a scene that has rows
+
+
+def test_where_there_is_no_row_all_stays(run: Path) -> None:
+    for path in run.glob("cells/*/record.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"role": "parent"}))
+    found = results.load([run])
+    assert results.of_rows(found).cells == found.cells
+
+
 def test_curves_are_those_of_the_tables(run: Path) -> None:
     found = results.load([run])
     curves = results.curves(found)

@@ -64,7 +64,7 @@ def write_plots(
     folder cannot be written.
     """
     out = Path(out_dir)
-    found = results.load([out])
+    found = results.of_rows(results.load([out]))
     folder = to or out / "plots"
     written = []
     with mpl.rc_context(STYLE):

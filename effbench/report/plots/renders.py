@@ -24,7 +24,8 @@ from effbench.report.plots.labels import entry_label
 _TILES_PER_ROW = 6
 _FEWEST_COLUMNS = 3  # the scene's title needs the width
 _MOST_TILES = 23  # beside the ground truth: four rows
-_TILE, _MARGIN, _TITLE, _CAPTION, _GAP = 1.9, 0.08, 0.28, 0.5, 0.04  # inches
+_TILE, _MARGIN, _TITLE, _GAP = 1.9, 0.08, 0.28, 0.04  # inches
+_CAPTION_LINE, _CAPTION_POINTS = 0.125, 7.5
 _CAPTION_CHARS = 30
 _BOX = "#e8590c"  # what is enlarged; on the renders, so darker than the palette's
 
@@ -45,6 +46,12 @@ class _Scene:
     title: str
     tiles: list[_Tile]
     box: tuple[int, int, int, int]
+
+    @property
+    def caption(self) -> float:
+        """Height of the longest caption in inches, with room around it."""
+        lines = max(tile.caption.count("\n") + 1 for tile in self.tiles)
+        return 0.12 + lines * _CAPTION_LINE
 
     @property
     def tall(self) -> float:
@@ -102,7 +109,7 @@ def _draw(scenes: Sequence[_Scene]) -> Figure:
         for index, tile in enumerate(scene.tiles):
             line, column = divmod(index, columns)
             left = _MARGIN + column * (_TILE + _MARGIN)
-            bottom = top - _TITLE - line * _line(scene) - _CAPTION - scene.tall
+            bottom = top - _TITLE - line * _line(scene) - scene.caption - scene.tall
             _draw_tile(figure, tile, scene, left, bottom)
         top -= _height(scene, columns)
     return figure
@@ -113,7 +120,7 @@ def _draw_tile(figure: Figure, tile: _Tile, scene: _Scene, left: float, bottom: 
     axes = _axes(figure, left, bottom, _TILE, scene.tall)
     axes.imshow(tile.image, aspect="auto")
     weight = "bold" if tile.error is None else "normal"
-    axes.set_title(tile.caption, fontsize=7.5, fontweight=weight, loc="center", pad=3)
+    axes.set_title(tile.caption, fontsize=_CAPTION_POINTS, fontweight=weight, loc="center", pad=3)
     x, y, across, down = scene.box
     corner = (x - 0.5, y - 0.5)
     axes.add_patch(Rectangle(corner, across, down, fill=False, edgecolor=_BOX, linewidth=1.0))
@@ -151,7 +158,7 @@ def _half(scene: _Scene) -> float:
 
 
 def _line(scene: _Scene) -> float:
-    return _CAPTION + scene.tall + _GAP + _half(scene)
+    return scene.caption + scene.tall + _GAP + _half(scene)
 
 
 def _height(scene: _Scene, columns: int) -> float:

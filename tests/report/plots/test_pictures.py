@@ -256,6 +256,22 @@ class TestRenders:
         lines = {round(axes.get_position().y0, 6) for axes in tiles}
         assert len(lines) == 4
 
+    def test_a_long_caption_has_room_below_the_tiles_above(self, run: Path) -> None:
+        variant = ",".join(f"a_parameter_with_a_name_{i}=1" for i in range(7))
+        for i in range(3):
+            one = cell("nerf", f"{variant},last={i}", 0, 10.0)
+            record.write(run / "cells" / one.cell_id / "record.json", one)
+            save_image(run / "cells" / one.cell_id / "renders" / "r_1.png", 9)
+        figure = renders.renders(results.load([run]))
+        assert figure is not None
+        figure.draw_without_rendering()
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        tiles = [axes for axes in figure.axes if axes.get_title()]
+        captions = [axes.title.get_window_extent(renderer) for axes in tiles]
+        assert captions[-1].height > 100  # pixels: eight lines
+        pictures = [axes.get_window_extent() for axes in figure.axes]
+        assert not any(caption.overlaps(each) for caption in captions for each in pictures)
+
     def test_without_a_common_view_there_is_no_picture(self, run: Path) -> None:
         (run / "truth" / "blocks" / "r_1.png").unlink()
         assert renders.renders(results.load([run])) is None
