@@ -89,7 +89,7 @@ def render(
     plotly, source = offline.plotly()
     room = limit - len(offline.embed(data)) - len(plotly) - _ROW_BYTES * len(board)
     image_bytes = max(0, min(_IMAGE_BYTES, room))
-    images = report_images.collect(found, views, image_bytes)
+    images = report_images.collect(results.of_rows(found), views, image_bytes)
     report_maps.add(images, image_bytes)
     data["images"] = images.scenes
     script = offline.script(FOLDER, SCRIPTS)
