@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import pandas as pd
@@ -21,11 +22,14 @@ from effbench.report.palette import Palette
 from effbench.report.plots.pictures import psnr_over_time
 from effbench.report.plots.style import STYLE, save
 
+if TYPE_CHECKING:
+    from playwright.sync_api import ViewportSize
+
 ROOT = Path(__file__).resolve().parents[1]
 CURVES = "psnr-over-time.png"
 REPORT = Path("results/intel-xeon-amx-2-cores/pruning-lego/report.html")
 PHOTOGRAPH = Path("docs/images/report.png")
-_WINDOW = {"width": 1280, "height": 1180}
+_WINDOW: ViewportSize = {"width": 1280, "height": 1180}
 
 
 def main() -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import pictures
+from bench import browser, pictures
 from effbench.errors import EffbenchError
+from effbench.report.publish import PAGE_BYTES
 
 FOLDER = pictures.ROOT / "results/intel-xeon-amx-2-cores/dynamic-pendulum"
 
@@ -39,8 +40,14 @@ def test_a_folder_without_points_is_named(tmp_path: Path) -> None:
 def test_a_machine_without_a_browser_keeps_the_photograph(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pictures.browser, "_NAMES", ())
+    monkeypatch.setattr(browser, "_NAMES", ())
     monkeypatch.delenv("EFFBENCH_CHROMIUM", raising=False)
     with pytest.raises(EffbenchError, match="needs Chromium"):
         pictures.photograph(FOLDER / "report.html", tmp_path / "report.png")
     assert not (tmp_path / "report.png").exists()
+
+
+def test_every_published_page_keeps_its_limit() -> None:
+    sizes = {path: path.stat().st_size for path in pictures.ROOT.glob("results/*/*/report.html")}
+    assert sizes
+    assert max(sizes.values()) <= PAGE_BYTES

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -44,7 +45,7 @@ def taken(command: str) -> None:
         names_are_known(context.params)
 
 
-def names_are_known(params: dict[str, list[str]]) -> None:
+def names_are_known(params: dict[str, Any]) -> None:
     known = registry.discover()
     suites = {path.stem for path in known.suites()}
     assert params["suite"] is None or params["suite"] in suites
