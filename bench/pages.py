@@ -156,7 +156,8 @@ def _written(values: list[object], form: str, names: dict[str, str]) -> str:
 
 
 def _told(value: object, names: dict[str, str]) -> object:
-    """Return what a file's word is called; settings have room for a line break."""
+    """Return what a file's word is called; settings have room for a line break, and what is
+    infinite is ∞."""
     if isinstance(value, str):
         return names.get(value, re.sub(r",(?=\S)", ", ", value))
     return _Infinite(value) if isinstance(value, float) and math.isinf(value) else value

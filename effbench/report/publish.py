@@ -6,9 +6,12 @@ picture one view of every row.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from PIL import Image
 
 from effbench import files
 from effbench.analysis import paper as papers
@@ -23,6 +26,8 @@ from effbench.report.plots import pictures
 
 RESULTS = Path("results")
 PAGE_BYTES = 3_000_000
+PICTURE_BYTES = 1_500_000
+_SMALLER = 0.85  # of the sides, at each try to fit a picture into its bytes
 _PICTURES = ("psnr-over-time", "renders")
 
 
@@ -38,7 +43,8 @@ def publish(run: Path, to: Path | None = None, page_bytes: int = PAGE_BYTES) -> 
     """Write what is worth keeping of the records below `run` to a folder, by default
     `default_folder`: leaderboard.csv, .md, curves.csv; verdict or paper of a run whose suite
     names one; report.html of at most `page_bytes`; psnr-over-time.png and renders.png, where there
-    is something to draw; baseline.json for `effbench check`; command.txt.
+    is something to draw, each of at most PICTURE_BYTES; baseline.json for `effbench check`;
+    command.txt.
 
     Raises RecordError for a run without records, ConfigError where `to` is needed, EffbenchError
     when a file cannot be written.
@@ -51,10 +57,30 @@ def publish(run: Path, to: Path | None = None, page_bytes: int = PAGE_BYTES) -> 
     if name := _paper(run):
         paths += verdicts.write(run, papers.load(name), folder)[1]
     paths.append(page.write([run], folder / "report.html", limit=page_bytes).path)
-    paths += pictures.write_plots(run, to=folder, formats=("png",), only=_PICTURES)
+    drawn = pictures.write_plots(run, to=folder, formats=("png",), only=_PICTURES)
+    for picture in drawn:
+        fit(picture, PICTURE_BYTES)
+    paths += drawn
     snapshot.write(folder / "baseline.json", snapshot.of_folder(run))
     files.write_text(folder / "command.txt", "".join(f"{line}\n" for line in page.commands(found)))
     return Published([*paths, folder / "baseline.json", folder / "command.txt"], found.problems)
+
+
+def fit(path: Path, limit: int) -> None:
+    """Scale a PNG down until its file has at most `limit` bytes: renders of captures have grain,
+    which takes megabytes. Raises EffbenchError when the file cannot be written."""
+    data = path.read_bytes()
+    if len(data) <= limit:
+        return
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    scale = 1.0
+    while len(data) > limit:
+        scale *= _SMALLER
+        size = (round(image.width * scale), round(image.height * scale))
+        buffer = io.BytesIO()
+        image.resize(size, Image.Resampling.LANCZOS).save(buffer, format="png", optimize=True)
+        data = buffer.getvalue()
+    files.write_bytes(path, data)
 
 
 def default_folder(run: Path, records: Iterable[Record]) -> Path:

@@ -6,9 +6,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from effbench.cli.app import main
 from effbench.errors import ConfigError, RecordError
@@ -62,6 +64,25 @@ def test_renders_are_thinned_to_what_the_page_may_take(run: Path, tmp_path: Path
         assert page.stat().st_size < 3_000_000
     assert sizes[1] == 0
     assert sizes[3_000_000] > 4
+
+
+def test_a_picture_is_scaled_down_until_it_fits(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    picture = tmp_path / "renders.png"
+    Image.fromarray(noise).save(picture)
+    publish.fit(picture, 15_000)
+    assert 8_000 < picture.stat().st_size <= 15_000
+    with Image.open(picture) as image:
+        width, height = image.size
+    assert width / height == pytest.approx(4 / 3, rel=0.05)
+
+
+def test_a_picture_that_fits_stays_as_it_is(tmp_path: Path) -> None:
+    picture = tmp_path / "renders.png"
+    Image.fromarray(np.zeros((9, 12, 3), np.uint8)).save(picture)
+    before = picture.read_bytes()
+    publish.fit(picture, 15_000)
+    assert picture.read_bytes() == before
 
 
 def test_a_run_without_a_plan_has_no_verdict(run: Path, tmp_path: Path) -> None:
